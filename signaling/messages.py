@@ -1,0 +1,404 @@
+"""Every message of the signaling connection: the single source of the wire.
+
+One struct per message; the docstring says who sends it, when, and what answers it. ``make schema`` renders
+``static/js/messages.js``, the tables of ``docs/protocol.md`` and the OpenAPI document from these types.
+
+The connection is a WebSocket at ``/ws`` opened with two subprotocols: ``quietroom.v1`` and
+``ticket.<single-use ticket>``. JSON text frames, one message each, ``type`` first, at most 64 KiB. Unknown
+keys are ignored; an unknown type gets an ``error``. The server shows a page its whole view each time it
+changed, so nothing need be replayed after a reconnect.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+PROTOCOL = "quietroom.v1"
+MAX_MESSAGE_BYTES = 65_536
+
+RequestId = Annotated[int, Meta(ge=0, le=2**31)]
+Seat = Annotated[str, Meta(pattern="^[A-Z]$", min_length=1, max_length=1)]
+Reason = Annotated[str, Meta(max_length=200)]
+Sdp = Annotated[str, Meta(min_length=1, max_length=32_768)]
+
+
+class Message(Struct, frozen=True, tag_field="type", rename="kebab"):
+    """Base of all messages; field names are kebab-case on the wire."""
+
+
+# ---- from the page to the server -----------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    """Sent by every page, first. Answered by ``welcome`` and the page's view, then an ``offer`` if one is due.
+
+    Attributes:
+        media_kept: the page still has a connected transport from before and wants to keep it.
+    """
+
+    media_kept: bool = False
+
+
+class Knock(Message, frozen=True, tag="knock"):
+    """Sent by a patient who accepted the agreement. Answered by ``reply``, then ``place`` and ``offer``."""
+
+    id: RequestId
+
+
+class Enter(Message, frozen=True, tag="enter"):
+    """Sent by a host to come into the room with media. Answered by ``reply``, then ``offer``."""
+
+    id: RequestId
+
+
+class Leave(Message, frozen=True, tag="leave"):
+    """Sent by anyone who leaves on purpose. Answered by ``reply``; the place is given up."""
+
+    id: RequestId
+
+
+class Act(Message, frozen=True, tag="act"):
+    """Sent by a host. All named seats or none. Answered by ``reply``; everybody's view follows.
+
+    Attributes:
+        action: what to do; ``end`` needs no seats.
+        reason: shown to the person for ``deny`` and ``remove``; kept in the audit stream.
+    """
+
+    id: RequestId
+    action: Literal[
+        "admit",
+        "ask-to-wait",
+        "deny",
+        "hold",
+        "resume",
+        "move-back",
+        "mute",
+        "unmute",
+        "remove",
+        "readmit",
+        "end",
+    ]
+    seats: Annotated[tuple[Seat, ...], Meta(max_length=4)] = ()
+    reason: Reason | None = None
+
+
+class Answer(Message, frozen=True, tag="answer"):
+    """Sent by a page in answer to ``offer``: its SDP answer."""
+
+    sdp: Sdp
+
+
+class RestartMedia(Message, frozen=True, tag="restart-media"):
+    """Sent by a page whose transport was disconnected or failed. Answered by ``offer``.
+
+    Attributes:
+        fresh: start over with a new transport instead of an ICE restart.
+    """
+
+    fresh: bool = False
+
+
+class DeviceAnswer(Message, frozen=True, tag="device-answer"):
+    """Sent by the first device of a seat that was asked whether another may take its place."""
+
+    allow: bool
+
+
+ClientMessage = Hello | Knock | Enter | Leave | Act | Answer | RestartMedia | DeviceAnswer
+
+
+# ---- from the server to the page -----------------------------------------------------------------------
+
+
+class Welcome(Message, frozen=True, tag="welcome"):
+    """Sent first. ``now`` is server time in milliseconds since the epoch, for showing durations."""
+
+    seat: Seat
+    role: Literal["patient", "host"]
+    now: int
+
+
+class Other(Struct, frozen=True, rename="kebab"):
+    """Another participant in the room. ``slot`` tells which received tracks are theirs."""
+
+    seat: Seat
+    label: str
+    slot: int
+    presence: Literal["absent", "connected", "away"]
+    muted: bool
+
+
+class Place(Message, frozen=True, tag="place"):
+    """Sent to a patient: their own place, and who is in the room while they are in it.
+
+    Attributes:
+        state: expected, waiting, asked-to-wait, admitted, paused (admitted, no clinician present), held, denied,
+            removed, left, ended, or asking-device (another device of this seat is being asked).
+        since: milliseconds since the epoch.
+        store_ok: false while nobody can be let in for want of the audit stream.
+    """
+
+    seat: Seat
+    label: str
+    state: str
+    since: int
+    reason: str | None
+    muted: bool
+    agreed: bool
+    others: tuple[Other, ...]
+    device_asks: bool
+    store_ok: bool
+    ends: int
+
+
+class RosterSeat(Struct, frozen=True, rename="kebab"):
+    """One seat on a host's page; times are milliseconds since the epoch; ``slot`` is ``None`` for one's own."""
+
+    seat: Seat
+    label: str
+    role: Literal["patient", "host"]
+    slot: int | None
+    state: str
+    since: int
+    presence: Literal["absent", "connected", "away"]
+    presence_since: int
+    in_room: bool
+    muted: bool
+    agreed: bool
+    knocks: int
+    new_device: bool
+    suite: str | None
+
+
+class Roster(Message, frozen=True, tag="roster"):
+    """Sent to a host: the whole session, as seats.
+
+    Attributes:
+        entered: this host's seat is in the room.
+        media_here: the seat's media is on this very page, not on another tab.
+    """
+
+    me: Seat
+    entered: bool
+    media_here: bool
+    open: bool
+    clinician_present: bool
+    store_ok: bool
+    starts: int
+    ends: int
+    kind: Literal["individual", "couple"]
+    seats: tuple[RosterSeat, ...]
+
+
+class Offer(Message, frozen=True, tag="offer"):
+    """Sent when a transport is to be made (``restart`` false: a new connection) or ICE restarted (true)."""
+
+    sdp: str
+    restart: bool
+
+
+class Reply(Message, frozen=True, tag="reply"):
+    """Answers the request with the same id. ``code`` is ``None`` when done, else says why not; ``text`` for people."""
+
+    id: RequestId
+    code: str | None
+    text: str | None = None
+
+
+class ErrorMessage(Message, frozen=True, tag="error"):
+    """A message that could not be understood or is not allowed now; the connection stays open."""
+
+    code: str
+    text: str
+
+
+class Bye(Message, frozen=True, tag="bye"):
+    """The last message before the server closes the connection, saying why and what to do."""
+
+    code: str
+    text: str
+
+
+ServerMessage = Welcome | Place | Roster | Offer | Reply | ErrorMessage | Bye
+
+
+# ---- HTTP bodies ---------------------------------------------------------------------------------------
+
+MeetingId = Annotated[str, Meta(min_length=1, max_length=64)]
+SeatToken = Annotated[str, Meta(min_length=1, max_length=64)]
+Password = Annotated[str, Meta(min_length=1, max_length=128)]
+AccountName = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Body(Struct, frozen=True, rename="kebab", forbid_unknown_fields=True):
+    """Base of request bodies: an unknown field is a mistake worth telling."""
+
+
+class LinkOpened(Body, frozen=True):
+    """``POST /api/link-opened``: a seat link was opened. Always 204, whatever it was."""
+
+    meeting: MeetingId
+    seat_token: SeatToken
+
+
+class EnterBody(Body, frozen=True):
+    """``POST /api/enter``: open a credential session for a seat. 200 ``Entered`` or one and the same 403."""
+
+    meeting: MeetingId
+    seat_token: SeatToken
+    password: Password
+
+
+class Entered(Struct, frozen=True, rename="kebab"):
+    """What the page of a seat needs to go on. The credential itself is a cookie that scripts cannot read."""
+
+    meeting: str
+    seat: Seat
+    label: str
+    kind: Literal["individual", "couple"]
+    agreed: bool
+    state: str
+
+
+class Agreement(Struct, frozen=True, rename="kebab"):
+    """``GET /api/agreement``: the current confidentiality agreement."""
+
+    version: str
+    title: str
+    paragraphs: tuple[str, ...]
+
+
+class AgreeBody(Body, frozen=True):
+    """``POST /api/agree``: this seat accepts that version. 204, or 409 when a newer one is current."""
+
+    meeting: MeetingId
+    seat: Seat
+    version: Annotated[str, Meta(max_length=64)]
+
+
+class SeatBody(Body, frozen=True):
+    """``POST /api/seat``, ``/api/seat-ticket``, ``/api/seat-leave``: speaks for the seat of this page's cookie."""
+
+    meeting: MeetingId
+    seat: Seat
+
+
+class Ticket(Struct, frozen=True, rename="kebab"):
+    """A single-use ticket for one WebSocket connection, valid for 30 s."""
+
+    ticket: str
+
+
+class LoginBody(Body, frozen=True):
+    """``POST /api/login``. 200 ``Account`` or one and the same 403."""
+
+    name: AccountName
+    password: Password
+
+
+class Account(Struct, frozen=True, rename="kebab"):
+    """Who is signed in."""
+
+    name: str
+    role: Literal["therapist", "admin"]
+
+
+class BookBody(Body, frozen=True):
+    """``POST /api/sessions``: book a session. 201 ``Booked``. ``Idempotency-Key`` is required.
+
+    Attributes:
+        kind: individual or couple.
+        starts, ends: RFC 3339 times with offset; at most 24 hours apart.
+        host: account name of the therapist; left out, the one who books.
+        cohost: account name of a second clinician.
+        password_in_link: put the password into the links' fragment too.
+    """
+
+    kind: Literal["individual", "couple"]
+    starts: Annotated[str, Meta(max_length=40)]
+    ends: Annotated[str, Meta(max_length=40)]
+    host: AccountName | None = None
+    cohost: AccountName | None = None
+    password_in_link: bool = False
+
+
+class SeatLink(Struct, frozen=True, rename="kebab"):
+    """The credential of one seat: hand each person only their own."""
+
+    seat: Seat
+    label: str
+    seat_token: str
+    link: str
+
+
+class Booked(Struct, frozen=True, rename="kebab"):
+    """A booked session. The password is shown this once."""
+
+    meeting: str
+    password: str
+    kind: Literal["individual", "couple"]
+    starts: str
+    ends: str
+    seats: tuple[SeatLink, ...]
+    host_link: str
+
+
+class SessionSummary(Struct, frozen=True, rename="kebab"):
+    """``GET /api/sessions``: one session of the practice without anything that names a person."""
+
+    meeting: str
+    kind: Literal["individual", "couple"]
+    state: Literal["open", "ended"]
+    starts: str
+    ends: str
+    host_link: str
+
+
+class BoardSeat(Struct, frozen=True, rename="kebab"):
+    """One seat on the admin's live board; ``quality`` holds numbers only."""
+
+    seat: Seat
+    role: Literal["patient", "host"]
+    state: str
+    since: int
+    presence: Literal["absent", "connected", "away"]
+    waiting_ms: int | None
+    suite: str | None
+    loss_percent: float | None
+    rtt_ms: float | None
+    kbps: int | None
+    locked: bool
+
+
+class BoardRoom(Struct, frozen=True, rename="kebab"):
+    """One room on the board. ``code`` is the short code of the session; ``room`` its id for ``unlock``."""
+
+    room: str
+    code: str
+    kind: Literal["individual", "couple"]
+    state: Literal["scheduled", "waiting", "live", "paused", "ended"]
+    clinician_present: bool
+    starts: int
+    ends: int
+    seats: tuple[BoardSeat, ...]
+
+
+class Board(Struct, frozen=True, rename="kebab"):
+    """``GET /api/board`` and each event of ``GET /api/board/stream``."""
+
+    now: int
+    store_ok: bool
+    rooms: tuple[BoardRoom, ...]
+
+
+class Problem(Struct, frozen=True, rename="kebab", omit_defaults=True):
+    """An RFC 9457 problem document: every HTTP error has this body."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
