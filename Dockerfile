@@ -1,0 +1,34 @@
+# Quietroom as `make run` installs it: the same lock file through the same script, and not as root.
+#
+#   docker build -t quietroom .
+#   docker run -p 8443:8443/tcp -p 8443:8443/udp -v quietroom:/data quietroom
+
+FROM python:3.11-slim-bookworm
+
+RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin quietroom \
+    && install --directory --owner quietroom --group quietroom --mode 0700 /data
+
+WORKDIR /app
+ENV PATH=/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    QUIETROOM_DATA_DIR=/data
+
+# The pinned packages come before the tree, so that a change of ours does not install them anew.
+COPY .ci/install .ci/need .ci/
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY static/vendor/licences static/vendor/licences
+COPY broker broker
+COPY rooms rooms
+COPY signaling signaling
+RUN .ci/install .venv requirements.lock
+COPY static static
+
+USER quietroom
+VOLUME /data
+EXPOSE 8443/tcp
+EXPOSE 8443/udp
+
+HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["quietroom", "doctor", "--live"]
+# Docker's SIGTERM drains: nobody new is let in, and the store is closed before the process ends.
+STOPSIGNAL SIGTERM
+CMD ["quietroom", "serve"]

@@ -1,0 +1,88 @@
+# Quietroom. `make run` starts it, `make test` checks all of it; both install what they need.
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: run test check bench schema fmt clean lock format lint types layers js fast-tests all-tests
+
+PYTHON := .venv/bin/python
+SOURCES := broker rooms signaling tests
+RUNTIME := .venv/.runtime-installed
+DEV := .venv/.dev-installed
+BROWSER_TOOLS := node_modules/.installed
+SYSTEM := build/.system-installed
+
+run: $(RUNTIME)  ## Start Quietroom with a demo practice.
+	@exec .venv/bin/quietroom demo
+
+test: format lint types layers js all-tests  ## Everything, as CI does; pytest last, so that its summary closes the output.
+
+check: format lint types layers js fast-tests  ## All that needs no browser.
+
+bench: $(DEV) $(SYSTEM)  ## Measure: all groups, or one with ONLY=visit.
+	$(PYTHON) -m tests.bench $(ONLY)
+
+schema: $(DEV)  ## Write what is generated from signaling/messages.py.
+	$(PYTHON) -m signaling.schema
+
+fmt: $(DEV)
+	.venv/bin/ruff check --quiet --fix --exit-zero $(SOURCES)
+	.venv/bin/ruff format $(SOURCES)
+
+clean:  ## Forget everything that can be made again; data/ stays.
+	rm -rf .venv node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+# The steps of `check` and `test`.
+
+format: $(DEV)
+	.venv/bin/ruff format --check $(SOURCES)
+
+lint: $(DEV)
+	.venv/bin/ruff check $(SOURCES)
+
+types: $(DEV)
+	.venv/bin/mypy
+
+layers: $(DEV)
+	.venv/bin/lint-imports
+
+js: $(BROWSER_TOOLS)
+	node_modules/.bin/tsc -p static/jsconfig.json
+	node static/vendor/verify.mjs
+	node --test tests/static/*.test.mjs
+
+fast-tests: $(DEV)
+	.venv/bin/pytest -m "not browser and not slow"
+
+all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
+	.venv/bin/pytest
+
+# What they stand on. A stamp is younger than what it was made from, so a second run starts at once.
+
+$(RUNTIME): requirements.lock pyproject.toml .ci/install
+	@.ci/install .venv requirements.lock
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml .ci/install
+	@.ci/install .venv requirements-dev.lock
+	@touch $(RUNTIME) $@
+
+$(BROWSER_TOOLS): package.json package-lock.json .npmrc
+	@.ci/need node:nodejs npm:npm
+	npm ci --silent
+	@touch $@
+
+$(SYSTEM): .ci/need
+	@.ci/need chromium:chromium chromedriver:chromium-driver
+	@mkdir -p $(@D)
+	@touch $@
+
+# Pin anew: what pip resolves today from the ranges in pyproject.toml. Read the difference before committing it.
+lock:
+	rm -rf build/lock
+	python3 -m venv build/lock
+	build/lock/bin/pip install --quiet .
+	build/lock/bin/pip freeze --exclude quietroom | grep -v '^-' > requirements.lock
+	build/lock/bin/pip install --quiet '.[dev]'
+	build/lock/bin/pip freeze --exclude quietroom | grep -v '^-' > requirements-dev.lock
+	rm -rf build/lock
