@@ -7,6 +7,7 @@ a directory of their own, so destroying a key destroys what it sealed, wherever 
                           found without naming the subject
     <keys>/ledger-1.key   bodies of audit records
     <keys>/answer-1.key   answers kept for a repeated Idempotency-Key
+    <keys>/staff-1.key    names of staff accounts
 
 A sealed body names its key by id (``ledger-1``). Keys per subject and quarter, wrapped by the practice's
 key, come later under other ids; nothing that is stored then changes.
@@ -34,6 +35,7 @@ from broker.private import Private
 
 LEDGER_KEY: Final = "ledger-1"
 ANSWER_KEY: Final = "answer-1"
+STAFF_KEY: Final = "staff-1"
 _TAG_KEY: Final = "tag-1"
 _KEY_SIZE: Final = 32
 _NONCE_SIZE: Final = 24
@@ -55,7 +57,7 @@ class Keyring:
         private_directory(directory)
         self._directory = directory
         self._keys: dict[str, Private[bytes]] = {}
-        for key_id in (_TAG_KEY, LEDGER_KEY, ANSWER_KEY):
+        for key_id in (_TAG_KEY, LEDGER_KEY, ANSWER_KEY, STAFF_KEY):
             self._keys[key_id] = _load_or_make(directory, key_id)
 
     def tag(self, subject: str) -> bytes:
@@ -67,7 +69,7 @@ class Keyring:
         """Encrypt and bind.
 
         Args:
-            key_id: `LEDGER_KEY` or `ANSWER_KEY`.
+            key_id: `LEDGER_KEY`, `ANSWER_KEY` or `STAFF_KEY`.
             plain: any length.
             aad: stays readable, and cannot be changed without `unseal` noticing.
 
