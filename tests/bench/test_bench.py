@@ -1,0 +1,67 @@
+"""The bench's own arithmetic and files; what it measures is run by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.bench import __main__ as bench
+from tests.bench.rows import Row, table, write
+
+
+def test_a_row_is_the_median_and_its_ratio_to_the_peer() -> None:
+    assert Row.of("a_ms", "ms", [9, 1, 2]) == Row("a_ms", 2, "ms", 3)
+    assert Row.of("a_ms", "ms", [1, 3], peer=[4]) == Row("a_ms", 2, "ms", 2, 4, 0.5)
+
+
+def test_no_sample_is_no_row() -> None:
+    with pytest.raises(ValueError, match="nothing was measured"):
+        Row.of("a_ms", "ms", [])
+
+
+def test_the_file_holds_what_readers_expect(tmp_path: Path) -> None:
+    path = write("visit", [Row("a_ms", 2.0, "ms", 3)], tmp_path / "bench")
+    assert json.loads(path.read_text()) == {
+        "rows": [{"name": "a_ms", "median": 2.0, "unit": "ms", "runs": 3, "peer": None, "ratio": None}]
+    }
+
+
+def test_the_table_lines_up() -> None:
+    assert table(
+        [Row("a_ms", 2.0, "ms", 3), Row("events_per_s", 15000, "1/s", 5, 7500, 2.0)]
+    ).splitlines() == [
+        "name          median  unit  runs   peer  ratio",
+        "a_ms               2  ms       3      –      –",
+        "events_per_s  15,000  1/s      5  7,500      2",
+    ]
+
+
+def test_an_unknown_group_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["nothing"]) == 2
+    assert "No bench group nothing" in capsys.readouterr().err
+
+
+def test_a_failing_group_does_not_hide_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def good() -> list[Row]:
+        return [Row("a_ms", 2.0, "ms", 3)]
+
+    async def bad() -> list[Row]:
+        raise RuntimeError("the store went away")
+
+    for name, rows in (("first", bad), ("second", good)):
+        module = ModuleType(f"tests.bench.{name}")
+        module.__dict__["rows"] = rows
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(bench, "groups", lambda: ["first", "second"])
+    monkeypatch.chdir(tmp_path)
+    assert bench.main([]) == 1
+    assert (tmp_path / "build/bench/second.json").exists()
+    printed = capsys.readouterr()
+    assert "a_ms" in printed.out
+    assert "the store went away" in printed.err
