@@ -1,0 +1,71 @@
+"""What the HTTP front needs from the rest of the process, as one value.
+
+The app builds it once, after the ports are known, and hands it to ``signaling.routes.application``. Nothing in
+the front makes a service or reads a setting by itself, so a test hands in a real store and a short static
+folder and has the whole front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for annotations only: the front starts no store by being imported
+    from broker.admission import Admission
+    from broker.booking import Booking
+    from broker.credentials import Credentials
+    from broker.identity import Identity
+    from broker.ledger import Ledger
+    from signaling.messages import Board
+
+
+class Changes:
+    """Wakes everybody who waits for the next change of the board. One per process."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def notify(self) -> None:
+        """Say that something on the board changed; never waits."""
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Return at the next ``notify``; those before this call do not count."""
+        await self._next.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The services of one process.
+
+    Attributes:
+        board: the live board now; reads the store, so it may raise ``StoreUnavailable``.
+        changes: notified by the live half whenever the board may look different.
+        reload: a session was changed through HTTP (ended, a seat left, agreed, unlocked): the running room of
+            this meeting id, if there is one, must read the store again. Never waits.
+        store_ok: whether events can be made durable now.
+        draining: whether this process is stopping and takes nobody new.
+        gauges: numbers of now for the metrics, such as ``rooms``, ``links``, ``peers``.
+        counters: numbers that only grow, such as ``MediaPort.counters``.
+        public_url: the origin in people's address bars, ``https://visit.example.org``, as ``Settings`` writes it.
+        static_dir: folder with ``index.html``, ``visit.html`` and the rest of the browser's half.
+    """
+
+    booking: Booking
+    credentials: Credentials
+    identity: Identity
+    admission: Admission
+    ledger: Ledger
+    board: Callable[[], Awaitable[Board]]
+    changes: Changes
+    reload: Callable[[str], None]
+    store_ok: Callable[[], bool]
+    draining: Callable[[], bool]
+    gauges: Callable[[], Mapping[str, float]]
+    counters: Callable[[], Mapping[str, float]]
+    public_url: str
+    static_dir: Path
