@@ -1,0 +1,496 @@
+"""The room of one session: who is inside, whose media flows, and who is told what.
+
+    Asked ──▶ Commit ──▶ Committed ──▶ SetGate, Show, Reply
+    (a page)  (store + audit event)    (media, pages)
+
+Three rules are kept here and nowhere else:
+
+* **Opening waits for the store, closing never does.** Media opens only after the store made the admission
+  and its audit event durable. Hold, move back, remove, leave and end close the gate first and are recorded
+  as soon as the store takes them.
+* **Never alone.** The gate is empty unless a clinician's seat is inside and alive. When the last clinician is
+  lost every admitted patient is paused, told so, and resumed when a clinician is back.
+* **Nobody waiting learns anything of anybody.** A page is shown a view that holds what its seat may know.
+
+Pure: ``now`` and ``wall_ms`` come in, effects go out; no clock, socket or task lives here. An event that does
+not apply (admitting someone who has just left) is answered, not raised: two people acting at once is
+ordinary here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from broker.audit import EventType
+from broker.seats import CLOSING, PLACED_STATES, PLANS, SeatAction, SeatCode, SeatState
+from rooms import views
+from rooms.effects import (
+    Close,
+    ClosePeer,
+    Commit,
+    Effect,
+    Finished,
+    OpenPeer,
+    Presence,
+    Record,
+    Reply,
+    SetGate,
+    Show,
+    View,
+)
+from rooms.events import (
+    Asked,
+    CommitRefused,
+    Committed,
+    Connected,
+    DeviceAnswered,
+    Disconnected,
+    Event,
+    FellSilent,
+    HeardAgain,
+    HostAction,
+    Link,
+    MediaChanged,
+    SeatReloaded,
+    SessionReloaded,
+    StoreHealth,
+    Tick,
+)
+from rooms.seat import Page, Seat
+
+SYSTEM: Final = "system"
+RETRY_AFTER: Final = 1.0
+"""Seconds between attempts to record what the store did not take."""
+FORGET_AFTER: Final = 60.0
+"""Seconds for which an empty room is remembered."""
+UNAVAILABLE: Final = "audit-unavailable"
+
+_OUT = frozenset({SeatState.DENIED, SeatState.REMOVED, SeatState.LEFT, SeatState.ENDED})
+_OWN: Final = frozenset({SeatAction.KNOCK, SeatAction.ENTER, SeatAction.LEAVE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A commit under way, and which request it answers."""
+
+    commit: Commit
+    link: Link | None
+    request: int
+
+
+class Room:
+    """The machine of one room. ``handle`` and ``deadline`` are the whole interface.
+
+    Args:
+        seats: the roster with the state that the store has, in roster order.
+        is_open: whether the session is open.
+        kind: word of ``broker.seats.SessionKind``.
+        starts_ms: when the session begins, milliseconds since the epoch.
+        ends_ms: when it ends by itself, milliseconds since the epoch.
+        wall_ms: now, milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        is_open: bool,
+        starts_ms: int,
+        ends_ms: int,
+        seats: Iterable[SeatReloaded],
+        wall_ms: int,
+    ) -> None:
+        self.kind, self.open, self.starts_ms, self.ends_ms = kind, is_open, starts_ms, ends_ms
+        self.store_ok = True
+        self.seats: dict[SeatCode, Seat] = {}
+        for place, row in enumerate(seats):
+            seat = Seat(PLANS[row.seat], place, row.state, row.since_ms, row.muted, row.agreed, row.knocks)
+            if seat.placed:
+                seat.presence, seat.presence_since_ms = Presence.AWAY, wall_ms
+            self.seats[row.seat] = seat
+        self.deadline: float | None = None
+        self._loaded = False
+        self._number = 0
+        self._pending: dict[int, _Pending] = {}
+        self._owed: list[Commit] = []
+        self._cleared: set[SeatCode] = set()
+        self._paused: set[SeatCode] = set()
+        self._retry_at: float | None = None
+        self._empty_since: float | None = None
+        self._gate = SetGate(frozenset(), frozenset())
+        self._shown: dict[Link, View] = {}
+        self._effects: list[Effect] = []
+
+    # ---- what others may ask of a room -------------------------------------------------------------------
+
+    @property
+    def clinician_present(self) -> bool:
+        """Whether a clinician is inside and being heard."""
+        return any(
+            seat.is_host and seat.state is SeatState.ADMITTED and seat.alive for seat in self.seats.values()
+        )
+
+    @property
+    def flowing(self) -> frozenset[SeatCode]:
+        """The seats that exchange media at this moment."""
+        return self._gate.seats
+
+    @property
+    def closing_seats(self) -> frozenset[SeatCode]:
+        """Seats whose closing was ordered but is not yet recorded; they stay cut whatever the store says."""
+        under_way = [pending.commit for pending in self._pending.values()] + self._owed
+        return frozenset(
+            seat
+            for commit in under_way
+            if commit.action in CLOSING or commit.action is HostAction.END
+            for seat in (commit.seats or self.seats)
+        )
+
+    def handle(self, event: Event, now: float, wall_ms: int) -> list[Effect]:
+        """Advance by one event.
+
+        Args:
+            event: what happened.
+            now: monotonic seconds; never decreases between calls.
+            wall_ms: milliseconds since the epoch, for showing and for the end of the window.
+
+        Returns:
+            Effects in the order to carry them out; a change of the gate comes first.
+        """
+        self._effects = []
+        match event:
+            case Connected():
+                self._connected(event, now)
+            case Disconnected(link):
+                self._disconnected(link)
+            case FellSilent(code) | HeardAgain(code):
+                self.seats[code].silent = isinstance(event, FellSilent)
+            case MediaChanged(code, suite):
+                self._media_changed(self.seats[code], suite)
+            case Asked():
+                self._asked(event)
+            case DeviceAnswered(link, yielded):
+                self._device_answered(link, yielded)
+            case Committed():
+                self._committed(event)
+            case CommitRefused(number, code):
+                self._refused(number, code, now)
+            case StoreHealth(ok):
+                self.store_ok = ok
+                self._retry_at = now if ok and self._retry_at is not None else self._retry_at
+            case SessionReloaded():
+                self._reloaded(event)
+            case Tick():
+                pass
+            case _:
+                assert_never(event)
+        self._settle(now, wall_ms)
+        return self._effects
+
+    # ---- pages come and go -------------------------------------------------------------------------------
+
+    def _connected(self, event: Connected, now: float) -> None:
+        seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor)
+        if not seat.admits(page, now):
+            if seat.asking is not None:
+                self._emit(Close(seat.asking.link, "opened-elsewhere"))
+            seat.asking, seat.asking_since = page, now
+            self._record(EventType.SEAT_DEVICE_ASKED, seat)
+            return
+        self._seat_page(seat, page, media_kept=event.media_kept)
+
+    def _seat_page(self, seat: Seat, page: Page, *, media_kept: bool = False) -> None:
+        changed = seat.last_device not in (None, page.device)
+        for former in seat.take(page):
+            self._shown.pop(former.link, None)
+            self._emit(Close(former.link, "replaced" if changed else "opened-elsewhere"))
+        if changed and seat.placed:
+            self._record(EventType.SEAT_DEVICE_CHANGED, seat)
+        if media_kept or (seat.placed and not seat.is_host):
+            self._carry_media(seat, page.link, keep=media_kept)
+
+    def _carry_media(self, seat: Seat, link: Link, *, keep: bool) -> None:
+        seat.media_link = link
+        if seat.placed and not (keep and seat.suite is not None):
+            self._emit(OpenPeer(seat.plan.code, link))
+
+    def _disconnected(self, link: Link) -> None:
+        self._shown.pop(link, None)
+        for seat in self.seats.values():
+            seat.drop(link)
+
+    def _media_changed(self, seat: Seat, suite: str | None) -> None:
+        if suite == seat.suite:
+            return
+        up, seat.suite = suite is not None, suite
+        actor = seat.page.actor if seat.page else SYSTEM
+        self._emit(
+            Record(EventType.MEDIA_UP if up else EventType.MEDIA_DOWN, seat.plan.code, actor, suite=suite)
+        )
+
+    def _device_answered(self, link: Link, yielded: bool) -> None:
+        seat = self._seat_of(link)
+        if seat is None or seat.asking is None:
+            return
+        asking, seat.asking = seat.asking, None
+        if yielded:
+            self._seat_page(seat, asking)
+        else:
+            self._emit(Close(asking.link, "device-refused"))
+
+    # ---- requests ----------------------------------------------------------------------------------------
+
+    def _asked(self, event: Asked) -> None:
+        seat = self._seat_of(event.link)
+        if seat is None:
+            return
+        code = self._own_request(seat, event) if event.action in _OWN else self._host_request(seat, event)
+        if code is not None:
+            self._emit(Reply(event.link, event.request, None if code == "done" else code))
+
+    def _own_request(self, seat: Seat, event: Asked) -> str | None:
+        """Start what a seat asks for itself; a code answers at once, ``None`` leaves it to the commit."""
+        action = event.action
+        if action is SeatAction.KNOCK:
+            if seat.is_host:
+                return "not-allowed"
+            if seat.placed:
+                return "done"
+        elif action is SeatAction.ENTER:
+            if not seat.is_host:
+                return "not-allowed"
+            if seat.state is SeatState.ADMITTED:
+                self._carry_media(seat, event.link, keep=False)
+                return "done"
+            seat.media_link = event.link
+        elif not seat.placed:
+            return "done"
+        self._commit(action, (seat.plan.code,), seat.pages[event.link].actor, event.reason, event)
+        return None
+
+    def _host_request(self, seat: Seat, event: Asked) -> str | None:
+        if not seat.is_host:
+            return "not-allowed"
+        action = event.action
+        actor = seat.pages[event.link].actor
+        if action is HostAction.END:
+            self._commit(action, (), actor, event.reason, event)
+            return None
+        named = [self.seats.get(code) for code in event.seats]
+        if not named or any(target is None or target.is_host for target in named):
+            return "no-seat"
+        if action is SeatAction.ADMIT and not self.clinician_present:
+            return "clinician-absent"
+        if action is HostAction.MUTE:
+            for code in event.seats:
+                self.seats[code].muted = True
+        self._commit(action, tuple(dict.fromkeys(event.seats)), actor, event.reason, event)
+        return None
+
+    def _commit(
+        self,
+        action: SeatAction | HostAction | None,
+        seats: tuple[SeatCode, ...],
+        actor: str,
+        reason: str | None = None,
+        asked: Asked | None = None,
+        event: EventType | None = None,
+    ) -> None:
+        self._number += 1
+        commit = Commit(self._number, action, seats, actor, reason, event)
+        link, request = (asked.link, asked.request) if asked else (None, 0)
+        self._pending[commit.number] = _Pending(commit, link, request)
+        self._emit(commit)
+
+    # ---- the store's answers -----------------------------------------------------------------------------
+
+    def _committed(self, event: Committed) -> None:
+        pending = self._pending.pop(event.commit, None)
+        if pending is None:
+            return
+        commit, action = pending.commit, pending.commit.action
+        if action is HostAction.END:
+            self._end()
+        elif action is HostAction.MUTE or action is HostAction.UNMUTE:
+            for code in commit.seats:
+                self.seats[code].muted = action is HostAction.MUTE
+        elif action is None:
+            self._paused.difference_update(commit.seats)
+            self._cleared.update(
+                code for code in commit.seats if self.seats[code].state is SeatState.ADMITTED
+            )
+        else:
+            for code, state in event.states.items():
+                self._seat_is(self.seats[code], state, event.at_ms, commit.reason)
+                if action is SeatAction.KNOCK and not event.already:
+                    self.seats[code].knocks += 1
+        if pending.link is not None:
+            self._emit(Reply(pending.link, pending.request, None))
+
+    def _seat_is(self, seat: Seat, state: SeatState, at_ms: int, reason: str | None) -> None:
+        """Take over what the store says of a seat, and do what follows from the change."""
+        code, before = seat.plan.code, seat.state
+        if state is before:
+            return
+        seat.state, seat.since_ms, seat.reason = state, at_ms, reason
+        if state is SeatState.ADMITTED:
+            self._cleared.add(code)
+        else:
+            self._cleared.discard(code)
+            self._paused.discard(code)
+        if state in _OUT:
+            self._emit(ClosePeer(code))
+        elif seat.placed and before not in PLACED_STATES and seat.page is not None:
+            self._carry_media(seat, seat.page.link, keep=False)
+        if state is SeatState.REMOVED and seat.asking is not None:
+            self._emit(Close(seat.asking.link, "removed"))
+            seat.asking = None
+
+    def _refused(self, number: int, code: str, now: float) -> None:
+        pending = self._pending.pop(number, None)
+        if pending is None:
+            return
+        commit = pending.commit
+        if code == UNAVAILABLE:
+            self._retry_at = now + RETRY_AFTER
+            if commit.action in CLOSING or commit.action in (HostAction.END, HostAction.MUTE):
+                self._owed.append(commit)
+        if pending.link is not None:
+            self._emit(Reply(pending.link, pending.request, code))
+
+    def _reloaded(self, event: SessionReloaded) -> None:
+        for row in event.seats:
+            seat = self.seats.get(row.seat)
+            if seat is None:
+                continue
+            seat.muted, seat.agreed, seat.knocks = row.muted, row.agreed, row.knocks
+            self._seat_is(seat, row.state, row.since_ms, None)
+        if not event.open and self.open:
+            self._end()
+
+    def _end(self) -> None:
+        self.open = False
+        for seat in self.seats.values():
+            self._seat_is(seat, SeatState.ENDED, seat.since_ms, None)
+
+    # ---- after every event -------------------------------------------------------------------------------
+
+    def _settle(self, now: float, wall_ms: int) -> None:
+        """Bring presence, pauses, retries, the gate, the views and the deadline up to date."""
+        for seat in self.seats.values():
+            noticed = seat.notice(now, wall_ms)
+            if noticed is not None and seat.placed:
+                away = noticed is Presence.AWAY
+                reason = "connection-lost" if away else None
+                self._record(EventType.SEAT_AWAY if away else EventType.SEAT_RECONNECTED, seat, reason)
+            self._settle_asking(seat, now)
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            owed, self._owed = self._owed, []
+            for commit in owed:
+                self._commit(commit.action, commit.seats, commit.actor, commit.reason)
+        self._settle_pauses()
+        if self.open and wall_ms >= self.ends_ms and not self._ending():
+            self._commit(HostAction.END, (), SYSTEM, "window-over")
+        self._settle_gate()
+        self._settle_views()
+        self._settle_deadline(now, wall_ms)
+        self._loaded = True
+
+    def _settle_asking(self, seat: Seat, now: float) -> None:
+        if seat.asking is None:
+            return
+        if seat.admits(seat.asking, now):
+            asking, seat.asking = seat.asking, None
+            self._seat_page(seat, asking)
+        elif seat.asking_deadline is not None and now >= seat.asking_deadline:
+            self._emit(Close(seat.asking.link, "device-refused"))
+            seat.asking = None
+
+    def _settle_pauses(self) -> None:
+        present = self.clinician_present
+        patients = [s for s in self.seats.values() if not s.is_host and s.state is SeatState.ADMITTED]
+        if not present:
+            reason = "clinician-lost" if self._loaded else "server-restarted"
+            for seat in patients:
+                self._cleared.discard(seat.plan.code)
+                if seat.plan.code not in self._paused:
+                    self._paused.add(seat.plan.code)
+                    self._emit(Record(EventType.SEAT_HELD, seat.plan.code, SYSTEM, reason))
+        elif (
+            self._paused
+            and self._retry_at is None
+            and not any(p.commit.action is None for p in self._pending.values())
+        ):
+            codes = tuple(s.plan.code for s in patients if s.plan.code in self._paused)
+            if codes:
+                self._commit(None, codes, SYSTEM, "clinician-back", event=EventType.SEAT_RESUMED)
+
+    def _ending(self) -> bool:
+        under_way = [pending.commit for pending in self._pending.values()] + self._owed
+        return any(commit.action is HostAction.END for commit in under_way)
+
+    def _settle_gate(self) -> None:
+        flowing: frozenset[SeatCode] = frozenset()
+        if self.open and self.clinician_present:
+            flowing = frozenset(
+                code
+                for code, seat in self.seats.items()
+                if seat.state is SeatState.ADMITTED and (seat.is_host or code in self._cleared)
+            )
+            flowing -= self.closing_seats
+        gate = SetGate(flowing, frozenset(code for code, seat in self.seats.items() if seat.muted))
+        if gate != self._gate:
+            self._gate = gate
+            self._effects.insert(0, gate)
+
+    def _settle_views(self) -> None:
+        for seat in self.seats.values():
+            for page in seat.pages.values():
+                self._show(page.link, views.view_of(self, seat, page.link))
+            if seat.asking is not None:
+                self._show(seat.asking.link, views.asking_view(self, seat))
+            if seat.state in (SeatState.ENDED, SeatState.REMOVED):
+                for link in list(seat.pages):
+                    self._emit(Close(link, seat.state.value))
+                    seat.drop(link)
+                    self._shown.pop(link, None)
+
+    def _show(self, link: Link, view: View) -> None:
+        if self._shown.get(link) != view:
+            self._shown[link] = view
+            self._emit(Show(link, view))
+
+    def _settle_deadline(self, now: float, wall_ms: int) -> None:
+        someone = any(seat.pages or seat.asking or seat.suite is not None for seat in self.seats.values())
+        keep = (
+            someone
+            or self._pending
+            or self._owed
+            or (self.open and any(s.inside for s in self.seats.values()))
+        )
+        self._empty_since = None if keep else (self._empty_since if self._empty_since is not None else now)
+        candidates = [seat.asking_deadline for seat in self.seats.values()]
+        candidates.append(self._retry_at)
+        if self.open and not self._ending():
+            candidates.append(now + max(0, self.ends_ms - wall_ms) / 1000)
+        if self._empty_since is not None:
+            if now >= self._empty_since + FORGET_AFTER or not self.open:
+                self._emit(Finished())
+            else:
+                candidates.append(self._empty_since + FORGET_AFTER)
+        self.deadline = min((at for at in candidates if at is not None), default=None)
+
+    # ---- small helpers -----------------------------------------------------------------------------------
+
+    def _seat_of(self, link: Link) -> Seat | None:
+        return next((seat for seat in self.seats.values() if link in seat.pages), None)
+
+    def _record(self, event: EventType, seat: Seat, reason: str | None = None) -> None:
+        actor = seat.page.actor if seat.page else SYSTEM
+        self._emit(Record(event, seat.plan.code, actor, reason))
+
+    def _emit(self, effect: Effect) -> None:
+        self._effects.append(effect)

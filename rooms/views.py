@@ -1,0 +1,106 @@
+"""What each page may know of a room, as values that can be compared and sent.
+
+A patient who waits is shown their own seat and nothing else: no other seat's name, count, presence or timing
+can change a waiting page (mission rows A08, N12). A patient in the room sees who else is in it. A host sees
+every seat, as seats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.seats import SeatState
+from rooms.effects import OtherSeat, PlaceView, RosterSeat, RosterView, View
+from rooms.events import Link
+
+if TYPE_CHECKING:
+    from rooms.room import Room
+    from rooms.seat import Seat
+
+PAUSED = "paused"
+"""Admitted, but no clinician is present: nothing flows."""
+ASKING_DEVICE = "asking-device"
+"""Another device holds this seat and was asked to give way."""
+
+
+def view_of(room: Room, seat: Seat, link: Link) -> View:
+    """The view of one page of a seat."""
+    return _roster(room, seat, link) if seat.is_host else _place(room, seat)
+
+
+def asking_view(room: Room, seat: Seat) -> PlaceView:
+    """The view of a second device that waits for an answer: that it waits, and nothing of the seat."""
+    return PlaceView(
+        seat=seat.plan.code,
+        label=seat.plan.label,
+        place=seat.place,
+        state=ASKING_DEVICE,
+        since_ms=0,
+        reason=None,
+        muted=False,
+        agreed=True,
+        others=(),
+        device_asks=False,
+        store_ok=room.store_ok,
+        ends_ms=room.ends_ms,
+    )
+
+
+def _place(room: Room, seat: Seat) -> PlaceView:
+    flowing = seat.plan.code in room.flowing
+    state = seat.state.value
+    if seat.state is SeatState.ADMITTED and not flowing:
+        state = PAUSED
+    others = tuple(
+        OtherSeat(other.plan.code, other.plan.label, other.place, other.presence, other.muted)
+        for code, other in room.seats.items()
+        if flowing and code in room.flowing and other is not seat
+    )
+    return PlaceView(
+        seat=seat.plan.code,
+        label=seat.plan.label,
+        place=seat.place,
+        state=state,
+        since_ms=seat.since_ms,
+        reason=seat.reason,
+        muted=seat.muted,
+        agreed=seat.agreed,
+        others=others,
+        device_asks=seat.asking is not None,
+        store_ok=room.store_ok,
+        ends_ms=room.ends_ms,
+    )
+
+
+def _roster(room: Room, me: Seat, link: Link) -> RosterView:
+    seats = tuple(
+        RosterSeat(
+            seat=seat.plan.code,
+            label=seat.plan.label,
+            role=seat.plan.role,
+            place=seat.place,
+            state=seat.state.value,
+            since_ms=seat.since_ms,
+            presence=seat.presence,
+            presence_since_ms=seat.presence_since_ms,
+            in_room=seat.plan.code in room.flowing,
+            muted=seat.muted,
+            agreed=seat.agreed,
+            knocks=seat.knocks,
+            new_device=seat.new_device,
+            suite=seat.suite,
+        )
+        for seat in room.seats.values()
+    )
+    return RosterView(
+        me=me.plan.code,
+        entered=me.state is SeatState.ADMITTED,
+        media_here=me.media_link == link,
+        open=room.open,
+        clinician_present=room.clinician_present,
+        store_ok=room.store_ok,
+        starts_ms=room.starts_ms,
+        ends_ms=room.ends_ms,
+        kind=room.kind,
+        seats=seats,
+    )
