@@ -13,8 +13,8 @@ from broker.seats import MOVES, PLANS, SeatAction, SeatCode, SeatState, SessionK
 from rooms.effects import Close, Commit, Effect, PlaceView, Record, Reply, RosterView, SetGate, Show
 from rooms.events import (
     Asked,
-    Committed,
     CommitRefused,
+    Committed,
     Connected,
     Disconnected,
     Event,
