@@ -1,0 +1,462 @@
+"""The one task that touches a room: events in, effects out, and the clock that nobody else reads.
+
+    pages ──▶ inbox ──▶ Room.handle ──▶ gate and transports (MediaPort)
+                 ▲            │──▶ pages' outboxes
+                 │            └──▶ commits, one at a time ──▶ store
+                 └──── answers, transports, signs of life ◀──┘
+
+Nothing awaits between deciding and performing: the gate is changed by a plain call, a page has a bounded
+outbox of its own, and commits wait their turn in a second task, so a slow participant or a slow store never
+holds up the room. A room that fails is closed, not patched: its gate goes first, its pages are told to come
+back, what was already decided is still made durable, and the next page finds the room as the store has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from broker.seats import SeatCode
+from rooms.effects import (
+    Close,
+    ClosePeer,
+    Commit,
+    Effect,
+    Finished,
+    OpenPeer,
+    Record,
+    Reply,
+    SetGate,
+    Show,
+    View,
+)
+from rooms.events import (
+    CommitRefused,
+    Committed,
+    Connected,
+    Device,
+    Disconnected,
+    Event,
+    FellSilent,
+    HeardAgain,
+    Link,
+    MediaChanged,
+    SessionReloaded,
+    Tick,
+)
+from rooms.media import MediaPort
+from rooms.peer import Peer, PeerState, Quality
+from rooms.room import Room
+from rooms.seat import Seat
+
+HOST_PATIENCE: Final = 1.5
+"""Seconds of silence after which a clinician counts as lost: with the check below, held within 2 s."""
+PATIENT_PATIENCE: Final = 3.0
+"""Seconds of silence after which a patient is shown as away."""
+CHECK_EVERY: Final = 0.25
+"""Seconds between looks at the signs of life."""
+STALLED: Final = 0.5
+"""Seconds by which a look may be late before this process, not the people, is taken to have been silent."""
+FLUSH_WITHIN: Final = 2.5
+"""Seconds that a closing room gives the store to take what was decided."""
+
+log = structlog.get_logger()
+
+
+class PageOutbox(Protocol):
+    """Where a page's messages are put. None of these waits or raises; a full outbox closes its own page."""
+
+    def show(self, view: View) -> None:
+        """Show the page its view."""
+
+    def offer(self, sdp: str, *, restart: bool) -> None:
+        """Offer a transport, or (``restart``) new ICE credentials for the one it has."""
+
+    def reply(self, request: int, code: str | None) -> None:
+        """Answer a request: done, or refused with a code."""
+
+    def close(self, code: str) -> None:
+        """Say why, then close."""
+
+
+@dataclass(slots=True)
+class _Page:
+    """One page as the runner keeps it.
+
+    Attributes:
+        heard_at: when anything last came from it, monotonic seconds.
+    """
+
+    seat: SeatCode
+    outbox: PageOutbox
+    heard_at: float
+
+
+@dataclass(slots=True)
+class _Transport:
+    """The transport of one seat, the page that carries it, and whether the room was told that it is up."""
+
+    peer: Peer
+    link: Link
+    device: Device | None
+    up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """The server is going down."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The committing task met an error that is nobody's input."""
+
+    error: Exception
+
+
+_Item = Event | _Stop | _Failed
+_RELOAD: Final = "reload"
+
+
+@dataclass(slots=True)
+class Runner:
+    """The only task that touches its room, so the room needs no locks.
+
+    Args:
+        meeting: names the room at the media port.
+        room: the machine.
+        media: the one media port.
+        commit: makes a change durable and says what came of it; store trouble is an answer, not an error.
+        record: queues an audit event that nothing waits for.
+        load: reads the session from the store; ``None`` when the store cannot be reached.
+        on_change: called after a step that showed somebody something, for those who watch from outside.
+    """
+
+    meeting: str
+    room: Room
+    media: MediaPort
+    commit: Callable[[Commit], Awaitable[Committed | CommitRefused]]
+    record: Callable[[Record], None]
+    load: Callable[[], Awaitable[SessionReloaded | None]]
+    on_change: Callable[[], None] = lambda: None
+    finished: bool = field(default=False, init=False)
+    _inbox: asyncio.Queue[_Item] = field(default_factory=asyncio.Queue, init=False)
+    _jobs: asyncio.Queue[Commit | str] = field(default_factory=asyncio.Queue, init=False)
+    _pages: dict[Link, _Page] = field(default_factory=dict, init=False)
+    _transports: dict[SeatCode, _Transport] = field(default_factory=dict, init=False)
+    _issued: int = field(default=0, init=False)
+    _answered: int = field(default=0, init=False)
+    _reload_asked: bool = field(default=False, init=False)
+
+    # ---- from the pages; none of it waits ----------------------------------------------------------------
+
+    def join(
+        self,
+        link: Link,
+        seat: SeatCode,
+        device: Device,
+        actor: str,
+        outbox: PageOutbox,
+        *,
+        media_kept: bool,
+    ) -> bool:
+        """Bring a page in.
+
+        Args:
+            link: a fresh id of this connection.
+            device: the credential session behind it.
+            actor: as the audit stream names the person.
+            media_kept: the page says that its transport of before still lives.
+
+        Returns:
+            False when this room has just finished: ask for a new one.
+        """
+        if self.finished:
+            return False
+        self._pages[link] = _Page(seat, outbox, asyncio.get_running_loop().time())
+        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept))
+        return True
+
+    def part(self, link: Link) -> None:
+        """A page's connection is gone. May be called twice."""
+        if self._pages.pop(link, None) is not None:
+            self._inbox.put_nowait(Disconnected(link))
+
+    def heard(self, link: Link) -> None:
+        """A page gave a sign of life: a message or a pong."""
+        if (page := self._pages.get(link)) is not None:
+            page.heard_at = asyncio.get_running_loop().time()
+
+    def tell(self, event: Event) -> None:
+        """Something happened that the room must know."""
+        self._inbox.put_nowait(event)
+
+    def answer(self, link: Link, sdp: str) -> str | None:
+        """Take a page's SDP answer.
+
+        Returns:
+            ``None`` when taken, ``not-allowed`` when this page was offered nothing.
+
+        Raises:
+            BadSdp: ``bad-sdp``.
+        """
+        transport = self._transport_of(link)
+        if transport is None:
+            return "not-allowed"
+        transport.peer.answer(sdp)
+        return None
+
+    def restart_media(self, link: Link, *, fresh: bool) -> str | None:
+        """A page's transport was disconnected: offer an ICE restart, or (``fresh``) a new transport.
+
+        Returns:
+            ``None`` when an offer is on its way, ``not-allowed`` when the page has no transport to restart.
+        """
+        transport = self._transport_of(link)
+        if transport is None:
+            return "not-allowed"
+        page = self._pages[link]
+        if fresh or transport.peer.state is PeerState.GONE:
+            self._open_peer(page.seat, link)
+        else:
+            page.outbox.offer(transport.peer.restart(), restart=True)
+        return None
+
+    def reload(self) -> None:
+        """Somebody else may have changed the session: read it again, in turn with this room's own commits."""
+        if not self._reload_asked:
+            self._reload_asked = True
+            self._jobs.put_nowait(_RELOAD)
+
+    def stop(self) -> None:
+        """Close the room as soon as what lies before this in the inbox is done. May be called twice."""
+        self._inbox.put_nowait(_Stop())
+
+    def quality(self) -> dict[SeatCode, Quality]:
+        """Numbers about each seat's connected transport."""
+        return {
+            seat: transport.peer.quality()
+            for seat, transport in self._transports.items()
+            if transport.peer.state is PeerState.CONNECTED
+        }
+
+    # ---- the task ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the room until it is finished or stopped.
+
+        Raises:
+            Exception: whatever the room failed with, after it was closed.
+        """
+        worker = asyncio.create_task(self._commit_in_turn(), name="room-commits")
+        try:
+            await self._serve()
+        finally:
+            self._shut()
+            await self._flush(worker)
+
+    async def _serve(self) -> None:
+        clock = asyncio.get_running_loop().time
+        check_at = clock() + CHECK_EVERY
+        while not self.finished:
+            at = check_at if self.room.deadline is None else min(check_at, self.room.deadline)
+            try:
+                async with asyncio.timeout_at(at):
+                    item = await self._inbox.get()
+            except TimeoutError:
+                if self.room.deadline is not None and clock() >= self.room.deadline:
+                    self._step(Tick(), clock())
+            else:
+                if isinstance(item, _Stop):
+                    return
+                if (event := self._understood(item)) is not None:
+                    self._step(event, clock())
+            if (now := clock()) >= check_at:
+                # Having been stopped or starved ourselves says nothing about the others: their packets lie
+                # unread in the sockets. They are judged at the next look.
+                for sign in self._signs_of_life(now) if now < check_at + STALLED else ():
+                    self._step(sign, now)
+                check_at = now + CHECK_EVERY
+
+    def _step(self, event: Event, now: float) -> None:
+        """Handle one event and carry out what follows, without waiting."""
+        effects = self.room.handle(event, now, time.time_ns() // 1_000_000)
+        for effect in effects:
+            self._perform(effect)
+        if any(isinstance(effect, Show | Close) for effect in effects):
+            self.on_change()
+        done = any(isinstance(effect, Finished) for effect in effects)
+        if done and not self._pages and self._issued == self._answered and self._inbox.empty():
+            # From this line on ``join`` refuses, so no page can slip into a room that nobody serves.
+            self.finished = True
+
+    def _understood(self, item: _Item) -> Event | None:
+        """What the room is to be told, if anything."""
+        match item:
+            case _Failed(error):
+                raise error
+            case SessionReloaded() if self._issued != self._answered:
+                # What was read lacks what the room has decided since; it is read again after that.
+                self.reload()
+                return None
+            case Connected():
+                if item.link not in self._pages:
+                    return None  # gone again before its turn came
+                return replace(item, media_kept=item.media_kept and self._keeps_media(item))
+            case Committed() | CommitRefused():
+                self._answered += 1
+                return item
+            case _Stop():
+                raise AssertionError("A stop is taken by the loop itself.")
+            case _:
+                return item
+
+    def _keeps_media(self, event: Connected) -> bool:
+        """Take over the transport that this device's former page had, if it still lives."""
+        transport = self._transports.get(event.seat)
+        if transport is None or transport.peer.state is PeerState.GONE or transport.device != event.device:
+            return False
+        transport.link = event.link
+        return True
+
+    # ---- effects -----------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case SetGate(seats, muted):
+                self.media.set_gate(self.meeting, frozenset(seats), frozenset(muted))
+            case Commit():
+                self._issued += 1
+                self._jobs.put_nowait(effect)
+            case Record():
+                self.record(effect)
+            case OpenPeer(seat, link):
+                self._open_peer(seat, link)
+            case ClosePeer(seat):
+                self._close_peer(seat)
+            case Show(link, view):
+                if (page := self._pages.get(link)) is not None:
+                    page.outbox.show(view)
+            case Reply(link, request, code):
+                if (page := self._pages.get(link)) is not None:
+                    page.outbox.reply(request, code)
+            case Close(link, code):
+                if (page := self._pages.pop(link, None)) is not None:
+                    page.outbox.close(code)
+            case Finished():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _open_peer(self, seat: SeatCode, link: Link) -> None:
+        if (page := self._pages.get(link)) is None:
+            return  # its page is gone; the next one asks anew
+        former = self._transports.pop(seat, None)
+        opened: Peer | None = None
+
+        def changed(state: PeerState) -> None:
+            transport = self._transports.get(seat)
+            if transport is not None and transport.peer is opened:
+                self._media_changed(seat, transport, state)
+
+        device = self._device_of(seat, link)
+        opened = self.media.open_peer(self.meeting, seat, self.room.seats[seat].place, changed)
+        self._transports[seat] = _Transport(opened, link, device)
+        if (
+            former is not None
+        ):  # the port has replaced it, so that its subscribers' slots go on without a jump
+            self._media_changed(seat, former, PeerState.GONE)
+        page.outbox.offer(opened.offer(), restart=False)
+
+    def _close_peer(self, seat: SeatCode) -> None:
+        if (transport := self._transports.pop(seat, None)) is not None:
+            transport.peer.close()
+            self._media_changed(seat, transport, PeerState.GONE)
+
+    def _media_changed(self, seat: SeatCode, transport: _Transport, state: PeerState) -> None:
+        if state is PeerState.CONNECTED and not transport.up:
+            transport.up = True
+            self._inbox.put_nowait(MediaChanged(seat, transport.peer.suite or "unknown"))
+        elif state is PeerState.GONE and transport.up:
+            transport.up = False
+            self._inbox.put_nowait(MediaChanged(seat, None))
+
+    def _transport_of(self, link: Link) -> _Transport | None:
+        page = self._pages.get(link)
+        transport = self._transports.get(page.seat) if page else None
+        return transport if transport is not None and transport.link == link else None
+
+    def _device_of(self, seat: SeatCode, link: Link) -> Device | None:
+        page = self.room.seats[seat].pages.get(link)
+        return page.device if page else None
+
+    # ---- signs of life -----------------------------------------------------------------------------------
+
+    def _signs_of_life(self, now: float) -> list[Event]:
+        """Compare each seat's last sign of life, on any path, with its patience."""
+        events: list[Event] = []
+        for code, seat in self.room.seats.items():
+            heard_at = self._heard_at(code, seat)
+            if heard_at is None:
+                continue
+            quiet = now - heard_at > (HOST_PATIENCE if seat.is_host else PATIENT_PATIENCE)
+            if quiet and not seat.silent:
+                events.append(FellSilent(code))
+            elif seat.silent and not quiet:
+                events.append(HeardAgain(code))
+        return events
+
+    def _heard_at(self, code: SeatCode, seat: Seat) -> float | None:
+        """When the seat was last heard; ``None`` while it has neither page nor transport.
+
+        Only pages that hold the seat count: a second device that asks must not keep the first one alive.
+        """
+        signs = [page.heard_at for link in seat.pages if (page := self._pages.get(link)) is not None]
+        transport = self._transports.get(code)
+        if transport is not None and transport.up:
+            signs.append(transport.peer.last_heard)
+        return max(signs, default=None)
+
+    # ---- commits, and the end ----------------------------------------------------------------------------
+
+    async def _commit_in_turn(self) -> None:
+        """Carry out commits and reloads in the order in which they were asked for."""
+        while True:
+            job = await self._jobs.get()
+            try:
+                if isinstance(job, Commit):
+                    self._inbox.put_nowait(await self.commit(job))
+                else:
+                    self._reload_asked = False
+                    if (session := await self.load()) is not None:
+                        self._inbox.put_nowait(session)
+            except Exception as error:
+                self._inbox.put_nowait(_Failed(error))
+            finally:
+                self._jobs.task_done()
+
+    def _shut(self) -> None:
+        """Fail closed: nothing flows from this line on, and every page is told to come back."""
+        self.finished = True
+        self.media.set_gate(self.meeting, frozenset(), frozenset())
+        self.media.close_room(self.meeting)
+        self._transports.clear()
+        pages, self._pages = self._pages, {}
+        for page in pages.values():
+            page.outbox.close("draining")
+        self.on_change()
+
+    async def _flush(self, worker: asyncio.Task[None]) -> None:
+        """Give what was decided its chance to become durable, then end the committing task."""
+        try:
+            async with asyncio.timeout(FLUSH_WITHIN):
+                await self._jobs.join()
+        except TimeoutError:
+            log.warning("room closed with commits not taken by the store", waiting=self._jobs.qsize())
+        finally:
+            worker.cancel()
