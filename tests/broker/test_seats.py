@@ -59,7 +59,7 @@ def test_closing_moves_are_exactly_those_that_take_somebody_out_of_the_room_or_t
         for action, move in MOVES.items()
         if move.to is not SeatState.ADMITTED
         and move.origins & PLACED_STATES
-        and move.to not in (SeatState.ASKED_TO_WAIT,)
+        and move.to is not SeatState.ASKED_TO_WAIT
     }
     assert taking_out == CLOSING
 
