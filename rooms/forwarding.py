@@ -1,0 +1,359 @@
+"""Forwarding: a publisher's track, the routes out of it, and the slots they end in.
+
+    publisher ──▶ PublishedTrack ──Route──▶ Slot ──▶ subscriber
+                        └─────────Route──▶ Slot ──▶ subscriber
+
+The gate *is* the tuple of routes: a closed route is not in it, so there is no flag to forget. A slot keeps
+one SSRC for the whole visit whoever is seen in it; sequence numbers and timestamps therefore continue from
+one source to the next (SRTP and decoders both insist). Lost packets come again from a cache of the last
+packets of each video track, as RTX (RFC 4588), never as the same SSRC and sequence number again: under
+AES-GCM that would repeat a nonce.
+
+Pure: packets and ``now`` in, packets and requests out. Payloads are opaque.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rooms.feedback import Reception
+from rooms.rtcp import SenderReport
+from rooms.rtp import HEADER, HEADER_SIZE, unwrap_rtx, wrap_rtx
+
+#: Payload types, the same for everybody because the server always offers.
+OPUS = 111
+VP8 = 96
+VP8_RTX = 97
+
+#: Video packets kept per track for retransmission; at 30 frames/s about one second.
+CACHE_SIZE = 256
+#: Seconds between two key-frame requests to one track.
+KEY_FRAME_INTERVAL = 0.3
+#: Seconds before a packet is asked of its publisher once more.
+REPEAT_NACK = 0.1
+
+
+class Kind(enum.Enum):
+    """What a track shows."""
+
+    AUDIO = "audio"
+    CAMERA = "camera"
+    SCREEN = "screen"
+
+    @property
+    def media(self) -> str:
+        """The word of the SDP m-line."""
+        return "audio" if self is Kind.AUDIO else "video"
+
+    @property
+    def clock_rate(self) -> int:
+        """RTP timestamp units per second."""
+        return 48_000 if self is Kind.AUDIO else 90_000
+
+    @property
+    def payload_type(self) -> int:
+        """The RTP payload type of the media itself."""
+        return OPUS if self is Kind.AUDIO else VP8
+
+
+class Subscriber(Protocol):
+    """Whoever owns a slot and can be sent to."""
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Protect and send one packet, or count it as lost; never raises."""
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """The same for one RTCP compound."""
+
+
+class Publisher(Protocol):
+    """Whoever owns a track and can be asked for key frames and lost packets."""
+
+    rtcp_ssrc: int
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """Protect and send one compound, or count it as lost; never raises."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One fixed m-line of a subscriber, in which the tracks of others are seen one after another.
+
+    Attributes:
+        route: what ends here now; ``None`` while the gate is closed.
+        sequence: highest sequence number sent. A slot counts from 0, so that the SRTP rollover counter is 0
+            on both ends; RFC 3550's random start guards ciphers that are not used here.
+        timestamp: highest timestamp sent.
+        sent_at: seconds of that sending; ``None`` before the first packet.
+        loss: fraction the subscriber last reported lost, 0 to 1.
+        reported_at: seconds of that report.
+    """
+
+    owner: Subscriber = field(repr=False)
+    kind: Kind
+    ssrc: int
+    rtx_ssrc: int | None = None
+    route: Route | None = None
+    sequence: int = 0
+    timestamp: int = 0
+    sent_at: float | None = None
+    rtx_sequence: int = 0
+    source: tuple[PublishedTrack, int] | None = field(default=None, repr=False)
+    timestamp_offset: int = 0
+    loss: float = 0.0
+    reported_at: float = float("-inf")
+    sr_middle: int = 0
+    sr_sent_at: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """One open way from a track to a slot. Made when the gate opens, dropped when it closes.
+
+    Attributes:
+        opened_after: extended sequence number of the newest packet heard before the gate opened; that one and
+            whatever came late before it never take this route.
+        first: extended sequence number of the first packet that took it; nothing older ever does, not even
+            as a retransmission: what was said before the gate opened stays behind it.
+        highest: of the newest.
+    """
+
+    track: PublishedTrack = field(repr=False)
+    slot: Slot
+    opened_after: int = -1
+    epoch: int = -1
+    first: int = 0
+    highest: int = -1
+    sequence_offset: int = 0
+    timestamp_offset: int = 0
+
+    def anchor(self, index: int, timestamp: int, now: float) -> None:
+        """Begin with this packet, so that the slot's numbers go on without a gap or a step back."""
+        slot, track = self.slot, self.track
+        self.epoch, self.first, self.highest = track.reception.epoch, index, index - 1
+        self.sequence_offset = (slot.sequence + 1 - index) & 0xFFFF
+        if slot.source != (track, self.epoch) and slot.sent_at is not None:
+            passed = max(1, int((now - slot.sent_at) * track.kind.clock_rate))
+            slot.timestamp_offset = (slot.timestamp + passed - timestamp) & 0xFFFFFFFF
+        # The same source after a pause keeps its offset: its clock went on meanwhile, and so did ours.
+        slot.source = (track, self.epoch)
+        self.timestamp_offset = slot.timestamp_offset
+
+
+class PublishedTrack:
+    """One stream that a seat publishes, and everything that is known of it.
+
+    Args:
+        owner: who sends it.
+        kind: what it shows.
+        ssrc: announced in the answer.
+        rtx_ssrc: of its retransmissions, ``None`` if the browser has none.
+
+    Attributes:
+        routes: where it goes now. Replaced as a whole by ``set_routes``, never changed in place.
+        heard_at: seconds of the last packet.
+    """
+
+    def __init__(self, owner: Publisher, kind: Kind, ssrc: int, rtx_ssrc: int | None = None) -> None:
+        self.owner = owner
+        self.kind = kind
+        self.ssrc = ssrc
+        self.rtx_ssrc = rtx_ssrc
+        self.routes: tuple[Route, ...] = ()
+        self.reception = Reception(ssrc, kind.clock_rate)
+        self.heard_at = float("-inf")
+        self._cache: list[tuple[int, bytes] | None] = [None] * CACHE_SIZE if kind is not Kind.AUDIO else []
+        self._wanted: dict[int, _Wanted] = {}
+        self._key_frame_at = float("-inf")
+
+    def set_routes(self, slots: list[Slot]) -> bool:
+        """Open the ways to exactly these slots. Ways that stay open go on undisturbed.
+
+        Returns:
+            Whether a way is new, so that somebody needs a key frame.
+        """
+        before = {route.slot: route for route in self.routes}
+        heard = -1 if self.reception.highest is None else self.reception.highest
+        routes = tuple(
+            before.pop(slot) if slot in before else Route(self, slot, opened_after=heard) for slot in slots
+        )
+        for slot, route in before.items():
+            if slot.route is route:
+                slot.route = None
+        fresh = False
+        for route in routes:
+            fresh = fresh or route.slot.route is not route
+            route.slot.route = route
+        self.routes = routes
+        if not routes:
+            # What nobody may have is not kept.
+            self._wanted.clear()
+            if self._cache:
+                self._cache = [None] * CACHE_SIZE
+        return fresh
+
+    def forward(self, packet: bytes, now: float) -> list[tuple[Slot, bytes]]:
+        """Count one packet and rewrite it for every open route.
+
+        Args:
+            packet: decrypted RTP of this SSRC, at least a fixed header long.
+            now: monotonic seconds.
+
+        Returns:
+            What to send to whom; empty behind the gate.
+        """
+        first, second, sequence, timestamp, _ = HEADER.unpack_from(packet)
+        self.heard_at = now
+        index = self.reception.note(sequence, timestamp, now)
+        routes = self.routes
+        if index is None or not routes or second & 0x7F != self.kind.payload_type:
+            return []
+        if self._cache:
+            self._cache[index % CACHE_SIZE] = (index, packet)
+        epoch = self.reception.epoch
+        tail = packet[HEADER_SIZE:]
+        out: list[tuple[Slot, bytes]] = []
+        for route in routes:
+            if route.epoch != epoch:
+                if index <= route.opened_after:
+                    continue
+                route.anchor(index, timestamp, now)
+            elif index < route.first:
+                continue
+            slot = route.slot
+            to_sequence = (index + route.sequence_offset) & 0xFFFF
+            to_timestamp = (timestamp + route.timestamp_offset) & 0xFFFFFFFF
+            if index > route.highest:
+                route.highest = index
+                slot.sequence, slot.timestamp, slot.sent_at = to_sequence, to_timestamp, now
+            out.append((slot, HEADER.pack(first, second, to_sequence, to_timestamp, slot.ssrc) + tail))
+        return out
+
+    def want_key_frame(self, now: float, *, at_once: bool = False) -> bool:
+        """Whether to ask the publisher for a key frame now.
+
+        Args:
+            at_once: somebody new has come to see it; do not wait for the throttle.
+        """
+        if self.kind is Kind.AUDIO or (not at_once and now - self._key_frame_at < KEY_FRAME_INTERVAL):
+            return False
+        self._key_frame_at = now
+        return True
+
+    def sender_reports(self, report: SenderReport, now: float) -> list[tuple[Slot, SenderReport]]:
+        """Note a sender report and rewrite it for every open route that has carried packets."""
+        self.reception.note_sender_report(report.ntp, now)
+        out: list[tuple[Slot, SenderReport]] = []
+        for route in self.routes:
+            if route.epoch == self.reception.epoch:
+                slot = route.slot
+                slot.sr_middle, slot.sr_sent_at = report.ntp >> 16 & 0xFFFFFFFF, now
+                rtp_time = (report.rtp_time + route.timestamp_offset) & 0xFFFFFFFF
+                out.append(
+                    (slot, SenderReport(slot.ssrc, report.ntp, rtp_time, report.packets, report.octets))
+                )
+        return out
+
+    def recover(self, packet: bytes) -> list[tuple[Slot, bytes]]:
+        """Use a retransmission from the publisher, if anyone waits for what it carries.
+
+        Browsers also probe the path with old packets on this stream; those nobody wants and nobody gets.
+
+        Args:
+            packet: decrypted RTP of the RTX SSRC.
+        """
+        restored = unwrap_rtx(packet, payload_type=self.kind.payload_type, ssrc=self.ssrc)
+        if restored is None or self.reception.highest is None:
+            return []
+        index = self._index(restored[0])
+        wanted = self._wanted.pop(index, None)
+        if wanted is None:
+            return []
+        self._cache[index % CACHE_SIZE] = (index, restored[1])
+        return [
+            (route.slot, again)
+            for route in wanted.routes
+            if route in self.routes and (again := self._again(route, index, restored[1])) is not None
+        ]
+
+    def _index(self, sequence: int) -> int:
+        """The extended sequence number at or below the highest that ends in these 16 bits."""
+        highest = self.reception.highest or 0
+        return highest - ((highest - sequence) & 0xFFFF)
+
+    def resend(self, route: Route, sequences: tuple[int, ...], now: float) -> Resend:
+        """Answer a subscriber's NACK.
+
+        Args:
+            route: the open route into the slot it names.
+            sequences: as the subscriber counts them.
+
+        Returns:
+            Retransmissions to send, and what to ask the publisher for because it never came here.
+        """
+        again: list[bytes] = []
+        missing: list[int] = []
+        highest = self.reception.highest
+        if highest is None or not self._cache or route.epoch != self.reception.epoch:
+            return Resend(again, missing)
+        for sequence in sequences:
+            index = self._index((sequence - route.sequence_offset) & 0xFFFF)
+            if index < route.first or highest - index >= CACHE_SIZE:
+                continue
+            kept = self._cache[index % CACHE_SIZE]
+            if kept is not None and kept[0] == index:
+                packet = self._again(route, index, kept[1])
+                if packet is not None:
+                    again.append(packet)
+            elif self._want(index, route, now):
+                missing.append(index & 0xFFFF)
+        return Resend(again, missing)
+
+    def _again(self, route: Route, index: int, packet: bytes) -> bytes | None:
+        slot = route.slot
+        if slot.rtx_ssrc is None or index < route.first:
+            return None
+        slot.rtx_sequence = (slot.rtx_sequence + 1) & 0xFFFF
+        timestamp = int.from_bytes(packet[4:8], "big")
+        return wrap_rtx(
+            packet,
+            payload_type=VP8_RTX,
+            sequence=slot.rtx_sequence,
+            timestamp=(timestamp + route.timestamp_offset) & 0xFFFFFFFF,
+            ssrc=slot.rtx_ssrc,
+            original=(index + route.sequence_offset) & 0xFFFF,
+        )
+
+    def _want(self, index: int, route: Route, now: float) -> bool:
+        """Note that a route misses a packet; true when the publisher should be asked (again)."""
+        if len(self._wanted) >= CACHE_SIZE:
+            floor = (self.reception.highest or 0) - CACHE_SIZE
+            self._wanted = {key: value for key, value in self._wanted.items() if key > floor}
+        wanted = self._wanted.setdefault(index, _Wanted())
+        if route not in wanted.routes:
+            wanted.routes.append(route)
+        if now - wanted.asked_at < REPEAT_NACK:
+            return False
+        wanted.asked_at = now
+        return True
+
+
+@dataclass(slots=True)
+class _Wanted:
+    routes: list[Route] = field(default_factory=list)
+    asked_at: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """The answer to one NACK.
+
+    Args:
+        again: RTX packets for the subscriber.
+        missing: sequence numbers to ask of the publisher, as the publisher counts them.
+    """
+
+    again: list[bytes]
+    missing: list[int]

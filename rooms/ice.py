@@ -1,0 +1,193 @@
+"""The server's side of ICE: the lite agent that only ever answers (RFC 8445 §2.5, RFC 8489).
+
+    binding request ──▶ read ──▶ LiteAgent.check ──▶ response
+                                     │ integrity verified
+                                     ▼
+                     this address may send, and is sent to once nominated
+
+An address enters the server's tables here or nowhere: only a request whose MESSAGE-INTEGRITY fits the seat's
+password puts it there. That proves a browser with our offer in hand, so DTLS needs no cookie exchange.
+Roaming is the same step: an authenticated, nominating request from elsewhere moves the seat.
+
+Requests that fail are dropped without the error responses of RFC 8489 §9.1.3: to answer strangers would only
+tell them that somebody is here.
+
+Pure: datagrams in, datagrams out.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from dataclasses import dataclass, field
+
+from aioice import stun
+
+#: As the socket reports it: host, port, and for IPv6 flow and scope. Only compared and answered.
+Address = tuple[str, int] | tuple[str, int, int, int]
+
+#: A binding request of a browser is below 200 octets; RFC 8489 §6.1 asks to stay below the path MTU.
+MAX_REQUEST = 1_280
+#: Addresses one seat may send from at the same time: its candidate pairs.
+MAX_ADDRESSES = 8
+
+_ICE_CHARS = string.ascii_letters + string.digits
+_ROLE_CONFLICT = (487, "Role Conflict")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """One generation of ICE credentials of ours (RFC 8445 §5.3: ≥ 24 and ≥ 128 bits of randomness)."""
+
+    ufrag: str = field(repr=False)
+    pwd: str = field(repr=False)
+
+    @classmethod
+    def fresh(cls) -> Credentials:
+        """Random ones: 12 and 32 ice-chars; the ufrag also addresses the seat on the shared port."""
+        return cls(_random(12), _random(32))
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ICE_CHARS) for _ in range(length))
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRequest:
+    """A connectivity check, parsed but not yet trusted.
+
+    Args:
+        ufrag: ours, names the seat.
+        remote_ufrag: the browser's.
+        nominates: carries USE-CANDIDATE.
+        controlled: the browser believes that we control; a lite agent never does.
+    """
+
+    ufrag: str = field(repr=False)
+    remote_ufrag: str = field(repr=False)
+    nominates: bool
+    controlled: bool
+    message: stun.Message = field(repr=False)
+
+
+def read_request(datagram: bytes) -> BindingRequest | None:
+    """Parse a STUN binding request.
+
+    Args:
+        datagram: whatever arrived with a first byte below 4.
+
+    Returns:
+        The request, or ``None`` for anything else.
+    """
+    if len(datagram) > MAX_REQUEST:
+        return None
+    try:
+        message = stun.parse_message(datagram)
+    except Exception:
+        # aioice raises ValueError, and on short attributes struct.error and others besides.
+        return None
+    if message.message_class != stun.Class.REQUEST or message.message_method != stun.Method.BINDING:
+        return None
+    ufrag, colon, remote = str(message.attributes.get("USERNAME", "")).partition(":")
+    if not ufrag or not colon or not remote:
+        return None
+    return BindingRequest(
+        ufrag=ufrag,
+        remote_ufrag=remote,
+        nominates="USE-CANDIDATE" in message.attributes,
+        controlled="ICE-CONTROLLED" in message.attributes,
+        message=message,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An authenticated request has been taken note of.
+
+    Args:
+        response: to send back to where it came from.
+        added: the request's address is new to this seat.
+        dropped: an address that is the seat's no more, to make room.
+    """
+
+    response: bytes
+    added: bool = False
+    dropped: Address | None = None
+
+
+class LiteAgent:
+    """The ICE state of one seat's transport.
+
+    Attributes:
+        address: where media goes; ``None`` until the first authenticated request.
+        addresses: every address the seat may send from, in order of arrival.
+    """
+
+    def __init__(self) -> None:
+        self.credentials = Credentials.fresh()
+        self.address: Address | None = None
+        self.addresses: list[Address] = []
+        self._previous: Credentials | None = None
+        # The browser's fragment; None until its answer, which its first requests may overtake.
+        self._remote: str | None = None
+        self._previous_remote: str | None = None
+
+    @property
+    def ufrags(self) -> tuple[str, ...]:
+        """The fragments under which requests for this seat may come, at most two during a restart."""
+        if self._previous is None:
+            return (self.credentials.ufrag,)
+        return (self.credentials.ufrag, self._previous.ufrag)
+
+    def answered(self, remote_ufrag: str) -> None:
+        """The browser's answer has come: from now on its requests must carry its fragment."""
+        self._remote = remote_ufrag
+
+    def restart(self) -> None:
+        """Begin a new generation (RFC 8445 §9). The old one serves until the first request of the new."""
+        if self._previous is None:
+            # A restart upon a restart never confirmed: the generation in use is still the older one.
+            self._previous, self._previous_remote = self.credentials, self._remote
+        self.credentials = Credentials.fresh()
+        self._remote = None
+
+    def check(self, request: BindingRequest, address: Address) -> Checked | None:
+        """Verify a request and take note of where it came from.
+
+        Returns:
+            What to answer, or ``None`` when it is not authentic.
+        """
+        credentials, remote = self.credentials, self._remote
+        if self._previous is not None and request.ufrag == self._previous.ufrag:
+            credentials, remote = self._previous, self._previous_remote
+        if request.ufrag != credentials.ufrag or (remote is not None and request.remote_ufrag != remote):
+            return None
+        key = credentials.pwd.encode()
+        if not request.message.check_message_integrity(key):
+            return None
+        if credentials is self.credentials:
+            self._previous = self._previous_remote = None
+        if request.controlled:
+            # RFC 8445 §7.3.1.1: the browser switches its role and asks again.
+            return Checked(_respond(request, address, key, conflict=True))
+        added = address not in self.addresses
+        dropped: Address | None = None
+        if added:
+            self.addresses.append(address)
+            if len(self.addresses) > MAX_ADDRESSES:
+                dropped = next(known for known in self.addresses if known != self.address)
+                self.addresses.remove(dropped)
+        if self.address is None or request.nominates:
+            self.address = address
+        return Checked(_respond(request, address, key), added, dropped)
+
+
+def _respond(request: BindingRequest, address: Address, key: bytes, *, conflict: bool = False) -> bytes:
+    kind = stun.Class.ERROR if conflict else stun.Class.RESPONSE
+    response = stun.Message(stun.Method.BINDING, kind, transaction_id=request.message.transaction_id)
+    if conflict:
+        response.attributes["ERROR-CODE"] = _ROLE_CONFLICT
+    else:
+        response.attributes["XOR-MAPPED-ADDRESS"] = (address[0].partition("%")[0], address[1])
+    response.add_message_integrity(key)
+    return bytes(response)

@@ -1,0 +1,386 @@
+"""The media port: one UDP port for every seat of every room, and the gate in front of them.
+
+    first byte   0–3     STUN   ──▶ the seat its ufrag names, integrity verified
+                 20–63   DTLS   ──▶ the seat of a verified address
+                 128–191 SRTP   ──▶ the seat of a verified address ──▶ routes
+                         SRTCP (second byte 192–223) ──▶ reports, requests
+
+(RFC 7983 for the first byte, RFC 5761 §4 for the second.) Frames are forwarded as they are: the server has
+no key to them and no code to decode them. Nothing that arrives can raise out of here; what is not accepted
+is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from rooms import rtcp
+from rooms.engine import DatagramEngine, Engine
+from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
+from rooms.forwarding import Kind, PublishedTrack
+from rooms.gate import Gate
+from rooms.ice import Address, read_request
+from rooms.peer import SILENCE, Certificate, Peer, PeerState
+from rooms.rtp import ssrc_of
+
+__all__ = ["MediaPort", "Peer", "PeerState"]
+
+
+class MediaPort:
+    """One UDP port and the rooms behind it.
+
+    Args:
+        host: address to bind; ``localhost`` is 127.0.0.1.
+        port: 0 for any free one.
+        advertised: address or name under which browsers reach the port, when it is not the bound one.
+        engine: how datagrams come and go; a plain one if left out.
+
+    Attributes:
+        host: the IP address in the offers.
+        port: the bound port number, once started.
+        counters: packets_in (RTP accepted), packets_out (RTP sent, retransmissions included),
+            dropped_unauthenticated, dropped_malformed, dropped_unsendable, key_frame_requests (sent to
+            publishers), nacks (sequence numbers subscribers missed), retransmitted, failed (a defect here:
+            an exception that was caught at the door).
+    """
+
+    def __init__(
+        self, host: str, port: int, *, advertised: str | None = None, engine: Engine | None = None
+    ) -> None:
+        bind = "127.0.0.1" if host == "localhost" else host
+        self.host = advertised or bind
+        self.port = port
+        self.certificate = Certificate.generateCertificate()
+        self.counters: dict[str, int] = dict.fromkeys(
+            (
+                "packets_in",
+                "packets_out",
+                "dropped_unauthenticated",
+                "dropped_malformed",
+                "dropped_unsendable",
+                "key_frame_requests",
+                "nacks",
+                "retransmitted",
+                "failed",
+            ),
+            0,
+        )
+        self._engine: Engine = engine or DatagramEngine(bind, port)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gates: dict[str, Gate] = {}
+        self._peers: dict[tuple[str, str], Peer] = {}
+        self._by_ufrag: dict[str, Peer] = {}
+        self._ufrags: dict[Peer, tuple[str, ...]] = {}
+        self._by_address: dict[Address, Peer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beat: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Bind the port and begin.
+
+        Raises:
+            OSError: the port cannot be bound, or the advertised name has no address.
+        """
+        self._loop = asyncio.get_running_loop()
+        self.host = await _reachable(self.host)
+        await self._engine.start(self._on_datagram)
+        self.port = self._engine.port
+        self._beat = self._loop.call_later(INTERVAL, self._on_beat)
+
+    async def close(self) -> None:
+        """Close every transport, tell the browsers, give the port back; may be called twice."""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+        for peer in list(self._peers.values()):
+            peer.close()
+        self._gates.clear()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._engine.close()
+
+    # ------------------------------------------------------------------------------- rooms and seats
+
+    def open_peer(self, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]) -> Peer:
+        """Make a transport for a seat; a former one of the same seat is closed and replaced.
+
+        Args:
+            room: opaque key.
+            seat: opaque key, unique in the room.
+            place: the seat's fixed position in the roster, 0 to ``MAX_PLACES`` - 1.
+            on_change: called soon after each change of state, never after ``close``.
+
+        Raises:
+            ValueError: the place is not in the roster, or another seat of the room has it.
+            RuntimeError: the port is not started.
+        """
+        if self._beat is None:
+            raise RuntimeError("the media port is not started")
+        peer = Peer(self, room, seat, place, on_change)
+        gate = self._gates.setdefault(room, Gate())
+        former = self._peers.get((room, seat))
+        wanting = gate.join(peer.member)
+        if former is not None:
+            former.close()
+        self._peers[room, seat] = peer
+        self.credentials_changed(peer)
+        self._ask_key_frames(wanting, at_once=True)
+        return peer
+
+    def set_gate(self, room: str, seats: frozenset[str], muted: frozenset[str]) -> None:
+        """Let exactly these seats exchange media, from before this returns.
+
+        Args:
+            seats: all seats inside the gate; any other neither sends to anyone nor receives anything.
+            muted: seats whose audio is not forwarded.
+        """
+        gate = self._gates.setdefault(room, Gate())
+        self._ask_key_frames(gate.set(seats, muted), at_once=True)
+
+    def close_room(self, room: str) -> None:
+        """Close every transport of a room and forget it; silent when there is none."""
+        for peer in [peer for (of, _), peer in self._peers.items() if of == room]:
+            peer.close()
+        self._gates.pop(room, None)
+
+    # ------------------------------------------------------------------------------- what peers need
+
+    def now(self) -> float:
+        """Monotonic seconds of the event loop."""
+        return self._loop.time() if self._loop is not None else 0.0
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Send one datagram, or count it."""
+        if not self._engine.send(datagram, address):
+            self.counters["dropped_unsendable"] += 1
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a peer's handshake or farewell; the port waits for it when it closes."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def credentials_changed(self, peer: Peer) -> None:
+        """A peer answers to other ufrags than before."""
+        for ufrag in self._ufrags.pop(peer, ()):
+            del self._by_ufrag[ufrag]
+        if not peer.closed:
+            self._ufrags[peer] = peer.agent.ufrags
+            for ufrag in peer.agent.ufrags:
+                self._by_ufrag[ufrag] = peer
+
+    def tracks_changed(self, peer: Peer) -> None:
+        """A peer has announced what it publishes."""
+        if (gate := self._gates.get(peer.room)) is not None:
+            self._ask_key_frames(gate.apply(), at_once=True)
+
+    def state_changed(self, peer: Peer) -> None:
+        """A peer's transport stands, or stands no more: routes follow at once."""
+        self.tracks_changed(peer)
+
+    def peer_closed(self, peer: Peer) -> None:
+        """Forget a closed peer everywhere."""
+        if (gate := self._gates.get(peer.room)) is not None:
+            self._ask_key_frames(gate.leave(peer.member), at_once=True)
+        if self._peers.get((peer.room, peer.member.seat)) is peer:
+            del self._peers[peer.room, peer.member.seat]
+        self.credentials_changed(peer)
+        for address in peer.agent.addresses:
+            if self._by_address.get(address) is peer:
+                del self._by_address[address]
+
+    # ------------------------------------------------------------------------------------- datagrams
+
+    def _on_datagram(self, data: bytes, address: Address) -> None:
+        try:
+            self._demultiplex(data, address)
+        except Exception:
+            # A defect of ours must not cost other rooms their media. Tests hold this counter at zero.
+            self.counters["failed"] += 1
+
+    def _demultiplex(self, data: bytes, address: Address) -> None:
+        first = data[0] if data else 255
+        if 127 < first < 192:
+            peer = self._by_address.get(address)
+            if peer is None:
+                self.counters["dropped_unauthenticated"] += 1
+            elif len(data) > 1 and 192 <= data[1] <= 223:
+                self._on_srtcp(peer, data)
+            else:
+                self._on_srtp(peer, data)
+        elif first < 4:
+            self._on_stun(data, address)
+        elif 19 < first < 64:
+            peer = self._by_address.get(address)
+            if peer is None or not peer.feed_dtls(data):
+                self.counters["dropped_unauthenticated"] += 1
+        else:
+            self.counters["dropped_malformed"] += 1
+
+    def _on_stun(self, data: bytes, address: Address) -> None:
+        request = read_request(data)
+        if request is None:
+            self.counters["dropped_malformed"] += 1
+            return
+        peer = self._by_ufrag.get(request.ufrag)
+        owner = self._by_address.get(address)
+        # Nobody takes over the address of a seat that is being heard, not even with a ticket of their own.
+        taken = owner is not None and owner is not peer and self.now() - owner.last_heard < SILENCE
+        checked = None if peer is None or taken else peer.agent.check(request, address)
+        if peer is None or checked is None:
+            self.counters["dropped_unauthenticated"] += 1
+            return
+        self.send(checked.response, address)
+        if checked.dropped is not None and self._by_address.get(checked.dropped) is peer:
+            del self._by_address[checked.dropped]
+        if address in peer.agent.addresses:
+            self._by_address[address] = peer
+        if peer.agent.ufrags != self._ufrags.get(peer):
+            self.credentials_changed(peer)
+        peer.heard()
+        peer.proceed()
+
+    def _on_srtp(self, peer: Peer, data: bytes) -> None:
+        # The SSRC is readable before decryption: libsrtp must not keep state for unannounced ones.
+        ssrc = ssrc_of(data)
+        track = None if ssrc is None else peer.tracks_by_ssrc.get(ssrc)
+        packet = None if track is None else peer.open_rtp(data)
+        if track is None or packet is None:
+            self.counters["dropped_unauthenticated"] += 1
+            return
+        self.counters["packets_in"] += 1
+        peer.heard()
+        now = self.now()
+        if ssrc == track.rtx_ssrc:
+            for slot, again in track.recover(packet):
+                self.counters["retransmitted"] += 1
+                slot.owner.send_rtp(again)
+            return
+        if track.kind is Kind.SCREEN:
+            self._ask_key_frames(
+                self._gates[peer.room].screen_heard(peer.member, track.heard_at, now), at_once=True
+            )
+        for slot, forwarded in track.forward(packet, now):
+            slot.owner.send_rtp(forwarded)
+
+    def _on_srtcp(self, peer: Peer, data: bytes) -> None:
+        sender = rtcp.sender_ssrc(data)
+        compound = None if sender is None else peer.open_rtcp(data, sender)
+        if compound is None:
+            self.counters["dropped_unauthenticated"] += 1
+            return
+        peer.heard()
+        now = self.now()
+        for report in rtcp.read(compound):
+            match report:
+                case rtcp.SenderReport(ssrc=ssrc) if ssrc in peer.tracks_by_ssrc:
+                    track = peer.tracks_by_ssrc[ssrc]
+                    if ssrc == track.ssrc:
+                        for slot, rewritten in track.sender_reports(report, now):
+                            slot.owner.send_rtcp(rtcp.build_sender_report(rewritten))
+                case rtcp.ReportBlock(ssrc=ssrc) if ssrc in peer.slots_by_ssrc:
+                    peer.note_block(peer.slots_by_ssrc[ssrc], report)
+                case rtcp.KeyFrameRequest(media_ssrc=ssrc) if ssrc in peer.slots_by_ssrc:
+                    route = peer.slots_by_ssrc[ssrc].route
+                    if route is not None:
+                        self._ask_key_frames([route.track], at_once=False)
+                case rtcp.Nack(media_ssrc=ssrc) if ssrc in peer.slots_by_ssrc:
+                    self._on_nack(peer, report, now)
+                case rtcp.BandwidthEstimate(bits_per_second=estimate):
+                    peer.estimate = (estimate, now)
+
+    def _on_nack(self, peer: Peer, nack: rtcp.Nack, now: float) -> None:
+        route = peer.slots_by_ssrc[nack.media_ssrc].route
+        if route is None:
+            return
+        self.counters["nacks"] += len(nack.sequences)
+        track = route.track
+        answer = track.resend(route, nack.sequences, now)
+        for packet in answer.again:
+            self.counters["retransmitted"] += 1
+            peer.send_rtp(packet)
+        if answer.missing:
+            track.owner.send_rtcp(rtcp.build_nack(track.owner.rtcp_ssrc, track.ssrc, answer.missing))
+
+    def _ask_key_frames(self, tracks: Iterable[PublishedTrack], *, at_once: bool) -> None:
+        for track in tracks:
+            if track.want_key_frame(self.now(), at_once=at_once):
+                self.counters["key_frame_requests"] += 1
+                track.owner.send_rtcp(rtcp.build_pli(track.owner.rtcp_ssrc, track.ssrc))
+
+    # -------------------------------------------------------------------------------------- the beat
+
+    def _on_beat(self) -> None:
+        """Twice a second: notice silence, report to publishers, let go of screens put away."""
+        self._beat = asyncio.get_running_loop().call_later(INTERVAL, self._on_beat)
+        try:
+            now = self.now()
+            for peer in list(self._peers.values()):
+                peer.settle()
+                if peer.state is PeerState.CONNECTED:
+                    self._report(peer, now)
+            for gate in self._gates.values():
+                self._ask_key_frames(gate.screens_silent(now), at_once=True)
+        except Exception:
+            self.counters["failed"] += 1
+
+    def _report(self, peer: Peer, now: float) -> None:
+        tracks = peer.member.tracks.values()
+        if not tracks:
+            return
+        blocks = [block for track in tracks if (block := track.reception.report(now)) is not None]
+        compound = rtcp.build_receiver_report(peer.rtcp_ssrc, blocks)
+        videos = [track.ssrc for track in tracks if track.kind is not Kind.AUDIO]
+        if videos:
+            bitrate = publisher_bitrate(self._downlinks(peer, now))
+            compound += rtcp.build_remb(peer.rtcp_ssrc, bitrate, videos)
+        peer.send_rtcp(compound)
+        peer.measure()
+
+    def _downlinks(self, publisher: Peer, now: float) -> list[Downlink]:
+        downlinks = []
+        for (room, _), peer in self._peers.items():
+            if room != publisher.room or peer is publisher:
+                continue
+            sources = [
+                slot.route.track.owner
+                for slot in peer.member.slots
+                if slot.route is not None and slot.kind is not Kind.AUDIO
+            ]
+            ours = sum(source is publisher for source in sources)
+            fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
+            estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
+            downlinks.append(Downlink(estimate, len(sources), ours))
+        return downlinks
+
+
+async def _reachable(host: str) -> str:
+    """The IP address to write into candidates: browsers resolve no names there.
+
+    Raises:
+        OSError: the name has no address.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        return str(found[0][4][0])
+    if not address.is_unspecified:
+        return str(address)
+    # Bound to every interface: take the one that leads outwards. Connecting UDP sends nothing.
+    probe = ("2001:db8::1", 9) if address.version == 6 else ("192.0.2.1", 9)
+    with socket.socket(
+        socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM
+    ) as sock:
+        try:
+            sock.connect(probe)
+            return str(sock.getsockname()[0])
+        except OSError:
+            return "::1" if address.version == 6 else "127.0.0.1"

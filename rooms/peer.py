@@ -1,0 +1,494 @@
+"""One seat's transport: ICE-lite, DTLS, SRTP, and how well it carries.
+
+    NEW ──answer and first check──▶ CONNECTING ──DTLS──▶ CONNECTED
+                                        │  ▲               │  ▲
+                                        └─6 s of silence───┘  │
+                                              ▼  │            │
+                                             GONE └─heard again┘   (closed DTLS: GONE for good)
+
+The server is always the DTLS server: then its order of SRTP profiles counts and browsers take AES-256-GCM,
+while as a client it would be given AES-128-CM. DTLS starts only once a verified binding request *and* the
+answer are here, in whichever order (Firefox's first flight overtakes its own answer). aiortc's transport does
+the handshake and the watching for close_notify; media never enters it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import pylibsrtp
+from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceTransport
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCDtlsTransport, SRTPProtectionProfile, State
+from OpenSSL import SSL
+
+from rooms.forwarding import PublishedTrack, Slot
+from rooms.gate import Member, slots_for
+from rooms.ice import Address, LiteAgent
+from rooms.rtcp import ReportBlock
+from rooms.sdp import PUBLISHED, Answer, BadSdp, Offer, read_answer
+
+#: Seconds without an authenticated packet after which a seat counts as gone; browsers check every 2.5 s.
+SILENCE = 6.0
+#: Seconds a DTLS handshake may take.
+HANDSHAKE = 30.0
+#: Seconds after which a subscriber's report says nothing about the present.
+_REPORT_LIFE = 5.0
+# DTLS datagrams waiting for the handshake task; a flight is a handful.
+_QUEUE = 64
+# Senders of RTCP honoured from one transport; libsrtp keeps state for each.
+_MAX_RTCP_SENDERS = 32
+_REPLAY_WINDOW = 1024
+
+
+class PeerState(enum.Enum):
+    """Where a seat's transport stands."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a transport carries; numbers only.
+
+    Args:
+        loss_in: fraction of the seat's packets lost on their way to the server, 0 to 1.
+        loss_out: fraction lost on the way to the seat, as it reports.
+        jitter_ms: worst interarrival jitter of what the seat publishes.
+        bitrate_in: bits per second of media from the seat.
+        bitrate_out: bits per second of media to the seat.
+        rtt_ms: round trip of server and seat; ``None`` until it has received something.
+    """
+
+    loss_in: float
+    loss_out: float
+    jitter_ms: float
+    bitrate_in: int
+    bitrate_out: int
+    rtt_ms: float | None
+
+
+class Certificate(RTCCertificate):
+    """The server's DTLS identity, its OpenSSL context built once (0.4 ms) instead of per seat."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+        return self._context
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, upper-case hex with colons."""
+        return next(f.value for f in self.getFingerprints() if f.algorithm == "sha-256")
+
+
+class Port(Protocol):
+    """What a peer needs of the media port it belongs to."""
+
+    host: str
+    port: int
+    certificate: Certificate
+    counters: dict[str, int]
+
+    def now(self) -> float:
+        """Monotonic seconds of the event loop."""
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Send one datagram, or count it; never raises."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a handshake or a farewell, held on to until it ends."""
+
+    def credentials_changed(self, peer: Peer) -> None:
+        """The peer answers to other ufrags than before."""
+
+    def tracks_changed(self, peer: Peer) -> None:
+        """The peer has announced what it publishes."""
+
+    def state_changed(self, peer: Peer) -> None:
+        """The peer's transport stands, or stands no more."""
+
+    def peer_closed(self, peer: Peer) -> None:
+        """The peer is closed for good."""
+
+
+class LiteIce:
+    """What ``RTCDtlsTransport`` uses of an ICE transport: a role, and datagrams in and out."""
+
+    role = "controlled"
+    state = "completed"
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._out = send
+        self._in: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE)
+
+    def feed(self, datagram: bytes) -> bool:
+        """Take in one DTLS datagram; false when it was dropped, as a network would."""
+        try:
+            self._in.put_nowait(datagram)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the reader: it waits for ever otherwise."""
+        while not self._in.empty():
+            self._in.get_nowait()
+        self._in.put_nowait(None)
+
+    async def _recv(self) -> bytes:
+        datagram = await self._in.get()
+        if datagram is None:
+            raise ConnectionError
+        return datagram
+
+    async def _send(self, datagram: bytes) -> None:
+        self._out(datagram)
+
+
+class DtlsServer(RTCDtlsTransport):
+    """aiortc's DTLS transport, always the server, its SRTP sessions made by our own rules."""
+
+    def __init__(self, ice: LiteIce, certificate: Certificate) -> None:
+        super().__init__(cast(RTCIceTransport, ice), [certificate])
+        self._set_role("server")
+        self.profile: SRTPProtectionProfile | None = None
+
+    def _setup_srtp(self) -> None:
+        if self._ssl is None:
+            raise AssertionError("aiortc sets up SRTP only after a handshake")
+        chosen = self._ssl.get_selected_srtp_profile()
+        profile = next((p for p in SRTP_PROFILES if p.openssl_profile == chosen), None)
+        if profile is None:
+            self._set_state(State.FAILED)
+            return
+        size = 2 * (profile.key_length + profile.salt_length)
+        keys = self._ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
+        # RFC 5764 §4.2: client's write keys first; the client sends what we receive.
+        self._rx_srtp = _session(
+            profile, profile.get_key_and_salt(keys, 0), pylibsrtp.Policy.SSRC_ANY_INBOUND
+        )
+        self._tx_srtp = _session(
+            profile, profile.get_key_and_salt(keys, 1), pylibsrtp.Policy.SSRC_ANY_OUTBOUND
+        )
+        self.profile = profile
+
+    async def _recv_next(self) -> None:
+        try:
+            await super()._recv_next()
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            # Whatever a hostile record makes OpenSSL or aiortc raise ends this transport and nothing else.
+            raise ConnectionError from error
+
+    @property
+    def sessions(self) -> tuple[pylibsrtp.Session, pylibsrtp.Session]:
+        """The SRTP sessions to receive and to send with; valid once connected."""
+        return self._rx_srtp, self._tx_srtp
+
+
+def _session(profile: SRTPProtectionProfile, key: bytes, direction: int) -> pylibsrtp.Session:
+    policy = pylibsrtp.Policy(key=key, ssrc_type=direction, srtp_profile=profile.libsrtp_profile)
+    # Never protect one SSRC and index twice: under GCM that repeats a nonce. Retransmissions are RTX.
+    policy.allow_repeat_tx = False
+    policy.window_size = _REPLAY_WINDOW
+    return pylibsrtp.Session(policy)
+
+
+def _fresh_ssrc() -> int:
+    return secrets.randbelow(0xFFFFFFFF) + 1
+
+
+class Peer:
+    """One transport of one seat. Made by ``MediaPort.open_peer``.
+
+    Attributes:
+        state: where it stands.
+        suite: the SRTP profile in use, such as ``AEAD_AES_256_GCM``; ``None`` before DTLS is done.
+        last_heard: loop seconds of the last authenticated packet of any kind; of opening before the first.
+    """
+
+    def __init__(
+        self, port: Port, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]
+    ) -> None:
+        self.room = room
+        self.member = Member(seat, place, slots_for(self, _fresh_ssrc))
+        self.agent = LiteAgent()
+        self.state = PeerState.NEW
+        self.suite: str | None = None
+        self.rtcp_ssrc = _fresh_ssrc()
+        self.estimate: tuple[int, float] | None = None
+        self.tracks_by_ssrc: dict[int, PublishedTrack] = {}
+        self.slots_by_ssrc = {slot.ssrc: slot for slot in self.member.slots}
+        self.last_heard = port.now()
+        self.closed = False
+        self._port = port
+        self._on_change = on_change
+        self._session_id = secrets.randbelow(2**62)
+        self._version = 1
+        self._answer: Answer | None = None
+        self._awaiting_answer = True
+        self._ice = LiteIce(self._send)
+        self._dtls = DtlsServer(self._ice, port.certificate)
+        self._handshake: asyncio.Task[None] | None = None
+        self._srtp: tuple[pylibsrtp.Session, pylibsrtp.Session] | None = None
+        self._over = False
+        self._rtcp_senders: set[int] = set()
+        self._meter = _Meter()
+        self._offer = self._render()
+
+    # ------------------------------------------------------------------------------------- signaling
+
+    def offer(self) -> str:
+        """The SDP offer of the present ICE generation; the same text at every call."""
+        return self._offer
+
+    def answer(self, sdp: str) -> None:
+        """Take the browser's answer. The same answer once more changes nothing.
+
+        Raises:
+            BadSdp: code ``bad-sdp``; the transport stays as it was.
+        """
+        answer = read_answer(sdp, [*PUBLISHED, *(slot.kind for slot in self.member.slots)])
+        if self.closed or (not self._awaiting_answer and answer == self._answer):
+            return
+        if not self._awaiting_answer:
+            raise BadSdp("no offer is waiting for an answer")
+        if self._answer is not None and answer.fingerprints != self._answer.fingerprints:
+            raise BadSdp("an ICE restart cannot change the certificate")
+        former, self._answer = self._answer, answer
+        self._awaiting_answer = False
+        self.agent.answered(answer.ufrag)
+        if former is None or former.tracks != answer.tracks:
+            self._publish(answer)
+            self._port.tracks_changed(self)
+        self.proceed()
+
+    def restart(self) -> str:
+        """Begin an ICE restart (RFC 8445 §9): an offer with new credentials for the same DTLS association.
+
+        Media goes on over the old path until the browser checks the new one.
+        """
+        if not self.closed:
+            self.agent.restart()
+            self._version += 1
+            self._awaiting_answer = True
+            self._offer = self._render()
+            self._port.credentials_changed(self)
+        return self._offer
+
+    def close(self) -> None:
+        """End the transport and tell the browser (close_notify). ``on_change`` is not called any more."""
+        if self.closed:
+            return
+        self.closed = self._over = True
+        self.state = PeerState.GONE
+        self.member.live = False
+        self._srtp = None
+        self._dtls.remove_all_listeners()
+        if self._handshake is not None:
+            self._handshake.cancel()
+        self._port.spawn(self._stop())
+        self._port.peer_closed(self)
+
+    async def _stop(self) -> None:
+        await self._dtls.stop()
+        self._ice.close()
+
+    def _render(self) -> str:
+        return Offer(
+            session=self._session_id,
+            version=self._version,
+            ufrag=self.agent.credentials.ufrag,
+            pwd=self.agent.credentials.pwd,
+            host=self._port.host,
+            port=self._port.port,
+            fingerprint=self._port.certificate.fingerprint,
+            slots=self.member.slots,
+        ).render()
+
+    def _publish(self, answer: Answer) -> None:
+        for track in self.member.tracks.values():
+            track.set_routes([])
+        self.member.tracks = {
+            told.kind: PublishedTrack(self, told.kind, told.ssrc, told.rtx_ssrc) for told in answer.tracks
+        }
+        self.tracks_by_ssrc = {}
+        for track in self.member.tracks.values():
+            self.tracks_by_ssrc[track.ssrc] = track
+            if track.rtx_ssrc is not None:
+                self.tracks_by_ssrc[track.rtx_ssrc] = track
+
+    # ------------------------------------------------------------------------------------- transport
+
+    def heard(self) -> None:
+        """An authenticated packet has come from the seat."""
+        self.last_heard = self._port.now()
+        if self.state is PeerState.GONE:
+            self.settle()
+
+    def proceed(self) -> None:
+        """Start DTLS as soon as both a verified address and the fingerprint are known."""
+        if self._handshake is None and self._answer is not None and self.agent.address and not self.closed:
+            self._dtls.add_listener("statechange", self._dtls_changed)
+            self._handshake = self._port.spawn(self._shake_hands(self._answer))
+            self.settle()
+
+    async def _shake_hands(self, answer: Answer) -> None:
+        fingerprints = [RTCDtlsFingerprint("sha-256", value) for value in answer.fingerprints]
+        try:
+            async with asyncio.timeout(HANDSHAKE):
+                await self._dtls.start(RTCDtlsParameters(fingerprints=fingerprints))
+        except Exception:
+            # Timed out, or a hostile flight made OpenSSL raise something new: no transport, nothing more.
+            self._over = True
+        self.settle()
+
+    def _dtls_changed(self) -> None:
+        if self._dtls.state == "connected" and self._dtls.profile is not None:
+            self.suite = self._dtls.profile.openssl_profile.decode().removeprefix("SRTP_")
+            self._srtp = self._dtls.sessions
+        elif self._dtls.state in ("closed", "failed"):
+            self._over = True
+            self._srtp = None
+        self.settle()
+
+    def settle(self) -> None:
+        """Work out the state anew, and tell whoever needs to know when it is another."""
+        if self.closed:
+            return
+        state = self._present_state()
+        if state is self.state:
+            return
+        self.state = state
+        self.member.live = state is PeerState.CONNECTED
+        self._port.state_changed(self)
+        # Not from inside a datagram: whatever the listener does or raises is its own.
+        asyncio.get_running_loop().call_soon(self._tell, state)
+
+    def _tell(self, state: PeerState) -> None:
+        if not self.closed:
+            self._on_change(state)
+
+    def _present_state(self) -> PeerState:
+        if self._handshake is None:
+            return PeerState.NEW
+        if self._over or self._port.now() - self.last_heard >= SILENCE:
+            return PeerState.GONE
+        return PeerState.CONNECTING if self._srtp is None else PeerState.CONNECTED
+
+    def feed_dtls(self, datagram: bytes) -> bool:
+        """Take in one DTLS datagram from a verified address; false when it was dropped."""
+        return not self.closed and self._ice.feed(datagram)
+
+    def open_rtp(self, datagram: bytes) -> bytes | None:
+        """Decrypt one SRTP packet, or ``None`` when it is not authentic."""
+        if self._srtp is None:
+            return None
+        try:
+            packet: bytes = self._srtp[0].unprotect(datagram)
+        except (pylibsrtp.Error, ValueError):
+            return None
+        self._meter.octets_in += len(datagram)
+        return packet
+
+    def open_rtcp(self, datagram: bytes, sender: int) -> bytes | None:
+        """Decrypt one SRTCP compound of that sender, or ``None`` when it is not authentic."""
+        if self._srtp is None or (
+            sender not in self._rtcp_senders and len(self._rtcp_senders) >= _MAX_RTCP_SENDERS
+        ):
+            return None
+        try:
+            compound: bytes = self._srtp[0].unprotect_rtcp(datagram)
+        except (pylibsrtp.Error, ValueError):
+            return None
+        self._rtcp_senders.add(sender)
+        return compound
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Protect and send one packet to the seat; a failure is counted, never raised."""
+        if self._srtp is None:
+            return
+        try:
+            protected = self._srtp[1].protect(packet)
+        except (pylibsrtp.Error, ValueError):
+            self._port.counters["dropped_unsendable"] += 1
+            return
+        self._port.counters["packets_out"] += 1
+        self._meter.octets_out += len(protected)
+        self._send(protected)
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """Protect and send one RTCP compound to the seat; a failure is counted, never raised."""
+        if self._srtp is None:
+            return
+        try:
+            protected = self._srtp[1].protect_rtcp(compound)
+        except (pylibsrtp.Error, ValueError):
+            self._port.counters["dropped_unsendable"] += 1
+            return
+        self._send(protected)
+
+    def _send(self, datagram: bytes) -> None:
+        if self.agent.address is not None:
+            self._port.send(datagram, self.agent.address)
+
+    # --------------------------------------------------------------------------------------- quality
+
+    def note_block(self, slot: Slot, block: ReportBlock) -> None:
+        """The seat reports how a slot of its arrived (RFC 3550 §6.4.1)."""
+        now = self._port.now()
+        slot.loss, slot.reported_at = block.fraction_lost / 256, now
+        if block.last_sr and block.last_sr == slot.sr_middle:
+            self._meter.rtt = max(0.0, now - slot.sr_sent_at - block.since_last_sr / 65536)
+
+    def measure(self) -> None:
+        """Close a measuring interval; called after every report to the publisher."""
+        expected = sum(track.reception.interval_expected for track in self.member.tracks.values())
+        lost = sum(track.reception.interval_lost for track in self.member.tracks.values())
+        self._meter.close_interval(self._port.now(), max(0, expected), lost)
+
+    def quality(self) -> Quality:
+        """How well the transport carries at present."""
+        now = self._port.now()
+        losses = [slot.loss for slot in self.member.slots if now - slot.reported_at < _REPORT_LIFE]
+        return Quality(
+            loss_in=self._meter.loss_in,
+            loss_out=max(losses, default=0.0),
+            jitter_ms=max((track.reception.jitter_ms for track in self.member.tracks.values()), default=0.0),
+            bitrate_in=int(self._meter.bitrate_in),
+            bitrate_out=int(self._meter.bitrate_out),
+            rtt_ms=None if self._meter.rtt is None else 1000 * self._meter.rtt,
+        )
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Octets counted and rates smoothed over about two seconds."""
+
+    octets_in: int = 0
+    octets_out: int = 0
+    bitrate_in: float = 0.0
+    bitrate_out: float = 0.0
+    loss_in: float = 0.0
+    rtt: float | None = None
+    closed_at: float | None = None
+
+    def close_interval(self, now: float, expected: int, lost: int) -> None:
+        if self.closed_at is not None and now > self.closed_at:
+            span = now - self.closed_at
+            self.bitrate_in += (8 * self.octets_in / span - self.bitrate_in) / 4
+            self.bitrate_out += (8 * self.octets_out / span - self.bitrate_out) / 4
+            self.loss_in += ((lost / expected if expected else 0.0) - self.loss_in) / 4
+        self.octets_in = self.octets_out = 0
+        self.closed_at = now
