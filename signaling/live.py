@@ -1,0 +1,356 @@
+"""The house: every room that runs in this process, and how each one meets the store.
+
+    page with a ticket ──▶ enter ──▶ the running room, or one loaded from the store
+    ledger's tail ───────▶ a session was changed elsewhere ──▶ its running room reads it again
+    store's health ──────▶ every room
+    all open sessions + running rooms ──▶ the admin's board
+
+A room runs while somebody is in it or may come back; forgetting one loses nothing, for seats live in the
+store. Commits become calls of ``broker.admission`` here, and refusals become answers: a store that cannot
+write is an ordinary event for a room, never an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol, assert_never
+
+import structlog
+
+from broker.admission import Admission
+from broker.agreement import CURRENT
+from broker.audit import AuditEvent, EventType
+from broker.booking import Booking
+from broker.credentials import Credentials, Grant
+from broker.errors import Refused, StoreUnavailable
+from broker.ids import MeetingId, short_code
+from broker.seats import WAITING_STATES, SeatAction, SeatCode
+from broker.sessions import Session
+from rooms.effects import Commit, Record
+from rooms.events import (
+    CommitRefused,
+    Committed,
+    HostAction,
+    Link,
+    SeatReloaded,
+    SessionReloaded,
+    StoreHealth,
+)
+from rooms.media import MediaPort
+from rooms.room import Room
+from rooms.runner import PageOutbox, Runner
+from signaling.board import board_room
+from signaling.messages import Board, BoardRoom
+
+PAUSE_AFTER_FAILURE: Final = 1.0
+"""Seconds before the ledger's tail is taken up again after an error."""
+
+log = structlog.get_logger()
+
+CHANGES_SESSION: Final = frozenset(
+    {
+        EventType.SESSION_ENDED,
+        EventType.AGREEMENT_ACCEPTED,
+        EventType.SEAT_KNOCKED,
+        EventType.SEAT_ENTERED,
+        EventType.SEAT_ADMITTED,
+        EventType.SEAT_DENIED,
+        EventType.SEAT_HELD,
+        EventType.SEAT_RESUMED,
+        EventType.SEAT_MOVED_BACK,
+        EventType.SEAT_MUTED,
+        EventType.SEAT_UNMUTED,
+        EventType.SEAT_REMOVED,
+        EventType.SEAT_READMITTED,
+        EventType.SEAT_LEFT,
+    }
+)
+"""Events after which a session may differ from what its running room believes."""
+
+
+class Change(Protocol):
+    """What the house needs of a ledger entry."""
+
+    @property
+    def event(self) -> AuditEvent:
+        """What happened."""
+
+
+def room_of(session: Session) -> Room:
+    """The machine for a session as the store has it."""
+    loaded = reloaded(session)
+    return Room(
+        kind=session.kind.value,
+        is_open=session.open,
+        starts_ms=session.starts_ms,
+        ends_ms=session.ends_ms,
+        seats=loaded.seats,
+        wall_ms=_wall_ms(),
+    )
+
+
+def reloaded(session: Session) -> SessionReloaded:
+    """A session as its running room is told of it."""
+    return SessionReloaded(
+        session.open,
+        tuple(
+            SeatReloaded(
+                seat=seat.code,
+                state=seat.state,
+                muted=seat.muted,
+                agreed=seat.agreed == CURRENT.version,
+                since_ms=seat.since_ms,
+                knocks=seat.knocks,
+            )
+            for seat in session.seats.values()
+        ),
+    )
+
+
+@dataclass(slots=True)
+class House:
+    """The running rooms of this process.
+
+    Args:
+        append_later: queues an audit event that nothing waits for.
+        tail: follows the ledger from now on; may raise when the store is away, and is then called again.
+        on_change: called whenever the board may look different.
+    """
+
+    booking: Booking
+    admission: Admission
+    credentials: Credentials
+    media: MediaPort
+    append_later: Callable[[AuditEvent], None]
+    tail: Callable[[], AsyncIterator[Change]]
+    on_change: Callable[[], None]
+    store_ok: bool = True
+    draining: bool = field(default=False, init=False)
+    _rooms: dict[str, Runner] = field(default_factory=dict, init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _follower: asyncio.Task[None] | None = field(default=None, init=False)
+    _sessions: list[Session] = field(default_factory=list, init=False)
+
+    # ---- pages -------------------------------------------------------------------------------------------
+
+    async def enter(self, grant: Grant, link: Link, outbox: PageOutbox, *, media_kept: bool) -> Runner:
+        """Bring a page into its room.
+
+        Raises:
+            StoreUnavailable: the room is not running here and cannot be loaded.
+            Refused: ``no-session``, or ``draining`` while this process stops.
+        """
+        while True:
+            runner = await self._running(grant.meeting)
+            joined = runner.join(link, grant.seat, grant.device, grant.actor, outbox, media_kept=media_kept)
+            if joined:
+                return runner
+
+    async def _running(self, meeting: MeetingId) -> Runner:
+        if (runner := self._room(meeting)) is not None:
+            return runner
+        session = await self.booking.load(meeting)
+        if session is None:
+            raise Refused("no-session")
+        if self.draining:
+            raise Refused("draining")
+        # Another page of the same session may have opened the room while this one read the store.
+        return self._room(meeting) or self._open(session)
+
+    def _room(self, meeting: str) -> Runner | None:
+        runner = self._rooms.get(meeting)
+        return None if runner is None or runner.finished else runner
+
+    def _open(self, session: Session) -> Runner:
+        meeting = session.meeting
+        runner = Runner(
+            meeting=meeting,
+            room=room_of(session),
+            media=self.media,
+            commit=partial(self._commit, meeting),
+            record=partial(self._record, meeting),
+            load=partial(self._load, meeting),
+            on_change=self.on_change,
+        )
+        if not self.store_ok:
+            runner.tell(StoreHealth(False))
+        self._rooms[meeting] = runner
+        task = asyncio.create_task(self._serve(runner), name=f"room-{short_code(meeting)}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return runner
+
+    async def _serve(self, runner: Runner) -> None:
+        """Run one room; its failure is its own, and is told in one line that names no person."""
+        try:
+            await runner.run()
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                "room failed and was closed",
+                room=short_code(runner.meeting),
+                error=type(error).__name__,
+                line=f"{where.name}:{where.lineno}",
+            )
+        finally:
+            if self._rooms.get(runner.meeting) is runner:
+                del self._rooms[runner.meeting]
+
+    # ---- what rooms ask of the store ---------------------------------------------------------------------
+
+    async def _commit(self, meeting: MeetingId, commit: Commit) -> Committed | CommitRefused:
+        try:
+            return await self._change(meeting, commit)
+        except StoreUnavailable:
+            return CommitRefused(commit.number, "audit-unavailable")
+        except Refused as refusal:
+            return CommitRefused(commit.number, refusal.code)
+
+    async def _change(self, meeting: MeetingId, commit: Commit) -> Committed:
+        match commit.action:
+            case None:
+                if commit.event is None:
+                    raise AssertionError("A commit that changes nothing names the event to record.")
+                at_ms = 0
+                for seat in commit.seats:
+                    at_ms = await self.admission.record(
+                        commit.event, meeting, seat, commit.actor, commit.reason
+                    )
+                return Committed(commit.number, {}, False, at_ms)
+            case HostAction.END:
+                change = await self.admission.end(meeting, commit.actor, commit.reason)
+            case HostAction.MUTE | HostAction.UNMUTE:
+                muted = commit.action is HostAction.MUTE
+                change = await self.admission.mute(meeting, commit.seats, muted, commit.actor)
+            case SeatAction():
+                change = await self.admission.change(
+                    meeting, commit.action, commit.seats, commit.actor, commit.reason
+                )
+            case _:
+                assert_never(commit.action)
+        return Committed(commit.number, dict(change.states), change.already, change.at_ms)
+
+    def _record(self, meeting: MeetingId, record: Record) -> None:
+        self.append_later(
+            AuditEvent(
+                type=record.event,
+                actor=record.actor,
+                subject=f"{meeting}/{record.seat}",
+                session=meeting,
+                seat=record.seat,
+                reason=record.reason,
+                detail={} if record.suite is None else {"suite": record.suite},
+            )
+        )
+
+    async def _load(self, meeting: MeetingId) -> SessionReloaded | None:
+        try:
+            session = await self.booking.load(meeting)
+        except StoreUnavailable:
+            return None  # every room reads again when the store is back
+        return None if session is None else reloaded(session)
+
+    # ---- what happens elsewhere --------------------------------------------------------------------------
+
+    def reload(self, meeting: str) -> None:
+        """A session was changed by somebody else than its room. Never waits."""
+        if (runner := self._room(meeting)) is not None:
+            runner.reload()
+        self.on_change()
+
+    def store_health(self, ok: bool) -> None:
+        """The store can make events durable again, or no longer."""
+        self.store_ok = ok
+        for runner in self._rooms.values():
+            runner.tell(StoreHealth(ok))
+            if ok:
+                runner.reload()
+        self.on_change()
+
+    def start(self) -> None:
+        """Begin to follow the ledger."""
+        self._follower = asyncio.create_task(self._follow(), name="ledger-follower")
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async for entry in self.tail():
+                    if entry.event.session is not None and entry.event.type in CHANGES_SESSION:
+                        self.reload(entry.event.session)
+            except Exception as error:
+                # Whatever it was, rooms must not stay deaf: what was missed is read when the tail is back.
+                log.warning("the ledger's tail broke", error=type(error).__name__)
+                await asyncio.sleep(PAUSE_AFTER_FAILURE)
+                for runner in self._rooms.values():
+                    runner.reload()
+
+    async def drain(self, within: float) -> None:
+        """Take nobody new, tell every page to come back, let the store take what was decided.
+
+        Args:
+            within: seconds.
+        """
+        self.draining = True
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.wait({self._follower})
+        for runner in self._rooms.values():
+            runner.stop()
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=within)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=1.0)
+
+    # ---- what others may see -----------------------------------------------------------------------------
+
+    def gauges(self) -> dict[str, float]:
+        """Numbers of now for the metrics."""
+        rooms = [runner.room for runner in self._rooms.values()]
+        seats = [seat for room in rooms for seat in room.seats.values()]
+        return {
+            "rooms": len(rooms),
+            "links": sum(len(seat.pages) for seat in seats),
+            "peers": sum(seat.suite is not None for seat in seats),
+            "waiting": sum(seat.state in WAITING_STATES for seat in seats),
+        }
+
+    async def board(self) -> Board:
+        """Every open session of the practice, as seats. While the store is away, the sessions last seen.
+
+        Raises:
+            StoreUnavailable: the store is away and was never read.
+        """
+        locked: dict[str, frozenset[SeatCode]] = {}
+        try:
+            self._sessions = await self.booking.all_open()
+            sets = await asyncio.gather(*(self.credentials.locked(s.meeting) for s in self._sessions))
+            locked = dict(zip((s.meeting for s in self._sessions), sets, strict=True))
+        except StoreUnavailable:
+            if not self._sessions:
+                raise
+        now = _wall_ms()
+        return Board(
+            now=now,
+            store_ok=self.store_ok,
+            rooms=tuple(
+                self._board_room(session, locked.get(session.meeting, frozenset()), now)
+                for session in self._sessions
+            ),
+        )
+
+    def _board_room(self, session: Session, locked: frozenset[SeatCode], now: int) -> BoardRoom:
+        runner = self._room(session.meeting)
+        if runner is None:
+            return board_room(session.meeting, room_of(session), {}, locked, now)
+        return board_room(session.meeting, runner.room, runner.quality(), locked, now)
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
