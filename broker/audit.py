@@ -142,7 +142,8 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a record that stays readable without keys. Written once, as canonical ASCII JSON.
 
-    Canonical: exactly these six keys in alphabetical order, no spaces, ``{"a":…,"k":…,"n":…,"o":…,"q":…,"t":…}``.
+    Canonical: exactly these six keys in alphabetical order, without spaces:
+    ``{"a":…,"k":…,"n":…,"o":…,"q":…,"t":…}``.
 
     Args:
         t: event type.
@@ -159,6 +160,44 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     n: str
     q: int
     k: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An event with everything but its place in the ledger: what a script of the store is given.
+
+    Sending the same `Prepared` twice stores it once, so an unanswered attempt may always be repeated.
+
+    Args:
+        event_id: 16 bytes.
+        subject_tag: 16 bytes.
+        header: from `encode_header`.
+        sealed: nonce and ciphertext.
+        session: meeting ID, or empty.
+        node_seq: the number that stands in the header; given back when the event was not needed.
+    """
+
+    event_id: bytes
+    subject_tag: bytes
+    header: bytes
+    sealed: bytes
+    session: str
+    node_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The store's durable answer: where an event stands.
+
+    Args:
+        index: position in the ledger, from 0.
+        time_us: store time, microseconds since 1970.
+        subject_seq: position among the records of its subject, from 1.
+    """
+
+    index: int
+    time_us: int
+    subject_seq: int
 
 
 @dataclass(frozen=True, slots=True)

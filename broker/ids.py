@@ -26,9 +26,6 @@ from broker.private import Private
 MeetingId = NewType("MeetingId", str)
 """26 lower-case Crockford characters; the first is 0 to 7, since 26 x 5 bits are two more than 128."""
 
-SeatCode = NewType("SeatCode", str)
-"""A place on the roster, ``A``, ``B``, ``T``, ``I2``: a letter, then at most three letters or digits."""
-
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _FORGIVE: Final = str.maketrans("oil", "011", "- \t")
 _MEETING: Final = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
@@ -81,14 +78,14 @@ def short_code(meeting_id: str) -> str:
     return meeting_id[:6]
 
 
-def parse_seat(text: str) -> SeatCode:
-    """Read a seat code; case is forgiven.
+def parse_seat(text: str) -> str:
+    """Read a seat code (a letter, then at most three letters or digits); case is forgiven.
 
     Raises:
         BadInput: ``bad-seat``.
     """
     if len(text) <= _MAX_TYPED and text.isascii() and _SEAT.fullmatch(text.upper()):
-        return SeatCode(text.upper())
+        return text.upper()
     raise BadInput("bad-seat")
 
 
@@ -142,7 +139,7 @@ def new_seat_token(seat: str) -> Private[str]:
     return Private(f"{parse_seat(seat)}-{_grouped(_crockford(80), 4).upper()}")
 
 
-def parse_seat_token(text: str) -> tuple[SeatCode, Private[str]]:
+def parse_seat_token(text: str) -> tuple[str, Private[str]]:
     """Read a seat token as typed.
 
     Returns:

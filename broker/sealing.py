@@ -17,13 +17,10 @@ The only module that imports PyNaCl.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
-import re
 import secrets
-import stat
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +28,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from broker.errors import BadInput, UnsafeFiles
+from broker.files import private_directory
 from broker.private import Private
 
 LEDGER_KEY: Final = "ledger-1"
@@ -39,7 +37,6 @@ STAFF_KEY: Final = "staff-1"
 _TAG_KEY: Final = "tag-1"
 _KEY_SIZE: Final = 32
 _NONCE_SIZE: Final = 24
-_KEY_ID: Final = re.compile(r"[a-z]{1,16}-[0-9]{1,6}")
 
 
 class Keyring:
@@ -97,22 +94,7 @@ class Keyring:
             raise BadInput("cannot-unseal") from None
 
 
-def private_directory(directory: Path) -> None:
-    """Make sure of a directory that only we can enter.
-
-    Raises:
-        UnsafeFiles: ``unsafe-files`` when it belongs to somebody else, is a link, or is open to others.
-    """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        directory.mkdir(mode=0o700)
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise UnsafeFiles("The directory for private files must be ours, with mode 0700.")
-
-
 def _load_or_make(directory: Path, key_id: str) -> Private[bytes]:
-    assert _KEY_ID.fullmatch(key_id), "Key ids are ours and fit a file name."
     path = directory / f"{key_id}.key"
     if not path.exists():
         _make(directory, path)

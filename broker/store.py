@@ -1,0 +1,499 @@
+"""What can be asked of the store: the typed face of the scripts in ``broker/scripts``.
+
+Every change comes with its prepared audit events, and is stored together with them or not at all. A call
+raises `Refused` when the state does not allow it, `StoreUnavailable` when nothing durable can be written,
+and returns when state and events are on disk.
+
+    {practice}:log, meta, subj, dd:<hour>   the ledger
+    {practice}:session:<meeting id>         a session and its seats (hash)
+    {practice}:ids, open                    every id ever used; open sessions by their end
+    {practice}:try:<session>:<seat>         failed attempts in a row
+    {practice}:idem:<hash>                  answers kept for a repeated Idempotency-Key, 24 h
+    {practice}:<kind>:<name>                small records: staff accounts, logins
+    {practice}:ticket:<sha256>              single-use tickets, 30 s
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from broker.audit import Prepared, Receipt
+from broker.errors import ChangeRefused, Refused
+from broker.redis_store import Arg, RedisStore, Reply
+
+TICKET_MS: Final = 30_000
+_UNKNOWN_BUCKETS: Final = 1 << 16
+_UNKNOWN_MS: Final = 30 * 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Add to a number in a field."""
+
+    amount: int
+
+
+class StoreTime:
+    """Put the store's time (milliseconds since 1970) into a field.
+
+    Args:
+        once: leave the field alone when it has a value already.
+    """
+
+    __slots__ = ("once",)
+
+    def __init__(self, *, once: bool = False) -> None:
+        self.once = once
+
+
+Value = str | int | Add | StoreTime | None
+"""What to do with a field: set it, add to it, stamp it with the store's time, or (``None``) remove it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatChange:
+    """One seat's part of a change.
+
+    Args:
+        seat: seat code.
+        origins: states it may be in; empty for any.
+        to: the new state; ``None`` to change fields only.
+        event: what is recorded.
+        needs_open: refuse with ``not-open`` unless the session is open.
+        needs_agreement: refuse with ``agreement-needed`` unless the seat accepted this version.
+        needs_capacity: refuse with ``full`` if then more seats than the session's capacity would be in
+            one of these states; empty for no check.
+        bump_epoch: raise the seat's epoch.
+        fields: further fields of the seat, by name without the seat (``muted``, ``notice``).
+    """
+
+    seat: str
+    origins: AbstractSet[str]
+    to: str | None
+    event: Prepared
+    needs_open: bool = False
+    needs_agreement: str | None = None
+    needs_capacity: AbstractSet[str] = frozenset()
+    bump_epoch: bool = False
+    fields: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A change is stored.
+
+    Args:
+        receipts: one per change of the call; ``None`` where the seat was already so and nothing was written.
+        rev: revision of the session after it.
+        time_us: store time, microseconds since 1970.
+    """
+
+    receipts: tuple[Receipt | None, ...]
+    rev: int
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Whether a password may be looked at now.
+
+    Args:
+        verdict: ``allowed``, ``delayed`` or ``locked``.
+        failures: failures in a row, this attempt included while it is allowed.
+        wait_ms: how long to wait when delayed, at most 300 000.
+    """
+
+    verdict: Literal["allowed", "delayed", "locked"]
+    failures: int
+    wait_ms: int = 0
+
+
+class Store:
+    """The store of one practice.
+
+    Args:
+        url: see `RedisStore`.
+        practice: see `RedisStore`.
+        node: see `RedisStore`.
+    """
+
+    def __init__(self, url: str, practice: str, node: str) -> None:
+        self.link = RedisStore(url, practice, node)
+        # Buckets of event ids are named by the hour; our own steady clock, so that a clock set back between
+        # two attempts does not make the second look in the wrong place.
+        self._epoch_offset = time.time() - time.monotonic()
+
+    async def start(self) -> None:
+        """Connect; see `RedisStore.start`."""
+        await self.link.start()
+
+    async def close(self) -> None:
+        """Disconnect; may be called twice."""
+        await self.link.close()
+
+    @property
+    def node(self) -> str:
+        """This run of this server."""
+        return self.link.node
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the store takes writes."""
+        return self.link.healthy
+
+    def on_health(self, listener: Callable[[bool], None]) -> None:
+        """Call ``listener(healthy)`` whenever that changes. It must not block or raise."""
+        self.link.on_health(listener)
+
+    def now_ms(self) -> int | None:
+        """Return store time, milliseconds since 1970, as known without asking; ``None`` before `start`."""
+        now = self.link.time_us()
+        return None if now is None else now // 1000
+
+    # ------------------------------------------------------------------ sessions and seats
+
+    async def book(
+        self,
+        meeting: str,
+        fields: Mapping[str, Value],
+        ends_ms: int,
+        events: Sequence[Prepared],
+        *,
+        idempotency_key: str | None = None,
+        request: bytes = b"",
+        answer: bytes = b"",
+    ) -> bytes | None:
+        """Create a session. The script adds ``state``, ``created`` and ``rev``.
+
+        Args:
+            meeting: a new meeting ID.
+            fields: the session's fields and each seat's (``A.state``, ``A.token`` …).
+            ends_ms: when it ends, for the index of open sessions.
+            events: ``session.booked`` and what else belongs to it.
+            idempotency_key: the caller's key, made unique per account; stored hashed, for 24 hours.
+            request: the request as read; the same key with another request is a mistake.
+            answer: what to answer if the request is repeated, **sealed**.
+
+        Returns:
+            ``None`` when the session was created; the stored sealed answer when this key booked it before.
+
+        Raises:
+            Refused: ``id-used`` or ``idempotency-mismatch``.
+            StoreUnavailable: nothing was booked.
+        """
+        record = hashlib.sha256((idempotency_key or "").encode("utf-8", "surrogatepass")).hexdigest()
+        link = self.link
+        keys = [link.key("session", meeting), link.key("ids"), link.key("open"), link.key("idem", record)]
+        args: list[Arg] = [
+            meeting,
+            ends_ms,
+            int(idempotency_key is not None),
+            hashlib.sha256(request).digest(),
+        ]
+        args += [answer, *_fields(fields), *_events(events)]
+        reply = await self._run("book", keys, args, events)
+        if reply[0] == b"replay":
+            return bytes(reply[3])
+        if reply[0] == b"refused":
+            raise Refused(reply[3].decode())
+        return None
+
+    async def change(self, meeting: str, changes: Sequence[SeatChange]) -> Changed:
+        """Change seats of one session: all of the call, or none.
+
+        A repeated call (same prepared events) returns what the first one did. A seat that is already in
+        the wanted state gets no event; that is an answer, not an error, since two people may act at once.
+
+        Args:
+            meeting: the session.
+            changes: at most one per seat.
+
+        Raises:
+            ChangeRefused: for the first seat that stands in the way; nothing was written.
+            StoreUnavailable: nothing was written.
+        """
+        if len({change.seat for change in changes}) != len(changes):
+            raise AssertionError("A call changes each seat at most once.")
+        args: list[Arg] = [len(changes)]
+        for change in changes:
+            args += [change.seat, ",".join(sorted(change.origins)), change.to or "", _flags(change)]
+            args += [*_event(change.event), *_fields(change.fields)]
+        events = [change.event for change in changes]
+        reply = await self._run("change", [self.link.key("session", meeting)], args, events)
+        if reply[0] == b"refused":
+            raise ChangeRefused(reply[3].decode(), reply[4].decode(), reply[5].decode())
+        receipts = tuple(_receipt(text) if text else None for text in reply[2])
+        return Changed(receipts, int(reply[3]), int(reply[1]))
+
+    async def end(self, meeting: str, events: Sequence[Prepared]) -> int | None:
+        """End a session and all its seats.
+
+        Returns:
+            The revision, or ``None`` when it had ended before and nothing was written.
+
+        Raises:
+            Refused: ``no-session``.
+            StoreUnavailable: nothing was written.
+        """
+        keys = [self.link.key("session", meeting), self.link.key("open")]
+        reply = await self._run("end", keys, [meeting, *_events(events)], events)
+        if reply[0] == b"refused":
+            raise Refused(reply[3].decode())
+        return None if reply[0] == b"already" else int(reply[3])
+
+    async def load_session(self, meeting: str) -> dict[str, str] | None:
+        """Return the fields of a session as stored, for `broker.sessions` to read; ``None`` when unknown."""
+        return await self._hash("session", meeting)
+
+    async def open_sessions(self) -> list[str]:
+        """Return the meeting IDs of sessions that have not ended, the first to end first."""
+        found = await self.link.read("ZRANGE", self.link.key("open"), 0, -1)
+        return [item.decode() for item in found]
+
+    # ------------------------------------------------------------------ guessing
+
+    async def begin_attempt(self, scope: str, seat: str, *, known: bool) -> Attempt:
+        """Ask whether a credential may be checked now, and count the attempt.
+
+        The attempt counts as a failure until `attempt_ok`.
+
+        Args:
+            scope: the meeting ID, or ``staff``.
+            seat: the seat, or the account.
+            known: whether there is such a session and seat. An unknown one takes the very same path, on one
+                of 65 536 counters that expire, so that inventing names neither tells nor fills anything.
+        """
+        reply = await self._attempt("begin", scope, seat, known, [])
+        verdict = reply[0].decode()
+        if verdict not in ("allowed", "delayed", "locked"):
+            raise AssertionError("The attempt script answered something else.")
+        return Attempt(verdict, int(reply[3]), int(reply[4]) if verdict == "delayed" else 0)
+
+    async def attempt_failed(
+        self, scope: str, seat: str, failed: Prepared, locked: Prepared, *, known: bool
+    ) -> bool:
+        """Record a wrong credential.
+
+        Args:
+            scope: see `begin_attempt`.
+            seat: see `begin_attempt`.
+            failed: the event of the failure.
+            locked: stored as well if this failure is the tenth in a row.
+            known: see `begin_attempt`.
+
+        Returns:
+            Whether this failure locked the credential.
+        """
+        reply = await self._attempt("fail", scope, seat, known, [failed, locked])
+        return bool(len(reply[2]) > 1 and reply[2][1])
+
+    async def attempt_ok(self, scope: str, seat: str, ok: Prepared) -> bool:
+        """Record a right credential and forget the failures before it.
+
+        Returns:
+            ``False`` when it was locked meanwhile: then nothing was recorded and nobody may enter.
+        """
+        return bool((await self._attempt("ok", scope, seat, True, [ok]))[0] != b"locked")
+
+    async def unlock(self, scope: str, seat: str, event: Prepared) -> None:
+        """Forget all failures of a credential, and record who did that."""
+        await self._attempt("unlock", scope, seat, True, [event])
+
+    # ------------------------------------------------------------------ small records and tickets
+
+    async def put(
+        self,
+        kind: str,
+        name: str,
+        fields: Mapping[str, Value],
+        events: Sequence[Prepared],
+        *,
+        expect: Mapping[str, str | None] | None = None,
+        listed: bool = False,
+        lifetime_ms: int = 0,
+    ) -> None:
+        """Set fields of a small record, if it is as expected.
+
+        Args:
+            kind: ``staff``, ``login`` …
+            name: its name within the kind; a token only as its digest.
+            fields: what to set.
+            events: what is recorded.
+            expect: fields with the value they must have, or ``None`` where they must be absent.
+            listed: also enter the name into the list that `names` returns.
+            lifetime_ms: remove the record after so long; 0 keeps it.
+
+        Raises:
+            Refused: ``precondition``; nothing was written.
+            StoreUnavailable: nothing was written.
+        """
+        await self._put(kind, name, lifetime_ms, expect or {}, fields, events, listed)
+
+    async def remove(
+        self,
+        kind: str,
+        name: str,
+        events: Sequence[Prepared],
+        *,
+        expect: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Remove a small record, if it is as expected; see `put`."""
+        await self._put(kind, name, -1, expect or {}, {}, events, True)
+
+    async def load(self, kind: str, name: str) -> dict[str, str] | None:
+        """Return a small record, or ``None``."""
+        return await self._hash(kind, name)
+
+    async def names(self, kind: str) -> list[str]:
+        """Return the names that were `put` as ``listed``, sorted."""
+        return sorted(item.decode() for item in await self.link.read("SMEMBERS", self.link.key(kind)))
+
+    async def extend(self, kind: str, name: str, lifetime_ms: int) -> bool:
+        """Let a record live on for so long from now; ``False`` when it is gone already."""
+        return bool(await self.link.plain("PEXPIRE", self.link.key(kind, name), lifetime_ms))
+
+    async def issue_ticket(self, digest: str, value: bytes, lifetime_ms: int = TICKET_MS) -> None:
+        """Keep what a ticket stands for.
+
+        Args:
+            digest: SHA-256 of the ticket in hex; the ticket itself is never stored.
+            value: what redeeming it returns.
+            lifetime_ms: how long it can be redeemed.
+        """
+        await self.link.plain("SET", self.link.key("ticket", digest), value, "PX", lifetime_ms)
+
+    async def redeem_ticket(self, digest: str) -> bytes | None:
+        """Use a ticket up: of any number of callers one gets the value, all others ``None``."""
+        value = await self.link.plain("GETDEL", self.link.key("ticket", digest))
+        return None if value is None else bytes(value)
+
+    # ------------------------------------------------------------------ the ledger's own calls
+
+    async def append(self, events: Sequence[tuple[Prepared, float | None]]) -> list[Receipt | None]:
+        """Append events, however long it takes; for `broker.ledger`.
+
+        Args:
+            events: each with the loop time after which it must not be stored any more, or ``None``.
+
+        Returns:
+            Receipts; ``None`` for an event that came too late.
+        """
+        args: list[Arg] = [len(events)]
+        for event, deadline in events:
+            args += [0 if deadline is None else self.link.limit_us(deadline), *_event(event)]
+        # Not reported to `on_unused`: the ledger keeps these until it knows, and gives numbers back itself.
+        reply = await self.link.settle("append", self._hours(), [], args, [], None)
+        return [_receipt(text) if text else None for text in reply[2]]
+
+    async def read_log(self, first: int, count: int) -> list[tuple[int, bytes, str, str]]:
+        """Return entries of the ledger.
+
+        Args:
+            first: index of the first, from 0.
+            count: at most so many.
+
+        Returns:
+            Index, leaf bytes verbatim, meeting ID or empty, and node, in order.
+        """
+        start = f"{first + 1}-0"
+        found = await self.link.read("XRANGE", self.link.key("log"), start, "+", "COUNT", count)
+        return [_entry(item) for item in found or []]
+
+    async def log_size(self) -> int:
+        """Return how many events the ledger has received: the index the next one will get."""
+        return int(await self.link.read("HGET", self.link.key("meta"), "n") or 0)
+
+    # ------------------------------------------------------------------ inside
+
+    async def _run(
+        self, name: str, keys: Sequence[str], args: Sequence[Arg], events: Sequence[Prepared]
+    ) -> Reply:
+        return await self.link.run(name, self._hours(), keys, args, events)
+
+    async def _attempt(
+        self, verb: str, scope: str, seat: str, known: bool, events: Sequence[Prepared]
+    ) -> Reply:
+        if known:
+            key = self.link.key("try", scope, seat)
+        else:
+            spread = hashlib.sha256(f"{scope}\0{seat}".encode("utf-8", "surrogatepass")).digest()
+            key = self.link.key("try", "?", str(int.from_bytes(spread[:8], "big") % _UNKNOWN_BUCKETS))
+        args: list[Arg] = [verb, 0 if known else _UNKNOWN_MS, *_events(events)]
+        return await self._run("attempt", [key], args, events)
+
+    async def _put(
+        self,
+        kind: str,
+        name: str,
+        lifetime_ms: int,
+        expect: Mapping[str, str | None],
+        fields: Mapping[str, Value],
+        events: Sequence[Prepared],
+        listed: bool,
+    ) -> None:
+        args: list[Arg] = [name if listed else "", lifetime_ms, *_fields(expect), *_fields(fields)]
+        args += _events(events)
+        reply = await self._run("put", [self.link.key(kind, name), self.link.key(kind)], args, events)
+        if reply[0] == b"refused":
+            raise Refused("precondition")
+
+    async def _hash(self, kind: str, name: str) -> dict[str, str] | None:
+        found = await self.link.read("HGETALL", self.link.key(kind, name))
+        return {key.decode(): value.decode() for key, value in found.items()} or None
+
+    def _hours(self) -> tuple[int, int]:
+        hour = int((time.monotonic() + self._epoch_offset) // 3600)
+        return hour, hour - 1
+
+
+def _event(event: Prepared) -> list[Arg]:
+    return [event.event_id, event.subject_tag, event.header, event.sealed, event.session]
+
+
+def _events(events: Sequence[Prepared]) -> list[Arg]:
+    return [len(events), *(arg for event in events for arg in _event(event))]
+
+
+def _fields(fields: Mapping[str, Value]) -> list[Arg]:
+    return [len(fields), *(arg for name, value in fields.items() for arg in (name, _operation(value)))]
+
+
+def _operation(value: Value) -> str:
+    match value:
+        case None:
+            return "-"
+        case Add(amount):
+            return f"+{amount}"
+        case StoreTime():
+            return "?" if value.once else "@"
+        case _:
+            return f"={value}"
+
+
+def _flags(change: SeatChange) -> str:
+    flags = []
+    if change.needs_open:
+        flags.append("needs-open")
+    if change.needs_agreement is not None:
+        flags.append(f"needs-agreement:{change.needs_agreement}")
+    if change.needs_capacity:
+        flags.append("needs-capacity:" + "+".join(sorted(change.needs_capacity)))
+    if change.bump_epoch:
+        flags.append("bump-epoch")
+    return ",".join(flags)
+
+
+def _receipt(text: bytes) -> Receipt:
+    index, time_us, seq = text.split(b":")[:3]
+    return Receipt(int(index), int(time_us), int(seq))
+
+
+def _entry(item: Any) -> tuple[int, bytes, str, str]:
+    position, flat = item
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return int(position.split(b"-")[0]) - 1, fields[b"e"], fields[b"s"].decode(), fields[b"n"].decode()
