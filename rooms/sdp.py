@@ -125,10 +125,11 @@ class Offer:
             # Audio and camera of one slot share a stream, so the browser keeps them in step.
             stream = "screen" if slot.kind is Kind.SCREEN else f"slot{position // 2}"
             lines.append(f"a=msid:{stream} {stream}-{slot.kind.media}")
-            if slot.rtx_ssrc is not None:
-                lines.append(f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}")
-                lines.append(f"a=ssrc:{slot.rtx_ssrc} cname:{stream}")
             lines.append(f"a=ssrc:{slot.ssrc} cname:{stream}")
+            if slot.rtx_ssrc is not None:
+                # Chromium takes the SSRC named first for the media, whatever the group says.
+                lines.append(f"a=ssrc:{slot.rtx_ssrc} cname:{stream}")
+                lines.append(f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}")
         return "\r\n".join(lines) + "\r\n"
 
     def _section(self, mid: int, kind: Kind, direction: str) -> list[str]:
