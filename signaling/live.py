@@ -15,10 +15,10 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -29,6 +29,7 @@ from broker.booking import Booking
 from broker.credentials import Credentials, Grant
 from broker.errors import Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
+from broker.ledger import Ledger
 from broker.seats import WAITING_STATES, SeatAction, SeatCode
 from broker.sessions import Session
 from rooms.effects import Commit, Record
@@ -48,7 +49,7 @@ from signaling.board import board_room
 from signaling.messages import Board, BoardRoom
 
 PAUSE_AFTER_FAILURE: Final = 1.0
-"""Seconds before the ledger's tail is taken up again after an error."""
+"""Seconds before the ledger is followed further after an entry that cannot be read."""
 
 log = structlog.get_logger()
 
@@ -71,14 +72,6 @@ CHANGES_SESSION: Final = frozenset(
     }
 )
 """Events after which a session may differ from what its running room believes."""
-
-
-class Change(Protocol):
-    """What the house needs of a ledger entry."""
-
-    @property
-    def event(self) -> AuditEvent:
-        """What happened."""
 
 
 def room_of(session: Session) -> Room:
@@ -117,17 +110,15 @@ class House:
     """The running rooms of this process.
 
     Args:
-        append_later: queues an audit event that nothing waits for.
-        tail: follows the ledger from now on; may raise when the store is away, and is then called again.
         on_change: called whenever the board may look different.
+        store_ok: whether the store is well at this moment.
     """
 
     booking: Booking
     admission: Admission
     credentials: Credentials
     media: MediaPort
-    append_later: Callable[[AuditEvent], None]
-    tail: Callable[[], AsyncIterator[Change]]
+    ledger: Ledger
     on_change: Callable[[], None]
     store_ok: bool = True
     draining: bool = field(default=False, init=False)
@@ -236,17 +227,20 @@ class House:
         return Committed(commit.number, dict(change.states), change.already, change.at_ms)
 
     def _record(self, meeting: MeetingId, record: Record) -> None:
-        self.append_later(
-            AuditEvent(
-                type=record.event,
-                actor=record.actor,
-                subject=f"{meeting}/{record.seat}",
-                session=meeting,
-                seat=record.seat,
-                reason=record.reason,
-                detail={} if record.suite is None else {"suite": record.suite},
-            )
+        event = AuditEvent(
+            type=record.event,
+            actor=record.actor,
+            subject=f"{meeting}/{record.seat}",
+            session=meeting,
+            seat=record.seat,
+            reason=record.reason,
+            detail={} if record.suite is None else {"suite": record.suite},
         )
+        try:
+            self.ledger.append_later(event)
+        except StoreUnavailable:
+            # Ten thousand wait already and nobody new is let in; what befalls those inside is at least logged.
+            log.error("event not recorded", room=short_code(meeting), event_type=record.event.value)
 
     async def _load(self, meeting: MeetingId) -> SessionReloaded | None:
         try:
@@ -272,22 +266,26 @@ class House:
                 runner.reload()
         self.on_change()
 
-    def start(self) -> None:
-        """Begin to follow the ledger."""
-        self._follower = asyncio.create_task(self._follow(), name="ledger-follower")
+    def start(self, after: int) -> None:
+        """Begin to follow the ledger.
 
-    async def _follow(self) -> None:
+        Args:
+            after: index of its last entry now, before any room was loaded.
+        """
+        self._follower = asyncio.create_task(self._follow(after), name="ledger-follower")
+
+    async def _follow(self, after: int) -> None:
         while True:
             try:
-                async for entry in self.tail():
-                    if entry.event.session is not None and entry.event.type in CHANGES_SESSION:
-                        self.reload(entry.event.session)
+                async for entry in self.ledger.tail(after):
+                    after = entry.index
+                    if entry.session and entry.leaf.header.t in CHANGES_SESSION:
+                        self.reload(entry.session)
             except Exception as error:
-                # Whatever it was, rooms must not stay deaf: what was missed is read when the tail is back.
-                log.warning("the ledger's tail broke", error=type(error).__name__)
+                # An entry that cannot be read must not make the rooms deaf to those after it.
+                log.error("an entry of the ledger cannot be read", after=after, error=type(error).__name__)
                 await asyncio.sleep(PAUSE_AFTER_FAILURE)
-                for runner in self._rooms.values():
-                    runner.reload()
+                after += 1
 
     async def drain(self, within: float) -> None:
         """Take nobody new, tell every page to come back, let the store take what was decided.
