@@ -91,7 +91,7 @@ class RedisStore:
         self._space = f"{{{practice}}}"
         self._client = _client(url, connections=16, patience=DEADLINE)
         self._tail = _client(url, connections=2, patience=_BLOCK_MS / 1000 + 3)
-        names = ("append", "attempt", "book", "change", "end", "probe", "put")
+        names = ("append", "attempt", "book", "change", "end", "enter", "probe", "put")
         self._scripts = {name: _Script(name) for name in names}
         self._open = _Script("open", prelude=False)
         self._epoch = "0"

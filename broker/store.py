@@ -9,7 +9,7 @@ and returns when state and events are on disk.
     {practice}:ids, open                    every id ever used; open sessions by their end
     {practice}:try:<session>:<seat>         failed attempts in a row
     {practice}:idem:<hash>                  answers kept for a repeated Idempotency-Key, 24 h
-    {practice}:<kind>:<name>                small records: staff accounts, logins
+    {practice}:<kind>:<name>                small records: staff accounts, logins, grants (a seat's cookie)
     {practice}:ticket:<sha256>              single-use tickets, 30 s
 """
 
@@ -65,6 +65,7 @@ class SeatChange:
         to: the new state; ``None`` to change fields only.
         event: what is recorded.
         needs_open: refuse with ``not-open`` unless the session is open.
+        needs_window: refuse with ``not-open`` earlier than so many ms before its start, and from its end on.
         needs_agreement: refuse with ``agreement-needed`` unless the seat accepted this version.
         needs_capacity: refuse with ``full`` if then more seats than the session's capacity would be in
             one of these states; empty for no check.
@@ -77,6 +78,7 @@ class SeatChange:
     to: str | None
     event: Prepared
     needs_open: bool = False
+    needs_window: int | None = None
     needs_agreement: str | None = None
     needs_capacity: AbstractSet[str] = frozenset()
     bump_epoch: bool = False
@@ -96,6 +98,22 @@ class Changed:
     receipts: tuple[Receipt | None, ...]
     rev: int
     time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How patient we are with wrong passwords.
+
+    Args:
+        slow_from: the failure in a row from which the next attempt has to wait 1, 2, 4 … 300 s.
+        lock_at: the failure in a row that locks the credential.
+    """
+
+    slow_from: int
+    lock_at: int
+
+
+SEAT_GUARD: Final = Guard(3, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +275,9 @@ class Store:
 
     # ------------------------------------------------------------------ guessing
 
-    async def begin_attempt(self, scope: str, seat: str, *, known: bool) -> Attempt:
+    async def begin_attempt(
+        self, scope: str, seat: str, *, known: bool, guard: Guard = SEAT_GUARD
+    ) -> Attempt:
         """Ask whether a credential may be checked now, and count the attempt.
 
         The attempt counts as a failure until `attempt_ok`.
@@ -267,15 +287,23 @@ class Store:
             seat: the seat, or the account.
             known: whether there is such a session and seat. An unknown one takes the very same path, on one
                 of 65 536 counters that expire, so that inventing names neither tells nor fills anything.
+            guard: from which failure on to slow down and to lock.
         """
-        reply = await self._attempt("begin", scope, seat, known, [])
+        reply = await self._attempt("begin", scope, seat, known, [], guard)
         verdict = reply[0].decode()
         if verdict not in ("allowed", "delayed", "locked"):
             raise AssertionError("The attempt script answered something else.")
         return Attempt(verdict, int(reply[3]), int(reply[4]) if verdict == "delayed" else 0)
 
     async def attempt_failed(
-        self, scope: str, seat: str, failed: Prepared, locked: Prepared, *, known: bool
+        self,
+        scope: str,
+        seat: str,
+        failed: Prepared,
+        locked: Prepared,
+        *,
+        known: bool,
+        guard: Guard = SEAT_GUARD,
     ) -> bool:
         """Record a wrong credential.
 
@@ -283,14 +311,23 @@ class Store:
             scope: see `begin_attempt`.
             seat: see `begin_attempt`.
             failed: the event of the failure.
-            locked: stored as well if this failure is the tenth in a row.
+            locked: stored as well if this failure locks.
             known: see `begin_attempt`.
+            guard: see `begin_attempt`.
 
         Returns:
             Whether this failure locked the credential.
         """
-        reply = await self._attempt("fail", scope, seat, known, [failed, locked])
+        reply = await self._attempt("fail", scope, seat, known, [failed, locked], guard)
         return bool(len(reply[2]) > 1 and reply[2][1])
+
+    async def attempt_turned_away(self, scope: str, seat: str, failed: Prepared, *, known: bool) -> None:
+        """Record an attempt that `begin_attempt` did not allow, at most every 10 s for one credential."""
+        await self._attempt("turned-away", scope, seat, known, [failed])
+
+    async def attempt_undone(self, scope: str, seat: str, *, known: bool) -> None:
+        """Take an attempt back whose password was not looked at after all."""
+        await self._attempt("undo", scope, seat, known, [])
 
     async def attempt_ok(self, scope: str, seat: str, ok: Prepared) -> bool:
         """Record a right credential and forget the failures before it.
@@ -303,6 +340,47 @@ class Store:
     async def unlock(self, scope: str, seat: str, event: Prepared) -> None:
         """Forget all failures of a credential, and record who did that."""
         await self._attempt("unlock", scope, seat, True, [event])
+
+    async def enter(
+        self,
+        meeting: str,
+        seat: str,
+        login: str,
+        fields: Mapping[str, Value],
+        *,
+        epoch: int,
+        early_ms: int,
+        device: str,
+        ok: Prepared,
+        shut: Prepared,
+    ) -> bool:
+        """Open a credential session for a seat whose token and password were right; forget earlier failures.
+
+        Args:
+            meeting: the session.
+            seat: the seat.
+            login: name of the new record of kind ``grant``: the digest of its secret. It lives until the
+                session's end.
+            fields: what the record holds.
+            epoch: the seat's epoch when its credential was checked.
+            early_ms: how long before the start the door opens.
+            device: remembered as the seat's last one.
+            ok: recorded when the door is open.
+            shut: recorded when it is not: too early, over, ended, seat removed or locked meanwhile.
+
+        Returns:
+            Whether the door was open and the record exists.
+        """
+        link = self.link
+        keys = [link.key("session", meeting), link.key("try", meeting, seat), link.key("grant", login)]
+        args: list[Arg] = [seat, epoch, early_ms, device, *_fields(fields), *_events([ok, shut])]
+        reply = await self._run("enter", keys, args, [ok, shut])
+        return bool(reply[2][0])
+
+    async def locked(self, scope: str, seat: str, guard: Guard = SEAT_GUARD) -> bool:
+        """Whether a credential is locked by failed attempts."""
+        counter = await self._hash("try", f"{scope}:{seat}") or {}
+        return counter.get("locked") == "1" or int(counter.get("n", "0")) >= guard.lock_at
 
     # ------------------------------------------------------------------ small records and tickets
 
@@ -416,14 +494,21 @@ class Store:
         return await self.link.run(name, self._hours(), keys, args, events)
 
     async def _attempt(
-        self, verb: str, scope: str, seat: str, known: bool, events: Sequence[Prepared]
+        self,
+        verb: str,
+        scope: str,
+        seat: str,
+        known: bool,
+        events: Sequence[Prepared],
+        guard: Guard = SEAT_GUARD,
     ) -> Reply:
         if known:
             key = self.link.key("try", scope, seat)
         else:
             spread = hashlib.sha256(f"{scope}\0{seat}".encode("utf-8", "surrogatepass")).digest()
             key = self.link.key("try", "?", str(int.from_bytes(spread[:8], "big") % _UNKNOWN_BUCKETS))
-        args: list[Arg] = [verb, 0 if known else _UNKNOWN_MS, *_events(events)]
+        lifetime = 0 if known else _UNKNOWN_MS
+        args: list[Arg] = [verb, lifetime, guard.slow_from, guard.lock_at, *_events(events)]
         return await self._run("attempt", [key], args, events)
 
     async def _put(
@@ -479,6 +564,8 @@ def _flags(change: SeatChange) -> str:
     flags = []
     if change.needs_open:
         flags.append("needs-open")
+    if change.needs_window is not None:
+        flags.append(f"needs-window:{change.needs_window}")
     if change.needs_agreement is not None:
         flags.append(f"needs-agreement:{change.needs_agreement}")
     if change.needs_capacity:

@@ -2,7 +2,8 @@
 -- KEYS[6]: session hash.
 -- ARGV: count, then per change: seat, allowed states (csv, empty for any), new state (empty: as it is),
 --       flags (csv), event, count of fields, (name, value)*.
--- Flags: needs-open, needs-agreement:<version>, needs-capacity:<states that take a place, joined by +>, bump-epoch.
+-- Flags: needs-open, needs-window:<ms that it opens before its start>, needs-agreement:<version>,
+--        needs-capacity:<states that take a place, joined by +>, bump-epoch.
 -- Answer: {'ok' | 'known' | 'already', now, receipts, rev} or {'refused', now, {}, code, seat, state}.
 local SESSION = KEYS[6]
 
@@ -29,7 +30,7 @@ local function refused(code, change, state)
   return { 'refused', NOW, {}, code, change.seat, state or '' }
 end
 
-local session = redis.call('HMGET', SESSION, 'state', 'capacity', 'rev', 'seats')
+local session = redis.call('HMGET', SESSION, 'state', 'capacity', 'rev', 'seats', 'starts', 'ends')
 local states -- of all seats, as they will be after the changes looked at so far
 local function occupied(inside)
   local count = 0
@@ -74,6 +75,13 @@ for i, change in ipairs(changes) do
   if not already then
     if has(change.flags, 'needs-open') and session[1] ~= 'open' then return refused('not-open', change, state) end
     if change.from ~= '' and not has(change.from, state) then return refused('wrong-state', change, state) end
+    local early = string.match(change.flags, 'needs%-window:(%d+)')
+    if early then
+      local starts, ends, now_ms = tonumber(session[5] or ''), tonumber(session[6] or ''), tonumber(NOW_MS)
+      if not starts or not ends or now_ms < starts - tonumber(early) or now_ms >= ends then
+        return refused('not-open', change, state)
+      end
+    end
     for flag in string.gmatch(change.flags, '[^,]+') do
       local version = string.match(flag, '^needs%-agreement:(.+)$')
       if version and seat[2] ~= version then return refused('agreement-needed', change, state) end
