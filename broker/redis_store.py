@@ -66,9 +66,9 @@ class _Script:
 
     def __init__(self, name: str, *, prelude: bool = True) -> None:
         self.name = name
-        self.text = (_SCRIPTS / f"{name}.lua").read_text(encoding="ascii")
+        self.text = (_SCRIPTS / f"{name}.lua").read_text(encoding="utf-8")
         if prelude:
-            self.text = (_SCRIPTS / "prelude.lua").read_text(encoding="ascii") + self.text
+            self.text = (_SCRIPTS / "prelude.lua").read_text(encoding="utf-8") + self.text
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -85,6 +85,7 @@ class RedisStore:
     def __init__(self, url: str, practice: str, node: str) -> None:
         if not _PRACTICE.fullmatch(practice):
             raise ValueError("A practice is named by 1 to 32 of a-z, 0-9 and dash.")
+        self.url = url
         self.node = node
         self.on_unused: Callable[[Sequence[Prepared]], None] = lambda events: None
         """Told which prepared events were certainly not stored, so that their numbers can be used again."""
