@@ -1,0 +1,406 @@
+"""The runner with a real room and a real media port; the store's side is a callable that the test holds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from broker.audit import EventType
+from broker.seats import MOVES, SeatAction, SeatCode, SeatState, SessionKind, roster
+from rooms.effects import Commit, PlaceView, Record, RosterView, View
+from rooms.events import (
+    Asked,
+    CommitRefused,
+    Committed,
+    DeviceAnswered,
+    HostAction,
+    SeatReloaded,
+    SessionReloaded,
+    StoreHealth,
+)
+from rooms.media import MediaPort
+from rooms.room import Room
+from rooms.runner import FLUSH_WITHIN, HOST_PATIENCE, Runner
+from rooms.sdp import BadSdp
+
+A, B, T = (SeatCode(code) for code in "ABT")
+HOUR_MS = 3_600_000
+
+
+async def until(condition: Callable[[], object], within: float = 4.0) -> None:
+    """Return as soon as the condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class Outbox:
+    """What one page was sent."""
+
+    views: list[View] = field(default_factory=list)
+    offers: list[tuple[str, bool]] = field(default_factory=list)
+    replies: dict[int, str | None] = field(default_factory=dict)
+    closed: list[str] = field(default_factory=list)
+
+    def show(self, view: View) -> None:
+        self.views.append(view)
+
+    def offer(self, sdp: str, *, restart: bool) -> None:
+        self.offers.append((sdp, restart))
+
+    def reply(self, request: int, code: str | None) -> None:
+        self.replies[request] = code
+
+    def close(self, code: str) -> None:
+        self.closed.append(code)
+
+    @property
+    def state(self) -> str | None:
+        """The state in the last view of a patient's page."""
+        view = self.views[-1] if self.views else None
+        return view.state if isinstance(view, PlaceView) else None
+
+    @property
+    def roster(self) -> RosterView | None:
+        """The last view of a host's page."""
+        view = self.views[-1] if self.views else None
+        return view if isinstance(view, RosterView) else None
+
+
+@dataclass
+class StoreSide:
+    """The truth as a store has it, changed by the table of moves; ``gate`` closed makes it slow."""
+
+    states: dict[SeatCode, SeatState]
+    is_open: bool = True
+    muted: set[SeatCode] = field(default_factory=set)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    commits: list[Commit] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    failure: Exception | None = None
+
+    async def commit(self, commit: Commit) -> Committed | CommitRefused:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.commits.append(commit)
+        if isinstance(commit.action, SeatAction):
+            for seat in commit.seats:
+                if self.states[seat] not in MOVES[commit.action].origins:
+                    return CommitRefused(commit.number, "wrong-state")
+            self.states |= dict.fromkeys(commit.seats, MOVES[commit.action].to)
+        elif commit.action is HostAction.MUTE:
+            self.muted.update(commit.seats)
+        elif commit.action is HostAction.END:
+            self.is_open = False
+        return Committed(commit.number, {seat: self.states[seat] for seat in commit.seats}, False, now_ms())
+
+    async def load(self) -> SessionReloaded | None:
+        return self.snapshot()
+
+    def snapshot(self) -> SessionReloaded:
+        seats = (
+            SeatReloaded(seat, state, seat in self.muted, True, 0, 0) for seat, state in self.states.items()
+        )
+        return SessionReloaded(self.is_open, tuple(seats))
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class House:
+    """One running room and its store side."""
+
+    runner: Runner
+    store: StoreSide
+    media: MediaPort
+    task: asyncio.Task[None]
+    requests: int = 0
+
+    def join(
+        self, link: str, seat: SeatCode, device: str | None = None, *, media_kept: bool = False
+    ) -> Outbox:
+        outbox = Outbox()
+        actor = f"seat:{seat}"
+        assert self.runner.join(link, seat, device or seat, actor, outbox, media_kept=media_kept)
+        return outbox
+
+    def ask(self, link: str, action: SeatAction | HostAction, *seats: SeatCode) -> int:
+        self.requests += 1
+        self.runner.tell(Asked(link, self.requests, action, seats))
+        return self.requests
+
+    async def visit(self) -> tuple[Outbox, Outbox, Outbox]:
+        """Both partners and the therapist in the room."""
+        host = self.join("t", T)
+        self.ask("t", SeatAction.ENTER)
+        await until(lambda: host.roster and host.roster.entered)
+        first, second = self.join("a", A), self.join("b", B)
+        self.ask("a", SeatAction.KNOCK)
+        self.ask("b", SeatAction.KNOCK)
+        await until(lambda: first.state == "waiting" and second.state == "waiting")
+        self.ask("t", SeatAction.ADMIT, A, B)
+        await until(lambda: first.state == "admitted" and second.state == "admitted")
+        return host, first, second
+
+
+@asynccontextmanager
+async def running(
+    states: dict[SeatCode, SeatState] | None = None, *, is_open: bool = True
+) -> AsyncIterator[House]:
+    media = MediaPort("127.0.0.1", 0)
+    await media.start()
+    plans = roster(SessionKind.COUPLE)
+    store = StoreSide(
+        {plan.code: (states or {}).get(plan.code, SeatState.EXPECTED) for plan in plans}, is_open
+    )
+    store.gate.set()
+    room = Room(
+        kind="couple",
+        is_open=is_open,
+        starts_ms=now_ms() - HOUR_MS,
+        ends_ms=now_ms() + HOUR_MS,
+        seats=store.snapshot().seats,
+        wall_ms=now_ms(),
+    )
+    runner = Runner("meeting", room, media, store.commit, store.records.append, store.load)
+    house = House(runner, store, media, asyncio.create_task(runner.run()))
+    try:
+        yield house
+    finally:
+        store.gate.set()
+        runner.stop()
+        await asyncio.wait({house.task})
+        await media.close()
+
+
+async def test_a_visit_goes_from_knock_to_the_room() -> None:
+    async with running() as house:
+        host, first, second = await house.visit()
+        assert house.runner.room.flowing == {A, B, T}
+        assert [other.seat for other in _place(first).others] == [B, T]
+        assert [restart for _, restart in first.offers] == [False]
+        assert [commit.action for commit in house.store.commits] == [
+            SeatAction.ENTER,
+            SeatAction.KNOCK,
+            SeatAction.KNOCK,
+            SeatAction.ADMIT,
+        ]
+        assert set(host.replies.values()) == {None}
+        assert second.closed == []
+
+
+def _place(outbox: Outbox) -> PlaceView:
+    view = outbox.views[-1]
+    assert isinstance(view, PlaceView)
+    return view
+
+
+async def test_a_slow_store_does_not_hold_up_the_room() -> None:
+    async with running() as house:
+        host, first, _ = await house.visit()
+        house.store.gate.clear()
+        house.ask("t", SeatAction.REMOVE, B)
+        await until(lambda: B not in house.runner.room.flowing)  # cut at once, whatever the store does
+        late = house.join("t2", T)
+        await until(lambda: late.roster is not None)  # and others are served meanwhile
+        assert house.store.states[B] is SeatState.ADMITTED
+        house.store.gate.set()
+        await until(lambda: house.store.states[B] is SeatState.REMOVED)
+        assert [*first.closed, *host.closed] == []
+
+
+async def test_commits_are_carried_out_one_at_a_time_in_order() -> None:
+    async with running() as house:
+        await house.visit()
+        house.store.gate.clear()
+        house.ask("t", SeatAction.HOLD, A)
+        house.ask("t", SeatAction.RESUME, A)
+        house.ask("t", SeatAction.MOVE_BACK, A)
+        house.store.gate.set()
+        await until(lambda: house.store.states[A] is SeatState.WAITING)
+        done = [commit.action for commit in house.store.commits]
+        assert done[-3:] == [SeatAction.HOLD, SeatAction.RESUME, SeatAction.MOVE_BACK]
+
+
+async def test_a_silent_clinician_leaves_nobody_alone_within_two_seconds() -> None:
+    async with running() as house:
+        host, first, second = await house.visit()
+        loop = asyncio.get_running_loop()
+        lost_at = loop.time()
+        house.runner.heard("t")
+
+        def paused() -> bool:
+            house.runner.heard("a")
+            house.runner.heard("b")
+            return first.state == "paused" and second.state == "paused"
+
+        await until(paused)
+        assert HOST_PATIENCE < loop.time() - lost_at < 2.0
+        assert house.runner.room.flowing == frozenset()
+        house.runner.heard("t")
+        await until(lambda: first.state == "admitted" and second.state == "admitted")
+        held = [(r.event, r.reason) for r in house.store.records if r.event is EventType.SEAT_HELD]
+        assert held == [(EventType.SEAT_HELD, "clinician-lost")] * 2
+        assert host.closed == []
+
+
+async def test_a_clinician_who_closes_the_page_is_lost_at_once() -> None:
+    async with running() as house:
+        _, first, second = await house.visit()
+        house.runner.part("t")
+        await until(lambda: first.state == "paused" and second.state == "paused", within=0.5)
+
+
+async def test_our_own_stall_is_nobodys_silence() -> None:
+    async with running() as house:
+        _, first, second = await house.visit()
+        time.sleep(HOST_PATIENCE + 0.7)  # noqa: ASYNC251 -- the stall is what is tested
+        checks = 0
+
+        def heard() -> bool:
+            nonlocal checks
+            checks += 1
+            for link in "tab":
+                house.runner.heard(link)
+            return checks > 60
+
+        await until(heard)
+        states = {view.state for view in (*first.views, *second.views) if isinstance(view, PlaceView)}
+        assert "paused" not in states
+
+
+async def test_a_second_device_that_asks_keeps_the_dead_first_one_not_alive() -> None:
+    async with running({A: SeatState.WAITING}) as house:
+        first = house.join("a", A, "phone")
+        await until(lambda: first.state == "waiting")
+        second = house.join("a2", A, "laptop")
+        await until(lambda: second.state == "asking-device")
+
+        def taken() -> bool:
+            house.runner.heard("a2")  # the laptop pings on, the phone is dead
+            return second.state == "waiting"
+
+        await until(taken, within=9.0)
+        assert first.closed == ["replaced"]
+
+
+async def test_a_first_device_that_yields_is_replaced_at_once() -> None:
+    async with running({A: SeatState.WAITING}) as house:
+        first = house.join("a", A, "phone")
+        second = house.join("a2", A, "laptop")
+        await until(lambda: first.views and _place(first).device_asks)
+        house.runner.tell(DeviceAnswered("a", True))
+        await until(lambda: second.state == "waiting")
+        assert first.closed == ["replaced"]
+        house.runner.part("a")  # its socket closes after that, and nobody minds
+        await until(lambda: second.offers)
+
+
+async def test_a_page_that_only_claims_to_have_kept_its_media_is_offered_a_transport() -> None:
+    async with running({A: SeatState.WAITING}) as house:
+        page = house.join("a", A, media_kept=True)
+        await until(lambda: page.offers)
+        assert page.offers[0][1] is False
+
+
+async def test_media_restarts_only_for_the_page_that_carries_it() -> None:
+    async with running() as house:
+        host, first, _ = await house.visit()
+        other = house.join("t2", T)
+        await until(lambda: other.roster is not None)
+        assert house.runner.restart_media("t2", fresh=False) == "not-allowed"
+        assert house.runner.answer("t2", "v=0") == "not-allowed"
+        assert house.runner.restart_media("t", fresh=False) is None
+        assert house.runner.restart_media("t", fresh=True) is None
+        assert [restart for _, restart in host.offers] == [False, True, False]
+        assert len({sdp for sdp, _ in host.offers}) == 3
+        with pytest.raises(BadSdp):
+            house.runner.answer("a", "v=0\r\nthis is no answer")
+        assert first.closed == []
+
+
+async def test_what_others_changed_is_read_again_but_never_over_what_is_under_way() -> None:
+    async with running() as house:
+        _, first, second = await house.visit()
+        house.store.states[A] = SeatState.HELD  # another node did that
+        house.runner.reload()
+        await until(lambda: first.state == "held")
+
+        house.store.gate.clear()
+        house.ask("t", HostAction.MUTE, B)
+        await until(lambda: _place(second).muted)
+        house.runner.tell(house.store.snapshot())  # read before the mute reached the store
+        house.store.states[A] = SeatState.WAITING
+        house.store.gate.set()
+        await until(lambda: first.state == "waiting")  # it was read anew, after the mute
+        muted = [view.muted for view in second.views if isinstance(view, PlaceView)]
+        assert muted == sorted(muted)  # once muted, never shown otherwise
+
+
+async def test_a_room_that_fails_is_closed_and_its_decisions_still_become_durable() -> None:
+    async with running() as house:
+        host, first, second = await house.visit()
+        house.store.gate.clear()
+        house.ask("t", SeatAction.REMOVE, A)
+        await until(lambda: A not in house.runner.room.flowing)
+        house.runner.tell("no event at all")  # type: ignore[arg-type]  # a defect, forced
+        await until(lambda: host.closed)
+        assert (host.closed, first.closed, second.closed) == (["draining"], ["draining"], ["draining"])
+        assert house.runner.quality() == {}
+        late = Outbox()
+        assert not house.runner.join("late", B, "B", "seat:B", late, media_kept=False)
+        house.store.gate.set()
+        await until(house.task.done)
+        assert isinstance(house.task.exception(), AssertionError)
+        assert house.store.states[A] is SeatState.REMOVED
+
+
+async def test_an_error_of_the_store_that_nobody_foresaw_closes_the_room() -> None:
+    async with running() as house:
+        host, _, _ = await house.visit()
+        house.store.failure = ZeroDivisionError()
+        house.ask("t", SeatAction.HOLD, A)
+        await until(house.task.done)
+        assert isinstance(house.task.exception(), ZeroDivisionError)
+        assert host.closed == ["draining"]
+
+
+async def test_stopping_waits_for_the_store_but_not_for_ever() -> None:
+    async with running() as house:
+        host, _, _ = await house.visit()
+        house.store.gate.clear()
+        house.ask("t", SeatAction.HOLD, A)
+        began = time.monotonic()
+        house.runner.stop()
+        await until(house.task.done, within=FLUSH_WITHIN + 1.5)
+        assert time.monotonic() - began > FLUSH_WITHIN - 0.2
+        assert host.closed == ["draining"]
+        assert house.task.exception() is None
+
+
+async def test_a_room_that_nobody_needs_any_more_finishes_and_takes_nobody_in() -> None:
+    async with running(is_open=False) as house:
+        page = house.join("a", A)
+        await until(lambda: page.views or page.closed)
+        house.runner.part("a")
+        await until(house.task.done)
+        assert house.task.exception() is None
+        assert not house.runner.join("a2", A, "A", "seat:A", Outbox(), media_kept=False)
+
+
+async def test_pages_are_told_that_the_store_is_away() -> None:
+    async with running({A: SeatState.WAITING}) as house:
+        page = house.join("a", A)
+        await until(lambda: page.views and _place(page).store_ok)
+        house.runner.tell(StoreHealth(False))
+        await until(lambda: not _place(page).store_ok)
