@@ -32,7 +32,7 @@ class Message(Struct, frozen=True, tag_field="type", rename="kebab"):
 
 
 class Hello(Message, frozen=True, tag="hello"):
-    """Sent by every page, first. Answered by ``welcome`` and the page's view, then an ``offer`` if one is due.
+    """Sent by every page, first. Answered by ``welcome`` and the page's view, then an ``offer`` if due.
 
     Attributes:
         media_kept: the page still has a connected transport from before and wants to keep it.
@@ -135,8 +135,8 @@ class Place(Message, frozen=True, tag="place"):
     """Sent to a patient: their own place, and who is in the room while they are in it.
 
     Attributes:
-        state: expected, waiting, asked-to-wait, admitted, paused (admitted, no clinician present), held, denied,
-            removed, left, ended, or asking-device (another device of this seat is being asked).
+        state: expected, waiting, asked-to-wait, admitted, paused (admitted, no clinician present), held,
+            denied, removed, left, ended, or asking-device (another device of this seat is being asked).
         since: milliseconds since the epoch.
         store_ok: false while nobody can be let in for want of the audit stream.
     """
@@ -155,7 +155,7 @@ class Place(Message, frozen=True, tag="place"):
 
 
 class RosterSeat(Struct, frozen=True, rename="kebab"):
-    """One seat on a host's page; times are milliseconds since the epoch; ``slot`` is ``None`` for one's own."""
+    """One seat on a host's page; times in milliseconds since the epoch; no ``slot`` for one's own seat."""
 
     seat: Seat
     label: str
@@ -201,7 +201,7 @@ class Offer(Message, frozen=True, tag="offer"):
 
 
 class Reply(Message, frozen=True, tag="reply"):
-    """Answers the request with the same id. ``code`` is ``None`` when done, else says why not; ``text`` for people."""
+    """Answers the request with the same id. ``code`` is null when done, else why not; ``text`` is for people."""
 
     id: RequestId
     code: str | None
@@ -280,7 +280,7 @@ class AgreeBody(Body, frozen=True):
 
 
 class SeatBody(Body, frozen=True):
-    """``POST /api/seat``, ``/api/seat-ticket``, ``/api/seat-leave``: speaks for the seat of this page's cookie."""
+    """``POST /api/seat``, ``/api/seat-ticket``, ``/api/seat-leave``: for the seat of this page's cookie."""
 
     meeting: MeetingId
     seat: Seat
@@ -304,6 +304,12 @@ class Account(Struct, frozen=True, rename="kebab"):
 
     name: str
     role: Literal["therapist", "admin"]
+
+
+class HostTicketBody(Body, frozen=True):
+    """``POST /api/host-ticket``: a ticket for the host's page. 200 ``Ticket``; 404 for all but its hosts."""
+
+    meeting: MeetingId
 
 
 class BookBody(Body, frozen=True):
@@ -392,6 +398,41 @@ class Board(Struct, frozen=True, rename="kebab"):
     now: int
     store_ok: bool
     rooms: tuple[BoardRoom, ...]
+
+
+class AuditRecord(Struct, frozen=True, rename="kebab"):
+    """One event of the audit stream: ``GET /api/audit`` and each event of ``GET /api/audit/stream``.
+
+    Attributes:
+        index: its place in the ledger, from 0 without a gap.
+        time_us: store time, microseconds since the epoch.
+        subject_seq: its number among the events of its subject, from 1 without a gap.
+        actor: a seat or an opaque staff id, never a name.
+        reason: a code or what a host wrote.
+    """
+
+    index: int
+    time_us: int
+    type: str
+    outcome: Literal["ok", "refused", "failed"]
+    actor: str
+    subject: str
+    subject_seq: int
+    session: str | None
+    seat: str | None
+    reason: str | None
+    detail: dict[str, str | int | bool]
+
+
+class AuditPage(Struct, frozen=True, rename="kebab"):
+    """``GET /api/audit``: a stretch of the audit stream.
+
+    Attributes:
+        after: ask for more with this; unchanged when there was nothing more.
+    """
+
+    records: tuple[AuditRecord, ...]
+    after: int
 
 
 class Problem(Struct, frozen=True, rename="kebab", omit_defaults=True):

@@ -1,7 +1,7 @@
 """What the HTTP front needs from the rest of the process, as one value.
 
-The app builds it once, after the ports are known, and hands it to ``signaling.routes.application``. Nothing in
-the front makes a service or reads a setting by itself, so a test hands in a real store and a short static
+The app builds it once, after the ports are known, and hands it to ``signaling.routes.application``. Nothing
+in the front makes a service or reads a setting by itself, so a test hands in a real store and a short static
 folder and has the whole front.
 """
 
@@ -51,7 +51,8 @@ class Services:
         draining: whether this process is stopping and takes nobody new.
         gauges: numbers of now for the metrics, such as ``rooms``, ``links``, ``peers``.
         counters: numbers that only grow, such as ``MediaPort.counters``.
-        public_url: the origin in people's address bars, ``https://visit.example.org``, as ``Settings`` writes it.
+        public_url: the origin in people's address bars, such as ``https://visit.example.org``, as
+            ``Settings`` writes it.
         static_dir: folder with ``index.html``, ``visit.html`` and the rest of the browser's half.
     """
 

@@ -1,0 +1,161 @@
+"""Pages, files, health and the API's description: what anybody may read, since none of it holds data.
+
+A page is one HTML file whatever its address says: ``/j/<meeting>`` of a session that exists, has ended or
+never was is the same bytes. Pages are never stored by the browser; files are, and asked for again with their
+ETag, so that a new version is seen at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from broker.errors import Refused
+from broker.policy import Permission
+from signaling.metrics import CONTENT_TYPE, Metrics
+from signaling.routing import Call, Handler, Route
+
+METRICS: Final = web.AppKey("metrics", Metrics)
+OPENAPI: Final = web.AppKey("openapi", bytes)
+
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".txt": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".wasm": "application/wasm",
+}
+"""The files that are served at all, and as what."""
+
+PAGES: Final = {
+    "/": ("index.html", "Where a patient types the meeting ID, seat code and password."),
+    "/j/{meeting}": ("visit.html", "The patient's page; the seat token follows # and is not sent."),
+    "/login": ("login.html", "Staff sign-in."),
+    "/staff": ("staff.html", "A therapist's sessions."),
+    "/host/{meeting}": ("host.html", "The host's page."),
+    "/admin": ("admin.html", "The live board."),
+}
+
+
+def page(name: str) -> Handler:
+    """The handler of one page."""
+
+    async def show(call: Call, body: None) -> web.StreamResponse:
+        response = _file(call.services.static_dir, name)
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        return response
+
+    return show
+
+
+async def static_file(call: Call, body: None) -> web.StreamResponse:
+    """One file of the browser's half."""
+    response = _file(call.services.static_dir, call.request.match_info["path"])
+    # Kept, but asked for again each time: FileResponse answers 304 by its ETag.
+    response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+    return response
+
+
+def _file(root: Path, name: str) -> web.FileResponse:
+    """A file below ``root``, of a type that is served.
+
+    Raises:
+        Refused: ``not-found``, also for a path or a link that leads out of it.
+    """
+    try:
+        path = (root / name).resolve(strict=True)
+        kind = TYPES.get(path.suffix)
+        if kind is None or not path.is_file() or not path.is_relative_to(root.resolve()):
+            raise Refused("not-found")
+    except (OSError, ValueError, RuntimeError):  # absent, a null byte, a loop of links
+        raise Refused("not-found") from None
+    return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: kind})
+
+
+async def healthz(call: Call, body: None) -> web.StreamResponse:
+    """Alive: this very answer says so."""
+    return web.Response(text="ok\n")
+
+
+async def readyz(call: Call, body: None) -> web.StreamResponse:
+    """Whether somebody new can be served."""
+    if call.services.draining():
+        raise Refused("draining")
+    if not call.services.store_ok():
+        raise Refused("audit-unavailable")
+    return web.Response(text="ready\n")
+
+
+async def metrics(call: Call, body: None) -> web.StreamResponse:
+    """The numbers for Prometheus."""
+    return web.Response(body=call.request.app[METRICS].render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
+
+async def openapi(call: Call, body: None) -> web.StreamResponse:
+    """The description of this API."""
+    return web.Response(body=call.request.app[OPENAPI], content_type="application/json")
+
+
+ROUTES: Final = (
+    *(
+        Route(
+            method="GET",
+            path=path,
+            permission=Permission.VIEW_PAGE,
+            handle=page(name),
+            about=about,
+            answer="text/html",
+        )
+        for path, (name, about) in PAGES.items()
+    ),
+    Route(
+        method="GET",
+        path="/static/{path:.+}",
+        permission=Permission.VIEW_PAGE,
+        handle=static_file,
+        about="Scripts, styles and pictures of the pages.",
+        answer="*/*",
+        refusals=("not-found",),
+    ),
+    Route(
+        method="GET",
+        path="/healthz",
+        permission=Permission.CHECK_HEALTH,
+        handle=healthz,
+        about="Whether the process lives.",
+        answer="text/plain",
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        permission=Permission.CHECK_HEALTH,
+        handle=readyz,
+        about="Whether it can serve somebody new: the store writes and the server is not stopping.",
+        answer="text/plain",
+        refusals=("audit-unavailable", "draining"),
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        permission=Permission.VIEW_METRICS,
+        handle=metrics,
+        about="Numbers for Prometheus, free of private values.",
+        answer="text/plain",
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        permission=Permission.READ_API,
+        handle=openapi,
+        about="This description.",
+        answer="application/json",
+    ),
+)
