@@ -200,15 +200,18 @@ class EmbeddedStore:
 
     async def __aenter__(self) -> Self:
         private_directory(self._data)
-        try:
-            self._process = spawn(self._binary or find_binary(), self._data)
-        except DataDirectoryBusy:
-            if not self._share:
-                raise
-            async with asyncio.timeout(_READY):
-                while not await answers(socket_path(self._data)):
-                    await asyncio.sleep(0.02)
-            return self
+        deadline = asyncio.get_running_loop().time() + _READY
+        while self._process is None:
+            try:
+                self._process = spawn(self._binary or find_binary(), self._data)
+            except DataDirectoryBusy:
+                if not self._share:
+                    raise
+                if await answers(socket_path(self._data)):
+                    return self
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.02)  # it is loading, or ending: then it is our turn
         try:
             if not await self._ready(self._process):
                 raise NoStoreServer("The store server does not start; see store.log in the data directory.")
@@ -255,7 +258,7 @@ class EmbeddedStore:
         return False
 
     async def _stop(self) -> None:
-        """Ask the server to end and wait for it; only after 35 s is it killed, with all its writes on disk."""
+        """Ask the server to end and wait; after 35 s it is killed, and what it acknowledged is on disk."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -268,7 +271,6 @@ class EmbeddedStore:
                 log.error("store server does not end; killing it")
                 process.kill()
                 await _ended(process)
-        socket_path(self._data).unlink(missing_ok=True)
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -277,7 +279,7 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
     try:
         fd = os.pidfd_open(process.pid)
     except OSError:  # ended and collected already, or a kernel without pidfds
-        while process.poll() is None:
+        while process.poll() is None:  # noqa: ASYNC110 -- the kernel has no event for us then
             await asyncio.sleep(0.05)
         return
     done = asyncio.Event()

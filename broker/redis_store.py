@@ -131,6 +131,7 @@ class RedisStore:
         for client in (self._client, self._tail):
             with contextlib.suppress(RedisError, OSError, RuntimeError):
                 await client.aclose()
+                await client.connection_pool.disconnect()
 
     @property
     def healthy(self) -> bool:

@@ -581,6 +581,5 @@ def _receipt(text: bytes) -> Receipt:
 
 
 def _entry(item: Any) -> tuple[int, bytes, str, str]:
-    position, flat = item
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    position, fields = item
     return int(position.split(b"-")[0]) - 1, fields[b"e"], fields[b"s"].decode(), fields[b"n"].decode()
