@@ -1,14 +1,53 @@
-"""Opening a seat with token and password, its cookie, and the tickets (signatures; the bodies follow)."""
+"""Opening a seat: link, token and password; then a cookie; then single-use tickets for the connection.
+
+    token + password ──enter──▶ grant: a cookie of 256 bits for one seat on one device
+                                  │  ends: leave, removal of the seat (epoch), end of the session
+                                  └─ticket──▶ 256 bits, 30 s, once ──redeem──▶ Grant: one connection
+    staff sign-in ──host_ticket (care relation)──▶ the same for a host's seat
+
+``enter`` has one refusal. Wrong or unknown, not yet or over, removed, locked or somebody else's: the same
+answer after the same steps, one look at the session, one count of the attempt, one Argon2id, one record.
+
+Failed attempts count against a seat only when they came with that seat's own token. The partner knows the
+meeting ID too, and must not be able to lock the other out; who has no token guesses at 80 bits. Their
+failures are recorded on the session, and seldom enough that they cannot fill the ledger.
+
+Stored are digests only: SHA-256 of tokens, cookies and tickets, Argon2id of the password.
+"""
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
 
-from broker.identity import Staff
-from broker.ids import MeetingId
+import msgspec
+
+from broker.agreement import CURRENT
+from broker.audit import AuditEvent, EventType, Outcome
+from broker.booking import Booking
+from broker.errors import BadInput, Refused, StoreUnavailable
+from broker.identity import ANYBODY, Staff
+from broker.ids import (
+    MeetingId,
+    digest,
+    new_code,
+    new_secret,
+    parse_meeting_id,
+    parse_password,
+    parse_seat_token,
+    parse_secret,
+)
+from broker.ledger import Ledger
+from broker.passwords import Hasher, Profile
 from broker.private import Private
-from broker.seats import SeatCode, SeatRole
-from broker.sessions import Session
+from broker.seats import PLANS, SeatCode, SeatRole, SeatState
+from broker.sessions import EARLY_MS, Seat, Session
+from broker.store import SeatChange, Store
+
+_HEARD_EVERY_MS: Final = 10_000
+_REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +90,398 @@ class Grant:
     actor: str
 
 
+class _TicketRecord(msgspec.Struct, frozen=True):
+    """What a ticket stands for in the store. ``grant`` is the digest of a seat's cookie, empty for a host."""
+
+    meeting: str
+    seat: str
+    device: str
+    actor: str
+    grant: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What somebody claims at the door; every part may be nonsense.
+
+    Attributes:
+        scope: the meeting ID, or a stand-in of 64 characters for text that is none.
+        seat: the seat the token names, ``?`` if it names none.
+        proof: SHA-256 of the token.
+    """
+
+    scope: str
+    seat: SeatCode
+    proof: str
+
+
 class Credentials:
-    """Seat credentials of the practice."""
+    """Seat credentials of the practice.
+
+    Args:
+        store: started.
+        ledger: started.
+        booking: reads the sessions.
+        hasher: checks the passwords.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger, booking: Booking, hasher: Hasher) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._booking = booking
+        self._hasher = hasher
+        self._heard: dict[str, int] = {}  # seat → when an opening of its link was recorded last, ms
+
+    # ------------------------------------------------------------------ the door
 
     async def link_opened(self, meeting: str, seat_token: str) -> None:
-        """Record that a seat link was opened; says nothing about whether it was a good one."""
-        raise NotImplementedError
+        """Record that a seat's link was opened, at most every 10 s for one seat. Tells nothing.
+
+        Raises:
+            StoreUnavailable: no answer from the store.
+        """
+        claim = _claim(meeting, seat_token)
+        session = await self._booking.load(claim.scope)
+        seat = _own_seat(session, claim)
+        now = self._store.now_ms()
+        if session is None or seat is None or now is None:
+            return
+        subject = f"{session.meeting}/{seat.code}"
+        if now - self._heard.get(subject, 0) < _HEARD_EVERY_MS:
+            return
+        if len(self._heard) >= _REMEMBERED:
+            self._heard.clear()
+        self._heard[subject] = now
+        self._ledger.append_later(_about(EventType.LINK_OPENED, session, seat))
 
     async def enter(self, meeting: str, seat_token: str, password: Private[str]) -> SeatGrant:
-        """Open a credential session. Raises Refused ``cannot-enter`` (all causes alike) or ``busy``."""
-        raise NotImplementedError
+        """Open a credential session for a seat.
+
+        Args:
+            meeting: as typed or from the link.
+            seat_token: as typed or from the link.
+            password: as typed.
+
+        Raises:
+            Refused: ``cannot-enter`` whatever the cause; ``busy`` when too many try at once, for everybody
+                alike.
+            StoreUnavailable: nobody enters without a record of it.
+        """
+        claim = _claim(meeting, seat_token)
+        session = await self._booking.load(claim.scope)
+        seat = _own_seat(session, claim)
+        known = seat is not None
+        attempt = await self._store.begin_attempt(claim.scope, claim.seat, known=known)
+        try:
+            typed: Private[str] | None = parse_password(password.reveal())
+        except BadInput:
+            typed = None
+        phc = None
+        if session is not None and known and typed is not None and attempt.verdict == "allowed":
+            phc = session.password.reveal()
+        try:
+            right = await self._hasher.verify(phc, typed or Private(""), Profile.MEETING)
+        except Refused:
+            await self._store.attempt_undone(claim.scope, claim.seat, known=known)
+            raise
+        if session is not None and seat is not None and right:
+            grant = await self._open(session, seat)
+            if grant is not None:
+                return grant
+        else:
+            await self._record_failure(claim, session, seat, attempt.verdict)
+        raise Refused(
+            "cannot-enter",
+            "This does not open a visit now. Check meeting ID, seat code, password and the time of the visit.",
+        )
 
     async def seat_for(self, meeting: str, seat: str, cookie: str | None) -> SeatGrant | None:
-        """The credential session of a cookie value, if it lives and is of this very seat."""
-        raise NotImplementedError
+        """Find the credential session of a cookie value.
+
+        Args:
+            meeting: the meeting ID the page speaks of.
+            seat: the seat it speaks for.
+            cookie: what the browser sent; anything at all.
+
+        Returns:
+            ``None`` unless it lives, is of this very seat, and the seat was not removed since.
+        """
+        try:
+            secret = parse_secret(cookie or "")
+        except BadInput:
+            return None
+        session = await self._living(digest(secret), meeting, seat)
+        if session is None:
+            return None
+        epoch = session[0].seats[SeatCode(seat)].epoch
+        return SeatGrant(session[0].meeting, SeatCode(seat), session[1], epoch, secret, session[0])
 
     async def agree(self, grant: SeatGrant, version: str) -> None:
-        """Record that the seat accepts the agreement. Raises Refused ``agreement-outdated``."""
-        raise NotImplementedError
+        """Record that this seat accepts the confidentiality agreement; twice is once.
 
-    async def ticket(self, grant: SeatGrant) -> Private[str]:
-        """A single-use ticket of 30 s for the signaling connection. Raises Refused ``cannot-enter``."""
-        raise NotImplementedError
-
-    async def host_ticket(self, staff: Staff, meeting: str) -> Private[str]:
-        """The same for a host or cohost. Raises Refused ``no-session`` for anybody else, as for an unknown session."""
-        raise NotImplementedError
-
-    async def redeem(self, ticket: str) -> Grant:
-        """Use a ticket up. Raises Refused ``bad-ticket``."""
-        raise NotImplementedError
+        Raises:
+            Refused: ``agreement-outdated`` when another version is current; ``cannot-enter`` when the
+                session is over.
+            StoreUnavailable: it is not accepted.
+        """
+        if version != CURRENT.version:
+            raise Refused("agreement-outdated", "The agreement has a new version; please read it.")
+        event = AuditEvent(
+            type=EventType.AGREEMENT_ACCEPTED,
+            actor=grant.actor,
+            subject=f"{grant.meeting}/{grant.seat}",
+            session=grant.meeting,
+            seat=grant.seat,
+            detail={"version": version},
+        )
+        change = SeatChange(
+            seat=grant.seat,
+            origins=frozenset(),
+            to=None,
+            event=self._ledger.prepare(event),
+            needs_open=True,
+            fields={"agreed": version},
+        )
+        try:
+            await self._store.change(grant.meeting, [change])
+        except Refused:
+            raise Refused("cannot-enter", "This visit is over.") from None
 
     async def leave(self, grant: SeatGrant) -> None:
-        """End the credential session; its cookie and tickets are worth nothing after."""
-        raise NotImplementedError
+        """End the credential session; its cookie and its tickets are worth nothing from now on.
+
+        Raises:
+            StoreUnavailable: it may still live.
+        """
+        await self._store.remove("grant", digest(grant.secret), [])
+
+    # ------------------------------------------------------------------ tickets
+
+    async def ticket(self, grant: SeatGrant) -> Private[str]:
+        """Issue a ticket for one signaling connection of a seat, valid once and for 30 s.
+
+        Raises:
+            StoreUnavailable: there is no ticket.
+        """
+        record = _TicketRecord(grant.meeting, grant.seat, grant.device, grant.actor, digest(grant.secret))
+        return await self._issue(record)
+
+    async def host_ticket(self, staff: Staff, meeting: str) -> Private[str]:
+        """Issue a ticket to the host or cohost of a session. That they look at its roster is on record then.
+
+        Raises:
+            Refused: ``no-session`` for everybody else, exactly as for a session that does not exist or has
+                ended; that is on record too.
+            StoreUnavailable: there is no ticket.
+        """
+        session = await self._booking.load(meeting)
+        seat = session.host_seat(staff.id) if session is not None and session.open else None
+        if session is None or seat is None:
+            event = AuditEvent(
+                type=EventType.AUTHZ_DENIED,
+                actor=staff.id,
+                subject=staff.id,
+                reason="no-care-relation",
+                outcome="refused",
+                detail={"permission": "host-session"},
+            )
+            await self._ledger.append(event)
+            raise Refused("no-session", "There is no such session, or it is not yours.")
+        viewed = _about(EventType.ROSTER_VIEWED, session, session.seats[seat], actor=staff.id)
+        await self._ledger.append(viewed)
+        return await self._issue(
+            _TicketRecord(session.meeting, seat, staff.login or new_code(8), staff.id, "")
+        )
+
+    async def redeem(self, ticket: str) -> Grant:
+        """Use a ticket up.
+
+        Args:
+            ticket: what the browser sent; anything at all.
+
+        Raises:
+            Refused: ``bad-ticket``: unknown, used, too old, or what it stood for has ended since.
+            StoreUnavailable: it is used up, or not; get another.
+        """
+        grant = await self._redeem(ticket)
+        if grant is None:
+            raise Refused(
+                "bad-ticket", "This connection ticket is used up or too old; the page gets a new one."
+            )
+        return grant
+
+    # ------------------------------------------------------------------ locks
 
     async def unlock(self, meeting: str, seat: str, by: str) -> None:
-        """Forget the failed attempts of a seat. Raises Refused ``no-session``/``no-seat``."""
-        raise NotImplementedError
+        """Forget the failed attempts of a seat.
 
-    async def locked(self, meeting: str) -> frozenset[SeatCode]:
-        """Which seats are locked by failed attempts."""
-        raise NotImplementedError
+        Args:
+            meeting: the session.
+            seat: the seat.
+            by: who unlocks it, as the ledger shall name them.
+
+        Raises:
+            Refused: ``no-session`` or ``no-seat``.
+            StoreUnavailable: it is as it was.
+        """
+        session = await self._booking.load(meeting)
+        if session is None:
+            raise Refused("no-session", "There is no such session.")
+        found = session.seats.get(SeatCode(seat))
+        if found is None or found.role is not SeatRole.PATIENT:
+            raise Refused("no-seat", "There is no such seat in this session.")
+        event = _about(EventType.AUTH_UNLOCKED, session, found, actor=by)
+        await self._store.unlock(session.meeting, found.code, self._ledger.prepare(event))
+
+    async def locked(self, session: Session) -> frozenset[SeatCode]:
+        """Tell which seats are locked by failed attempts."""
+        return frozenset(
+            [
+                seat.code
+                for seat in session.seats.values()
+                if seat.role is SeatRole.PATIENT and await self._store.locked(session.meeting, seat.code)
+            ]
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    async def _open(self, session: Session, seat: Seat) -> SeatGrant | None:
+        """Make the credential session, if the door is open; record either."""
+        secret, device = new_secret(), new_code(8)
+        now = self._store.now_ms()
+        if now is None:
+            raise StoreUnavailable
+        again = {"again": seat.device is not None}
+        ok = _about(
+            EventType.AUTH_OK, session, seat, actor=f"seat:{seat.code}", detail={"device": device, **again}
+        )
+        shut = _about(
+            EventType.AUTH_FAILED, session, seat, reason=_why_shut(session, seat, now), outcome="refused"
+        )
+        opened = await self._store.enter(
+            session.meeting,
+            seat.code,
+            digest(secret),
+            {"meeting": session.meeting, "seat": seat.code, "device": device, "epoch": seat.epoch},
+            epoch=seat.epoch,
+            early_ms=EARLY_MS,
+            device=device,
+            ok=self._ledger.prepare(ok),
+            shut=self._ledger.prepare(shut),
+        )
+        return SeatGrant(session.meeting, seat.code, device, seat.epoch, secret, session) if opened else None
+
+    async def _record_failure(
+        self, claim: _Claim, session: Session | None, seat: Seat | None, verdict: str
+    ) -> None:
+        """Record a failed attempt: on the seat if its token was right, else on the session or on nobody."""
+        if seat is not None:
+            reason = {"allowed": "wrong-password"}.get(verdict, verdict)
+        else:
+            reason = "wrong-token" if session is not None else "unknown-session"
+        failed = _about(EventType.AUTH_FAILED, session, seat, reason=reason, outcome="failed")
+        if verdict != "allowed":
+            prepared = self._ledger.prepare(failed)
+            await self._store.attempt_turned_away(claim.scope, claim.seat, prepared, known=seat is not None)
+            return
+        # Nothing is locked for those without a seat; their many failures only become one more line.
+        last = EventType.AUTH_LOCKED if seat is not None else EventType.AUTH_FAILED
+        locked = _about(last, session, seat, reason="too-many-attempts", outcome="failed")
+        await self._store.attempt_failed(
+            claim.scope,
+            claim.seat,
+            self._ledger.prepare(failed),
+            self._ledger.prepare(locked),
+            known=seat is not None,
+        )
+
+    async def _living(self, login: str, meeting: str, seat: str) -> tuple[Session, str] | None:
+        """Read a grant and its session; ``None`` unless it is of that seat and still good."""
+        record = await self._store.load("grant", login)
+        session = await self._booking.load(meeting)
+        now = self._store.now_ms()
+        if record is None or session is None or now is None or not session.admits(now):
+            return None
+        found = session.seats.get(SeatCode(seat))
+        if record.get("meeting") != session.meeting or record.get("seat") != seat or found is None:
+            return None
+        if record.get("epoch") != str(found.epoch):
+            return None
+        return session, record["device"]
+
+    async def _issue(self, record: _TicketRecord) -> Private[str]:
+        ticket = new_secret()
+        await self._store.issue_ticket(digest(ticket), msgspec.json.encode(record))
+        return ticket
+
+    async def _redeem(self, ticket: str) -> Grant | None:
+        try:
+            value = await self._store.redeem_ticket(digest(parse_secret(ticket)))
+        except BadInput:
+            return None
+        if value is None:
+            return None
+        record = msgspec.json.decode(value, type=_TicketRecord)
+        seat = SeatCode(record.seat)
+        if record.grant:
+            if await self._living(record.grant, record.meeting, record.seat) is None:
+                return None
+        else:
+            session = await self._booking.load(record.meeting)
+            if session is None or not session.open or session.host_seat(record.actor) != seat:
+                return None
+        return Grant(MeetingId(record.meeting), seat, PLANS[seat].role, record.device, record.actor)
+
+
+def _claim(meeting: str, seat_token: str) -> _Claim:
+    """Read what was typed; nonsense becomes a claim that nothing matches."""
+    try:
+        scope: str = parse_meeting_id(meeting)
+    except BadInput:
+        scope = sha256(meeting.encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        seat, token = parse_seat_token(seat_token)
+    except BadInput:
+        seat, token = "?", Private(seat_token)
+    return _Claim(scope, SeatCode(seat), digest(token))
+
+
+def _own_seat(session: Session | None, claim: _Claim) -> Seat | None:
+    """The seat whose own token was shown, if any."""
+    seat = session.seats.get(claim.seat) if session is not None else None
+    stored = seat.token_hash if seat is not None else ""
+    # Compared in any case, and in constant time; the empty hash of a host's seat equals no digest.
+    return seat if hmac.compare_digest(stored, claim.proof) else None
+
+
+def _why_shut(session: Session, seat: Seat, now_ms: int) -> str:
+    if not session.open or now_ms >= session.ends_ms:
+        return "over"
+    if now_ms < session.starts_ms - EARLY_MS:
+        return "not-yet"
+    return "removed" if seat.state is SeatState.REMOVED else "changed-meanwhile"
+
+
+def _about(
+    kind: EventType,
+    session: Session | None,
+    seat: Seat | None,
+    *,
+    actor: str = ANYBODY,
+    reason: str | None = None,
+    outcome: Outcome = "ok",
+    detail: dict[str, str | int | bool] | None = None,
+) -> AuditEvent:
+    """An event on a seat, on a session, or on neither: attempts at what does not exist share one subject."""
+    meeting = session.meeting if session is not None else None
+    subject = "session:unknown" if meeting is None else meeting
+    return AuditEvent(
+        type=kind,
+        actor=actor,
+        subject=subject if seat is None else f"{subject}/{seat.code}",
+        session=meeting,
+        seat=seat.code if seat is not None else None,
+        reason=reason,
+        outcome=outcome,
+        detail=detail or {},
+    )

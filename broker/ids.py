@@ -8,6 +8,7 @@ reading them back forgives what people do: case, spaces, dashes, o for 0, i and 
     password      50 bits   XXXXX-XXXXX                    opens the waiting room, never the room
     secret       256 bits   43 characters, base64url       cookies, tickets, link secrets
     event id     128 bits   16 bytes                       makes writing an event twice harmless
+    code         5 bits a character                        names an account or a device; no secret
 
 Every reader here is total: whatever comes in, either a value or one `BadInput` comes out.
 """
@@ -92,6 +93,15 @@ def parse_seat(text: str) -> str:
 def new_event_id() -> bytes:
     """Make the id of one audit event: 16 random bytes."""
     return secrets.token_bytes(16)
+
+
+def new_code(length: int) -> str:
+    """Make an opaque code that names something without telling anything, such as a staff account.
+
+    Args:
+        length: Crockford characters of 5 random bits each.
+    """
+    return _crockford(5 * length)
 
 
 def new_secret() -> Private[str]:
