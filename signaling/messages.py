@@ -201,7 +201,7 @@ class Offer(Message, frozen=True, tag="offer"):
 
 
 class Reply(Message, frozen=True, tag="reply"):
-    """Answers the request with the same id. ``code`` is null when done, else why not; ``text`` is for people."""
+    """Answers the request with that id. ``code`` is null when done, else why not; ``text`` is for people."""
 
     id: RequestId
     code: str | None

@@ -158,6 +158,5 @@ ROUTES: Final = (
         body=SeatBody,
         status=204,
         refusals=("enter-again",),
-        beacon=True,
     ),
 )

@@ -92,7 +92,6 @@ class Route:
         refusals: codes of ``signaling.problems`` that this route may answer besides those that any may.
         headers: request headers it reads, with a sentence each.
         query: query parameters it reads, with a sentence each.
-        beacon: its body may come as ``text/plain``, which is what ``navigator.sendBeacon`` makes of a string.
     """
 
     method: str
@@ -106,7 +105,6 @@ class Route:
     refusals: tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
-    beacon: bool = False
 
 
 def answer(body: Any, status: int = 200) -> web.Response:

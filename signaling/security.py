@@ -217,11 +217,8 @@ async def read_body(request: web.Request, route: Route) -> Any:
     """
     if route.body is None:
         return None
-    types = {"application/json", "text/plain"} if route.beacon else {"application/json"}
-    if (
-        request.content_type not in types
-        or request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
-    ):
+    encoded = request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
+    if request.content_type != "application/json" or encoded:
         raise Refused("unsupported-type")
     if (request.content_length or 0) > MAX_MESSAGE_BYTES:
         raise Refused("too-large")

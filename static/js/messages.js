@@ -1,0 +1,486 @@
+// Written by `make schema` from signaling/messages.py. Do not edit.
+
+/**
+ * Sent by every page, first. Answered by `welcome` and the page's view, then an `offer` if due.
+ *
+ * Attributes:
+ *     media-kept: the page still has a connected transport from before and wants to keep it.
+ *
+ * @typedef {{ type: 'hello', "media-kept"?: boolean }} Hello
+ */
+
+/**
+ * Sent by a patient who accepted the agreement. Answered by `reply`, then `place` and `offer`.
+ *
+ * @typedef {{ type: 'knock', "id": number }} Knock
+ */
+
+/**
+ * Sent by a host to come into the room with media. Answered by `reply`, then `offer`.
+ *
+ * @typedef {{ type: 'enter', "id": number }} Enter
+ */
+
+/**
+ * Sent by anyone who leaves on purpose. Answered by `reply`; the place is given up.
+ *
+ * @typedef {{ type: 'leave', "id": number }} Leave
+ */
+
+/**
+ * Sent by a host. All named seats or none. Answered by `reply`; everybody's view follows.
+ *
+ * Attributes:
+ *     action: what to do; `end` needs no seats.
+ *     reason: shown to the person for `deny` and `remove`; kept in the audit stream.
+ *
+ * @typedef {{ type: 'act', "id": number, "action": 'admit'|'ask-to-wait'|'deny'|'end'|'hold'|'move-back'|'mute'|'readmit'|'remove'|'resume'|'unmute', "seats"?: ReadonlyArray<string>, "reason"?: string|null }} Act
+ */
+
+/**
+ * Sent by a page in answer to `offer`: its SDP answer.
+ *
+ * @typedef {{ type: 'answer', "sdp": string }} Answer
+ */
+
+/**
+ * Sent by a page whose transport was disconnected or failed. Answered by `offer`.
+ *
+ * Attributes:
+ *     fresh: start over with a new transport instead of an ICE restart.
+ *
+ * @typedef {{ type: 'restart-media', "fresh"?: boolean }} RestartMedia
+ */
+
+/**
+ * Sent by the first device of a seat that was asked whether another may take its place.
+ *
+ * @typedef {{ type: 'device-answer', "allow": boolean }} DeviceAnswer
+ */
+
+/**
+ * Sent first. `now` is server time in milliseconds since the epoch, for showing durations.
+ *
+ * @typedef {{ type: 'welcome', "seat": string, "role": 'host'|'patient', "now": number }} Welcome
+ */
+
+/**
+ * Another participant in the room. `slot` tells which received tracks are theirs.
+ *
+ * @typedef {{ "seat": string, "label": string, "slot": number, "presence": 'absent'|'away'|'connected', "muted": boolean }} Other
+ */
+
+/**
+ * Sent to a patient: their own place, and who is in the room while they are in it.
+ *
+ * Attributes:
+ *     state: expected, waiting, asked-to-wait, admitted, paused (admitted, no clinician present), held,
+ *         denied, removed, left, ended, or asking-device (another device of this seat is being asked).
+ *     since: milliseconds since the epoch.
+ *     store-ok: false while nobody can be let in for want of the audit stream.
+ *
+ * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": boolean, "store-ok": boolean, "ends": number }} Place
+ */
+
+/**
+ * One seat on a host's page; times in milliseconds since the epoch; no `slot` for one's own seat.
+ *
+ * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "suite": string|null }} RosterSeat
+ */
+
+/**
+ * Sent to a host: the whole session, as seats.
+ *
+ * Attributes:
+ *     entered: this host's seat is in the room.
+ *     media-here: the seat's media is on this very page, not on another tab.
+ *
+ * @typedef {{ type: 'roster', "me": string, "entered": boolean, "media-here": boolean, "open": boolean, "clinician-present": boolean, "store-ok": boolean, "starts": number, "ends": number, "kind": 'couple'|'individual', "seats": ReadonlyArray<RosterSeat> }} Roster
+ */
+
+/**
+ * Sent when a transport is to be made (`restart` false: a new connection) or ICE restarted (true).
+ *
+ * @typedef {{ type: 'offer', "sdp": string, "restart": boolean }} Offer
+ */
+
+/**
+ * Answers the request with that id. `code` is null when done, else why not; `text` is for people.
+ *
+ * @typedef {{ type: 'reply', "id": number, "code": string|null, "text"?: string|null }} Reply
+ */
+
+/**
+ * A message that could not be understood or is not allowed now; the connection stays open.
+ *
+ * @typedef {{ type: 'error', "code": string, "text": string }} ErrorMessage
+ */
+
+/**
+ * The last message before the server closes the connection, saying why and what to do.
+ *
+ * @typedef {{ type: 'bye', "code": string, "text": string }} Bye
+ */
+
+/**
+ * `POST /api/link-opened`: a seat link was opened. Always 204, whatever it was.
+ *
+ * @typedef {{ "meeting": string, "seat-token": string }} LinkOpened
+ */
+
+/**
+ * `POST /api/enter`: open a credential session for a seat. 200 `Entered` or one and the same 403.
+ *
+ * @typedef {{ "meeting": string, "seat-token": string, "password": string }} EnterBody
+ */
+
+/**
+ * What the page of a seat needs to go on. The credential itself is a cookie that scripts cannot read.
+ *
+ * @typedef {{ "meeting": string, "seat": string, "label": string, "kind": 'couple'|'individual', "agreed": boolean, "state": string }} Entered
+ */
+
+/**
+ * `GET /api/agreement`: the current confidentiality agreement.
+ *
+ * @typedef {{ "version": string, "title": string, "paragraphs": ReadonlyArray<string> }} Agreement
+ */
+
+/**
+ * `POST /api/agree`: this seat accepts that version. 204, or 409 when a newer one is current.
+ *
+ * @typedef {{ "meeting": string, "seat": string, "version": string }} AgreeBody
+ */
+
+/**
+ * `POST /api/seat`, `/api/seat-ticket`, `/api/seat-leave`: for the seat of this page's cookie.
+ *
+ * @typedef {{ "meeting": string, "seat": string }} SeatBody
+ */
+
+/**
+ * A single-use ticket for one WebSocket connection, valid for 30 s.
+ *
+ * @typedef {{ "ticket": string }} Ticket
+ */
+
+/**
+ * `POST /api/login`. 200 `Account` or one and the same 403.
+ *
+ * @typedef {{ "name": string, "password": string }} LoginBody
+ */
+
+/**
+ * Who is signed in.
+ *
+ * @typedef {{ "name": string, "role": 'admin'|'therapist' }} Account
+ */
+
+/**
+ * `POST /api/host-ticket`: a ticket for the host's page. 200 `Ticket`; 404 for all but its hosts.
+ *
+ * @typedef {{ "meeting": string }} HostTicketBody
+ */
+
+/**
+ * `POST /api/sessions`: book a session. 201 `Booked`. `Idempotency-Key` is required.
+ *
+ * Attributes:
+ *     kind: individual or couple.
+ *     starts, ends: RFC 3339 times with offset; at most 24 hours apart.
+ *     host: account name of the therapist; left out, the one who books.
+ *     cohost: account name of a second clinician.
+ *     password-in-link: put the password into the links' fragment too.
+ *
+ * @typedef {{ "kind": 'couple'|'individual', "starts": string, "ends": string, "host"?: string|null, "cohost"?: string|null, "password-in-link"?: boolean }} BookBody
+ */
+
+/**
+ * The credential of one seat: hand each person only their own.
+ *
+ * @typedef {{ "seat": string, "label": string, "seat-token": string, "link": string }} SeatLink
+ */
+
+/**
+ * A booked session. The password is shown this once.
+ *
+ * @typedef {{ "meeting": string, "password": string, "kind": 'couple'|'individual', "starts": string, "ends": string, "seats": ReadonlyArray<SeatLink>, "host-link": string }} Booked
+ */
+
+/**
+ * `GET /api/sessions`: one session of the practice without anything that names a person.
+ *
+ * @typedef {{ "meeting": string, "kind": 'couple'|'individual', "state": 'ended'|'open', "starts": string, "ends": string, "host-link": string }} SessionSummary
+ */
+
+/**
+ * One seat on the admin's live board; `quality` holds numbers only.
+ *
+ * @typedef {{ "seat": string, "role": 'host'|'patient', "state": string, "since": number, "presence": 'absent'|'away'|'connected', "waiting-ms": number|null, "suite": string|null, "loss-percent": number|null, "rtt-ms": number|null, "kbps": number|null, "locked": boolean }} BoardSeat
+ */
+
+/**
+ * One room on the board. `code` is the short code of the session; `room` its id for `unlock`.
+ *
+ * @typedef {{ "room": string, "code": string, "kind": 'couple'|'individual', "state": 'ended'|'live'|'paused'|'scheduled'|'waiting', "clinician-present": boolean, "starts": number, "ends": number, "seats": ReadonlyArray<BoardSeat> }} BoardRoom
+ */
+
+/**
+ * `GET /api/board` and each event of `GET /api/board/stream`.
+ *
+ * @typedef {{ "now": number, "store-ok": boolean, "rooms": ReadonlyArray<BoardRoom> }} Board
+ */
+
+/**
+ * One event of the audit stream: `GET /api/audit` and each event of `GET /api/audit/stream`.
+ *
+ * Attributes:
+ *     index: its place in the ledger, from 0 without a gap.
+ *     time-us: store time, microseconds since the epoch.
+ *     subject-seq: its number among the events of its subject, from 1 without a gap.
+ *     actor: a seat or an opaque staff id, never a name.
+ *     reason: a code or what a host wrote.
+ *
+ * @typedef {{ "index": number, "time-us": number, "type": string, "outcome": 'failed'|'ok'|'refused', "actor": string, "subject": string, "subject-seq": number, "session": string|null, "seat": string|null, "reason": string|null, "detail": Readonly<Record<string, string|number|boolean>> }} AuditRecord
+ */
+
+/**
+ * `GET /api/audit`: a stretch of the audit stream.
+ *
+ * Attributes:
+ *     after: ask for more with this; unchanged when there was nothing more.
+ *
+ * @typedef {{ "records": ReadonlyArray<AuditRecord>, "after": number }} AuditPage
+ */
+
+/**
+ * An RFC 9457 problem document: every HTTP error has this body.
+ *
+ * @typedef {{ "type": string, "title": string, "status": number, "code": string, "detail"?: string|null }} Problem
+ */
+
+/** @typedef {Hello|Knock|Enter|Leave|Act|Answer|RestartMedia|DeviceAnswer} ClientMessage */
+
+/** @typedef {Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye} ServerMessage */
+
+/** The subprotocol of the signaling connection. */
+export const PROTOCOL = "quietroom.v1";
+
+/** No message may be larger. */
+export const MAX_MESSAGE_BYTES = 65536;
+
+/** The types a page may send. */
+export const CLIENT_MESSAGES = Object.freeze([
+  "hello",
+  "knock",
+  "enter",
+  "leave",
+  "act",
+  "answer",
+  "restart-media",
+  "device-answer"
+]);
+
+/** The types a page must know. */
+export const SERVER_MESSAGES = Object.freeze([
+  "welcome",
+  "place",
+  "roster",
+  "offer",
+  "reply",
+  "error",
+  "bye"
+]);
+
+/** The WebSocket close code of each `bye`. */
+export const CLOSE_CODES = Object.freeze({
+  "left": 1000,
+  "bad-message": 1008,
+  "not-allowed": 1008,
+  "bad-ticket": 1008,
+  "too-large": 1009,
+  "internal": 1011,
+  "draining": 1012,
+  "audit-unavailable": 1013,
+  "opened-elsewhere": 4001,
+  "replaced": 4002,
+  "device-refused": 4003,
+  "removed": 4004,
+  "denied": 4005,
+  "ended": 4006,
+  "too-fast": 4007,
+  "too-slow": 4008,
+  "gone": 4009,
+  "enter-again": 4010,
+  "no-session": 4011
+});
+
+/** After these a page connects again by itself. */
+export const COMES_BACK = Object.freeze([
+  "audit-unavailable",
+  "bad-ticket",
+  "draining",
+  "gone",
+  "internal",
+  "too-slow"
+]);
+
+/** What to tell people, by code. */
+export const TEXTS = Object.freeze({
+  "bad-message": {
+    "title": "This could not be read",
+    "detail": "Reload the page; if it happens again, tell the practice."
+  },
+  "bad-window": {
+    "title": "These times are not possible",
+    "detail": "Choose an end after the start, in the future and at most 24 hours later; write both with an offset, such as 2026-03-01T10:00:00+01:00."
+  },
+  "bad-host": {
+    "title": "These clinicians are not possible",
+    "detail": "Name a therapist's account as the host and another one as co-therapist."
+  },
+  "idempotency-key-needed": {
+    "title": "Idempotency-Key is missing",
+    "detail": "Send an Idempotency-Key of 1 to 128 letters, digits, dashes or underscores, new for each booking."
+  },
+  "idempotency-conflict": {
+    "title": "This Idempotency-Key was used for another booking",
+    "detail": "Send a new key for a new booking, or the same booking for the same key."
+  },
+  "too-large": {
+    "title": "This is too large",
+    "detail": "Send at most 64 KiB."
+  },
+  "too-slow": {
+    "title": "This took too long to arrive",
+    "detail": "Check your connection and try again."
+  },
+  "unsupported-type": {
+    "title": "This kind of content is not read here",
+    "detail": "Send uncompressed JSON as application/json."
+  },
+  "not-found": {
+    "title": "There is nothing here",
+    "detail": "Check the address, or open your link again."
+  },
+  "method-not-allowed": {
+    "title": "This address does not do that",
+    "detail": "See /openapi.json for what it does."
+  },
+  "wrong-origin": {
+    "title": "This request came from another site",
+    "detail": "Open Quietroom at its own address and do it there."
+  },
+  "not-allowed": {
+    "title": "You may not do this",
+    "detail": "Sign in with an account that may, or ask your practice."
+  },
+  "sign-in-needed": {
+    "title": "Please sign in",
+    "detail": "Your sign-in has ended or was never made. Sign in again."
+  },
+  "enter-again": {
+    "title": "Please enter again",
+    "detail": "This page is no longer connected to your seat. Open your link again and type the password."
+  },
+  "cannot-enter": {
+    "title": "You cannot enter with this",
+    "detail": "Check the meeting ID, the seat code and the password, and that it is no more than 15 minutes before your visit. After several wrong tries please wait a few minutes. If it still fails, call your practice."
+  },
+  "cannot-sign-in": {
+    "title": "You cannot sign in with this",
+    "detail": "Check the name and the password. After several wrong tries please wait a few minutes."
+  },
+  "no-session": {
+    "title": "There is no such session for you",
+    "detail": "Check the meeting ID, or look in your list of sessions."
+  },
+  "no-seat": {
+    "title": "There is no such seat in this session",
+    "detail": "Check the seat code."
+  },
+  "bad-ticket": {
+    "title": "This connection's ticket is used or too old",
+    "detail": "The page gets a new one by itself; else reload it."
+  },
+  "not-open": {
+    "title": "This session is not open",
+    "detail": "It opens 15 minutes before its start and closes at its end."
+  },
+  "full": {
+    "title": "The room is full",
+    "detail": "Somebody must leave before another person can come in."
+  },
+  "wrong-state": {
+    "title": "This is no longer possible",
+    "detail": "Something changed in the meantime. Look again and decide anew."
+  },
+  "agreement-needed": {
+    "title": "The agreement comes first",
+    "detail": "Read and accept the confidentiality agreement, then try again."
+  },
+  "agreement-outdated": {
+    "title": "There is a newer agreement",
+    "detail": "Please read the current version and accept that one."
+  },
+  "clinician-absent": {
+    "title": "No clinician is in the room",
+    "detail": "A clinician must come in first; nobody is ever in there alone."
+  },
+  "asking-device": {
+    "title": "Another device is in this seat",
+    "detail": "It is being asked whether you may take its place. Please wait."
+  },
+  "busy": {
+    "title": "Many people are coming in at this moment",
+    "detail": "Wait a few seconds and try again."
+  },
+  "too-fast": {
+    "title": "That was too much at once",
+    "detail": "Wait a few seconds and try again."
+  },
+  "audit-unavailable": {
+    "title": "Nobody can be let in at the moment",
+    "detail": "The record that every access needs cannot be written, so nothing was changed. Visits in progress go on. Try again in a moment."
+  },
+  "draining": {
+    "title": "This server is being restarted",
+    "detail": "The page connects again by itself in a few seconds and your place is kept."
+  },
+  "internal": {
+    "title": "Something went wrong on our side",
+    "detail": "Try again. If it happens again, give the practice this reference."
+  },
+  "opened-elsewhere": {
+    "title": "This page was opened again",
+    "detail": "Your visit goes on in the other tab or window. You can close this one."
+  },
+  "replaced": {
+    "title": "Another device took over",
+    "detail": "Your visit goes on there. To come back to this one, open your link."
+  },
+  "device-refused": {
+    "title": "The other device stays",
+    "detail": "Your other device kept the seat. Use that one, or leave there first and open your link here."
+  },
+  "removed": {
+    "title": "You were removed from this session",
+    "detail": "Call your practice if you think this was a mistake."
+  },
+  "denied": {
+    "title": "You were not let in",
+    "detail": "Your therapist did not let you in this time. Call your practice for help."
+  },
+  "left": {
+    "title": "You left the session",
+    "detail": "To come back, open your link again."
+  },
+  "ended": {
+    "title": "This session has ended",
+    "detail": "You can close this page."
+  },
+  "gone": {
+    "title": "The connection was lost",
+    "detail": "The page connects again by itself and your place is kept."
+  }
+});
