@@ -140,6 +140,7 @@ class Ledger:
             if waiting.future is not None and not waiting.future.done():
                 waiting.future.set_exception(StoreUnavailable())
         self._queue.clear()
+        self._idle.set()  # a second close has nothing to wait for
         return flushed
 
     @property

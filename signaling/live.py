@@ -328,7 +328,7 @@ class House:
         locked: dict[str, frozenset[SeatCode]] = {}
         try:
             self._sessions = await self.booking.all_open()
-            sets = await asyncio.gather(*(self.credentials.locked(s.meeting) for s in self._sessions))
+            sets = await asyncio.gather(*(self.credentials.locked(s) for s in self._sessions))
             locked = dict(zip((s.meeting for s in self._sessions), sets, strict=True))
         except StoreUnavailable:
             if not self._sessions:

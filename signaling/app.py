@@ -1,0 +1,244 @@
+"""The whole server: everything built once, in one order, and taken down in the other.
+
+    practice (store, ledger, services) ▶ media port ▶ rooms ▶ web front ▶ server.started
+    draining: pages told to come back ▶ commits taken ▶ sockets ▶ media ▶ server.stopped ▶ store
+
+A process that is told to stop (SIGTERM, Ctrl-C) first turns its readiness red and takes nobody new, and is
+gone within five seconds, its store with it. One that is killed loses nothing: what was acknowledged is on
+disk, and pages find their seats again at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import structlog
+from aiohttp import web
+
+from broker.audit import AuditEvent, EventType
+from broker.errors import QuietroomError, StoreUnavailable
+from broker.ledger import Ledger
+from broker.store import Store
+from rooms.media import MediaPort
+from signaling.live import House
+from signaling.logs import AccessLog
+from signaling.practice import Practice, open_practice
+from signaling.routes import application
+from signaling.services import Changes, Services
+from signaling.settings import Settings
+from signaling.tls import Certificate
+from signaling.websocket import Sockets
+
+STATIC: Final = Path(__file__).resolve().parent.parent / "static"
+ROOMS_WITHIN: Final = 2.2
+SOCKETS_WITHIN: Final = 0.6
+HANDLERS_WITHIN: Final = 0.4
+LEDGER_WITHIN: Final = 0.8
+"""Seconds for each step of going down; together, with the store's own end, below five."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class PortBusy(QuietroomError):
+    """A port that we were told to use cannot be had."""
+
+    def __init__(self, port: int, kind: str) -> None:
+        super().__init__(
+            "port-busy",
+            f"{kind} port {port} cannot be used; stop what uses it, or choose another with --port.",
+        )
+
+
+class Server:
+    """One running Quietroom, for as long as the ``async with`` block lasts.
+
+    Args:
+        settings: port 0 lets the system choose; see ``url`` and ``media_port`` for what it chose.
+
+    Attributes:
+        settings: with the real ports, once started.
+        services: what the HTTP front uses, for tests and for the demo.
+
+    Raises:
+        PortBusy, DataDirectoryBusy, NoStoreServer, StoreUnavailable, UnsafeFiles, TlsError: on entering.
+    """
+
+    services: Services
+    house: House
+    store: Store
+    ledger: Ledger
+    media: MediaPort
+    practice: Practice
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stack = AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where browsers reach it."""
+        return self.settings.public_url
+
+    @property
+    def media_port(self) -> int:
+        """The UDP port of all media."""
+        return self.media.port
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.house.draining = True
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        """Build everything; what is pushed here is taken down in the opposite order."""
+        settings = self.settings
+        listening = stack.enter_context(_listen(settings.host, settings.port))
+        self.practice = await stack.enter_async_context(open_practice(settings))
+        self.store, self.ledger = self.practice.store, self.practice.ledger
+        stack.push_async_callback(self.ledger.close, LEDGER_WITHIN)
+        stack.push_async_callback(self._record_stopped)
+
+        self.media = MediaPort(settings.media_bind, settings.media_port, advertised=settings.media_host)
+        try:
+            await self.media.start()
+        except OSError:
+            raise PortBusy(settings.media_port, "UDP") from None
+        stack.push_async_callback(self.media.close)
+        self.settings = settings = settings.bound_to(listening.getsockname()[1], self.media.port)
+
+        changes = Changes()
+        self.house = House(
+            booking=self.practice.booking,
+            admission=self.practice.admission,
+            credentials=self.practice.credentials,
+            media=self.media,
+            ledger=self.ledger,
+            on_change=changes.notify,
+            store_ok=self.store.healthy,
+        )
+        self.store.on_health(self.house.store_health)
+        self.house.start(await self.store.log_size() - 1)
+        sockets = Sockets(self.house, settings.public_url)
+        self.services = Services(
+            booking=self.practice.booking,
+            credentials=self.practice.credentials,
+            identity=self.practice.identity,
+            admission=self.practice.admission,
+            ledger=self.ledger,
+            board=self.house.board,
+            changes=changes,
+            reload=self.house.reload,
+            store_ok=lambda: self.store.healthy,
+            draining=lambda: self.house.draining,
+            gauges=lambda: self._gauges(sockets),
+            counters=lambda: self.media.counters,
+            public_url=settings.public_url,
+            static_dir=STATIC,
+        )
+        await self._serve_web(stack, listening, sockets)
+        stack.push_async_callback(sockets.closed, SOCKETS_WITHIN)
+        stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
+        await self.ledger.append(self._event(EventType.SERVER_STARTED))
+        log.info("server started", node=settings.node, media_port=self.media.port)
+
+    async def _serve_web(self, stack: AsyncExitStack, listening: socket.socket, sockets: Sockets) -> None:
+        settings = self.settings
+        context = None
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            certificate = Certificate(settings.tls_cert, settings.tls_key)
+            context = certificate.context
+            watch = asyncio.create_task(certificate.watch(), name="certificate")
+            stack.push_async_callback(_cancelled, watch)
+        front = web.AppRunner(
+            application(self.services, sockets.route),
+            access_log_class=AccessLog,
+            shutdown_timeout=HANDLERS_WITHIN,
+        )
+        await front.setup()
+        stack.push_async_callback(front.cleanup)
+        await web.SockSite(front, listening, ssl_context=context).start()
+
+    def _gauges(self, sockets: Sockets) -> Mapping[str, float]:
+        return self.house.gauges() | {
+            "sockets": len(sockets),
+            "ledger_backlog": self.ledger.backlog,
+            "store_ok": self.store.healthy,
+            "store_restarts": 0 if self.practice.embedded is None else self.practice.embedded.restarts,
+        }
+
+    async def _record_stopped(self) -> None:
+        try:
+            async with asyncio.timeout(LEDGER_WITHIN):
+                await self.ledger.append(self._event(EventType.SERVER_STOPPED))
+        except (StoreUnavailable, TimeoutError):
+            log.warning("the stop is not on record", node=self.settings.node)
+
+    def _event(self, kind: EventType) -> AuditEvent:
+        return AuditEvent(type=kind, actor="system", subject=f"node:{self.settings.node}")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the TCP port, so that it is known, and refused, before anything else is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=256)
+    except OSError:
+        raise PortBusy(port, "TCP") from None
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def serve(settings: Settings, on_ready: Callable[[Server], Awaitable[None]] | None = None) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Args:
+        settings: as read.
+        on_ready: awaited once it answers, for instance to print where.
+
+    Raises:
+        QuietroomError: it could not start; the text says what to do.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with Server(settings) as server:
+            if on_ready is not None:
+                await on_ready(server)
+            await stop.wait()
+            log.info("server draining", node=server.settings.node)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[None, None, T]) -> T:
+    """Run a coroutine to its end on the fastest event loop there is."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):  # no wheel for this platform: asyncio's own loop does as well
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)
