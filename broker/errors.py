@@ -68,7 +68,8 @@ class StoreUnavailable(QuietroomError):
     """The audit record cannot be written, so the action was not done and will not be done.
 
     One uncertainty is left, and only one: the store may have finished within the deadline and the
-    answer was lost. Asking again with the same event ids, or reading the state, tells.
+    answer was lost. So ask again with **newly prepared** events: a seat that is already there, a booking
+    under its idempotency key, a used ticket all tell that the first call had come through.
     """
 
     def __init__(self, text: str = "The audit record cannot be written now, so nothing was changed.") -> None:

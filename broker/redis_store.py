@@ -138,6 +138,11 @@ class RedisStore:
         """Whether the store took the last writes; while it does not, calls fail at once."""
         return not self._circuit.is_open
 
+    @property
+    def pending(self) -> int:
+        """How many calls have no definite outcome yet, for metrics."""
+        return max(0, len(self._tasks) - 1)
+
     def on_health(self, listener: Callable[[bool], None]) -> None:
         """Call ``listener(healthy)`` whenever that changes. It must not block or raise."""
         self._listeners.append(listener)

@@ -127,6 +127,7 @@ async def test_a_deposed_writer_gets_nothing_done(ledger: Ledger, store: Store) 
         await ledger.append(event())
     assert await store.log_size() == 1
     assert await store.load("staff", "s") is None
+    await store.link.plain("HINCRBY", store.link.key("meta"), "epoch", -1)
 
 
 async def test_a_closed_ledger_takes_nothing(ledger: Ledger, store: Store) -> None:
