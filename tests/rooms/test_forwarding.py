@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rooms.forwarding import CACHE_SIZE, KEY_FRAME_INTERVAL, VP8_RTX, Kind, PublishedTrack, Slot
+from rooms.rtcp import SenderReport
+from rooms.rtp import HEADER, HEADER_SIZE, unwrap_rtx, wrap_rtx
+
+
+class Somebody:
+    """Owns slots and tracks; nothing is sent in these tests."""
+
+    rtcp_ssrc = 1
+
+    def send_rtp(self, packet: bytes) -> None: ...
+    def send_rtcp(self, compound: bytes) -> None: ...
+
+
+ME = Somebody()
+SLOT, SLOT_RTX = 500, 501
+
+
+def camera(ssrc: int = 11) -> PublishedTrack:
+    return PublishedTrack(ME, Kind.CAMERA, ssrc, ssrc + 100)
+
+
+def slot(kind: Kind = Kind.CAMERA, ssrc: int = SLOT) -> Slot:
+    return Slot(ME, kind, ssrc, None if kind is Kind.AUDIO else ssrc + 1)
+
+
+def packet(track: PublishedTrack, sequence: int, timestamp: int = 0, payload: bytes = b"frame") -> bytes:
+    head = HEADER.pack(0x80, track.kind.payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, track.ssrc)
+    return head + payload
+
+
+def sequences(out: list[tuple[Slot, bytes]]) -> list[int]:
+    return [HEADER.unpack_from(sent)[2] for _, sent in out]
+
+
+def timestamps(out: list[tuple[Slot, bytes]]) -> list[int]:
+    return [HEADER.unpack_from(sent)[3] for _, sent in out]
+
+
+def forward(
+    track: PublishedTrack, *numbers: int, now: float = 0.0, timestamp: int = 0
+) -> list[tuple[Slot, bytes]]:
+    return [sent for number in numbers for sent in track.forward(packet(track, number, timestamp), now)]
+
+
+def test_behind_the_gate_packets_are_counted_and_go_nowhere() -> None:
+    track = camera()
+    assert forward(track, 1, 2, 3) == []
+    assert track.reception.received == 3
+
+
+def test_an_open_way_changes_the_ssrc_and_the_numbers_and_nothing_else() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    (sent,) = track.forward(packet(track, 40_000, 777, b"opaque"), 0.0)
+    assert sent[0] is seen
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(sent[1])
+    assert (first, second, ssrc) == (0x80, 96, SLOT)
+    assert (sequence, timestamp) == (1, 777)
+    assert sent[1][HEADER_SIZE:] == b"opaque"
+
+
+def test_what_lies_before_the_opening_never_passes_not_even_late() -> None:
+    track, seen = camera(), slot()
+    forward(track, 1, 2, 3, 4)
+    track.set_routes([seen])
+    assert forward(track, 3) == []
+    assert sequences(forward(track, 5)) == [1]
+    assert forward(track, 2, 4) == []
+
+
+def test_gaps_and_disorder_pass_through_as_they_are() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    assert sequences(forward(track, 65_534, 65_535, 2, 0, 1)) == [1, 2, 5, 3, 4]
+
+
+def test_closing_stops_the_very_next_packet() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1)
+    track.set_routes([])
+    assert forward(track, 2) == []
+    assert seen.route is None
+
+
+def test_a_reopened_way_continues_where_the_slot_stopped() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, 2, 3, now=0.0, timestamp=1000)
+    track.set_routes([])
+    forward(track, 4, 5, 6, now=1.0, timestamp=91_000)
+    assert track.set_routes([seen])
+    out = forward(track, 7, now=2.0, timestamp=181_000)
+    assert sequences(out) == [4]
+    # The clock of one source goes on during the pause: sound and picture stay in step.
+    assert timestamps(out) == [181_000]
+
+
+def test_another_source_continues_the_slots_numbers_and_clock() -> None:
+    first, second, seen = camera(11), camera(12), slot()
+    first.set_routes([seen])
+    forward(first, 100, now=0.0, timestamp=5000)
+    first.set_routes([])
+    second.set_routes([seen])
+    out = forward(second, 60_000, now=0.5, timestamp=4_000_000_000)
+    assert sequences(out) == [2]
+    assert timestamps(out) == [5000 + 45_000]
+
+
+def test_a_source_that_starts_over_continues_the_slots_numbers() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, 2, now=0.0, timestamp=100)
+    assert forward(track, 30_000, now=1.0, timestamp=1) == []
+    out = forward(track, 30_001, now=1.0, timestamp=1)
+    assert sequences(out) == [3]
+    assert timestamps(out) == [100 + 90_000]
+
+
+def test_another_payload_type_goes_nowhere() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    assert track.forward(HEADER.pack(0x80, 111, 1, 0, track.ssrc) + b"x", 0.0) == []
+
+
+def test_a_way_that_stays_open_is_not_disturbed() -> None:
+    track, kept, added = camera(), slot(ssrc=500), slot(ssrc=600)
+    assert track.set_routes([kept])
+    forward(track, 1, 2, 3)
+    assert track.set_routes([kept, added])
+    assert not track.set_routes([kept, added])
+    assert [(seen.ssrc, HEADER.unpack_from(sent)[2]) for seen, sent in forward(track, 4)] == [
+        (500, 4),
+        (600, 1),
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 30), st.booleans(), st.integers(0, 64_000)),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_a_slot_never_repeats_a_number_and_never_leaps(
+    turns: list[tuple[int, int, bool, int]],
+) -> None:
+    """Sources take turns in one slot, with pauses, losses and jumps; repeats are refused by SRTP before."""
+    seen = slot()
+    tracks = [camera(11 + n) for n in range(3)]
+    at = [0, 20_000, 65_500]
+    sent: list[int] = []
+    for turn, (who, how_many, pause, jump) in enumerate(turns):
+        for track in tracks:
+            track.set_routes([seen] if track is tracks[who] else [])
+        if pause:
+            at[who] += jump
+        for _ in range(how_many):
+            at[who] += 1
+            sent += sequences(forward(tracks[who], at[who], now=float(turn), timestamp=at[who] * 7))
+    # In this order a repeated or falling number, or a leap beyond what the publisher's own losses make,
+    # would upset SRTP at the subscriber.
+    assert all(0 < (later - earlier) & 0xFFFF <= 3_000 for earlier, later in pairwise(sent))
+
+
+# ------------------------------------------------------------------------------------- retransmission
+
+
+def test_a_lost_packet_comes_again_as_rtx() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 900, 901, 902)
+    assert seen.route is not None
+    answer = track.resend(seen.route, (2,), 0.0)
+    assert answer.missing == []
+    (again,) = answer.again
+    assert HEADER.unpack_from(again)[1] & 0x7F == VP8_RTX
+    assert HEADER.unpack_from(again)[4] == SLOT_RTX
+    restored = unwrap_rtx(again, payload_type=96, ssrc=SLOT)
+    assert restored is not None
+    assert restored[0] == 2
+    assert restored[1][HEADER_SIZE:] == b"frame"
+
+
+def test_every_retransmission_has_a_number_of_its_own() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, 2)
+    assert seen.route is not None
+    again = track.resend(seen.route, (1, 2, 2), 0.0).again
+    assert [HEADER.unpack_from(packet)[2] for packet in again] == [1, 2, 3]
+
+
+def test_nothing_from_before_the_opening_can_be_had_by_nack() -> None:
+    track, early, late = camera(), slot(ssrc=500), slot(ssrc=600)
+    track.set_routes([early])
+    forward(track, 1, 2, 3, 4)
+    track.set_routes([early, late])
+    forward(track, 5)
+    assert late.route is not None
+    answer = track.resend(late.route, (*range(65_530, 65_536), 0), 0.0)
+    assert (answer.again, answer.missing) == ([], [])
+    assert len(track.resend(late.route, (1,), 0.0).again) == 1
+
+
+def test_nothing_is_kept_when_nobody_may_have_it() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, 2)
+    track.set_routes([])
+    forward(track, 3)
+    assert not any(track._cache)
+
+
+def test_packets_too_old_for_the_cache_are_given_up() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, *range(1, CACHE_SIZE + 10))
+    assert seen.route is not None
+    answer = track.resend(seen.route, (1, 5), 0.0)
+    assert (answer.again, answer.missing) == ([], [])
+
+
+def test_a_packet_that_never_came_is_asked_of_the_publisher_once_in_a_while() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 900, 902)
+    assert seen.route is not None
+    assert track.resend(seen.route, (2,), 0.0).missing == [901]
+    assert track.resend(seen.route, (2,), 0.05).missing == []
+    assert track.resend(seen.route, (2,), 0.2).missing == [901]
+
+
+def publisher_rtx(track: PublishedTrack, sequence: int) -> bytes:
+    wrapped = wrap_rtx(
+        packet(track, sequence, 42, b"late"),
+        payload_type=VP8_RTX,
+        sequence=1,
+        timestamp=42,
+        ssrc=track.rtx_ssrc or 0,
+        original=sequence,
+    )
+    assert wrapped is not None
+    return wrapped
+
+
+def test_what_the_publisher_sends_again_reaches_those_who_missed_it_and_only_them() -> None:
+    track, one, other = camera(), slot(ssrc=500), slot(ssrc=600)
+    track.set_routes([one, other])
+    forward(track, 900, 902)
+    assert one.route is not None
+    track.resend(one.route, (2,), 0.0)
+    out = track.recover(publisher_rtx(track, 901))
+    assert [seen for seen, _ in out] == [one]
+    restored = unwrap_rtx(out[0][1], payload_type=96, ssrc=500)
+    assert restored is not None
+    assert restored[0] == 2
+    assert restored[1][HEADER_SIZE:] == b"late"
+    # The other misses it a moment later: now it is in the cache.
+    assert other.route is not None
+    assert len(track.resend(other.route, (2,), 0.0).again) == 1
+    assert track.recover(publisher_rtx(track, 901)) == []
+
+
+def test_probing_with_old_packets_reaches_nobody() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 900, 901)
+    assert track.recover(publisher_rtx(track, 900)) == []
+
+
+def test_a_recovered_packet_does_not_pass_a_gate_closed_meanwhile() -> None:
+    track, seen, other = camera(), slot(ssrc=500), slot(ssrc=600)
+    track.set_routes([seen, other])
+    forward(track, 900, 902)
+    assert seen.route is not None
+    track.resend(seen.route, (2,), 0.0)
+    track.set_routes([other])
+    assert track.recover(publisher_rtx(track, 901)) == []
+
+
+def test_sound_is_not_retransmitted() -> None:
+    track = PublishedTrack(ME, Kind.AUDIO, 11)
+    seen = slot(Kind.AUDIO)
+    track.set_routes([seen])
+    forward(track, 1, 3)
+    assert seen.route is not None
+    answer = track.resend(seen.route, (1, 2), 0.0)
+    assert (answer.again, answer.missing) == ([], [])
+
+
+@given(st.lists(st.integers(0, 0xFFFF), max_size=300), st.lists(st.integers(0, 0xFFFF), max_size=40))
+def test_any_nack_is_answered_within_bounds(lost: list[int], came: list[int]) -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, *came)
+    if seen.route is not None:
+        answer = track.resend(seen.route, tuple(lost), 0.0)
+        assert len(answer.again) + len(answer.missing) <= len(lost)
+        assert len(track._wanted) <= CACHE_SIZE + 1
+
+
+# ------------------------------------------------------------------------- key frames, sender reports
+
+
+def test_key_frames_are_asked_for_no_more_often_than_throttled_but_at_once_for_someone_new() -> None:
+    track = camera()
+    assert track.want_key_frame(10.0)
+    assert not track.want_key_frame(10.0 + KEY_FRAME_INTERVAL / 2)
+    assert track.want_key_frame(10.0 + KEY_FRAME_INTERVAL / 2, at_once=True)
+    assert track.want_key_frame(10.0 + 2 * KEY_FRAME_INTERVAL)
+
+
+def test_sound_has_no_key_frames() -> None:
+    assert not PublishedTrack(ME, Kind.AUDIO, 11).want_key_frame(0.0, at_once=True)
+
+
+def test_a_sender_report_follows_the_slots_clock_and_keeps_wall_time() -> None:
+    first, second, seen = camera(11), camera(12), slot()
+    first.set_routes([seen])
+    forward(first, 1, now=0.0, timestamp=1000)
+    first.set_routes([])
+    second.set_routes([seen])
+    forward(second, 1, now=1.0, timestamp=500_000)
+    ((to, report),) = second.sender_reports(SenderReport(12, 2**40, 500_090, 7, 8), 1.0)
+    assert to is seen
+    assert report == SenderReport(SLOT, 2**40, 1000 + 90_000 + 90, 7, 8)
+
+
+def test_behind_the_gate_no_sender_report_passes() -> None:
+    track, seen = camera(), slot()
+    forward(track, 1)
+    assert track.sender_reports(SenderReport(11, 1, 2, 3, 4), 0.0) == []
+    track.set_routes([seen])
+    # Not before the first packet either: until then the slot's clock is not known.
+    assert track.sender_reports(SenderReport(11, 1, 2, 3, 4), 0.0) == []
