@@ -192,7 +192,7 @@ class Credentials:
             await self._record_failure(claim, session, seat, attempt.verdict)
         raise Refused(
             "cannot-enter",
-            "This does not open a visit now. Check meeting ID, seat code, password and the time of the visit.",
+            "This does not open a visit now. Check meeting ID, seat code, password and time of the visit.",
         )
 
     async def seat_for(self, meeting: str, seat: str, cookie: str | None) -> SeatGrant | None:
