@@ -1,0 +1,330 @@
+// @ts-check
+// The therapist's page as one value, and how it moves. Pure: no page, no socket, no device, no clock.
+//
+// What is true comes whole with each `roster` message; this adds only what the page itself knows: which question
+// is open, which request is on its way, and what went wrong.
+
+/** @typedef {import('./messages.js').Roster} Roster */
+/** @typedef {import('./messages.js').RosterSeat} RosterSeat */
+/** @typedef {import('./messages.js').Welcome} Welcome */
+/** @typedef {import('./devices.js').DeviceReport} DeviceReport */
+/** @typedef {import('./signal.js').LineState} LineState */
+/** @typedef {import('./peer.js').TransportState} TransportState */
+
+/** @typedef {'admit' | 'ask-to-wait' | 'deny' | 'hold' | 'resume' | 'move-back' | 'mute' | 'unmute' | 'remove' | 'readmit' | 'end'} Action */
+
+/**
+ * @typedef {object} HostState
+ * @property {Roster | null} roster
+ * @property {LineState} line
+ * @property {TransportState} transport
+ * @property {number} skew server time minus this device's, milliseconds
+ * @property {DeviceReport | null} devices null until the room is opened
+ * @property {boolean} opening camera and microphone are being asked for, or `enter` is on its way
+ * @property {boolean} sharing
+ * @property {{action: 'deny' | 'remove' | 'end', seat: string | null} | null} question open on the page
+ * @property {readonly string[]} pending requests on their way, as `pendingKey`
+ * @property {string | null} problem what went wrong last
+ * @property {{code: string, text: string | null} | null} over
+ */
+
+/** @type {Readonly<HostState>} */
+export const START = Object.freeze({
+  roster: null,
+  line: "idle",
+  transport: "none",
+  skew: 0,
+  devices: null,
+  opening: false,
+  sharing: false,
+  question: null,
+  pending: [],
+  problem: null,
+  over: null,
+});
+
+/**
+ * What can happen to the page besides the server's messages; all past tense.
+ *
+ * @typedef {{type: 'line', line: LineState}
+ *   | {type: 'transport', transport: TransportState}
+ *   | {type: 'devices', report: DeviceReport | null}
+ *   | {type: 'opening'}
+ *   | {type: 'opened', problem: string | null}
+ *   | {type: 'sharing', on: boolean}
+ *   | {type: 'question', question: HostState['question']}
+ *   | {type: 'asked', key: string}
+ *   | {type: 'answered', key: string, problem: string | null}
+ *   | {type: 'problem-read'}
+ *   | {type: 'over', code: string, text: string | null}
+ *   | {type: 'came-back'}} LocalEvent
+ */
+
+/**
+ * Advance the page by one local event or server message. Pure.
+ *
+ * @param {Readonly<HostState>} state
+ * @param {LocalEvent | (Welcome & {at: number}) | Roster} event `at`: this device's time, milliseconds
+ * @returns {Readonly<HostState>}
+ */
+export function advance(state, event) {
+  switch (event.type) {
+    case "roster":
+      return shown(state, event);
+    case "welcome":
+      return { ...state, skew: event.now - event.at };
+    case "line":
+      return { ...state, line: event.line };
+    case "transport":
+      return { ...state, transport: event.transport };
+    case "devices":
+      return { ...state, devices: event.report };
+    case "opening":
+      return { ...state, opening: true, problem: null };
+    case "opened":
+      return { ...state, opening: false, problem: event.problem };
+    case "sharing":
+      return { ...state, sharing: event.on };
+    case "question":
+      return { ...state, question: event.question, problem: null };
+    case "asked":
+      return { ...state, pending: [...state.pending, event.key], problem: null };
+    case "answered":
+      return {
+        ...state,
+        pending: state.pending.filter((key) => key !== event.key),
+        problem: event.problem ?? state.problem,
+      };
+    case "problem-read":
+      return { ...state, problem: null };
+    case "over":
+      return {
+        ...state,
+        over: { code: event.code, text: event.text },
+        question: null,
+        pending: [],
+        opening: false,
+        sharing: false,
+        line: "idle",
+        transport: "none",
+      };
+    case "came-back":
+      return { ...START, skew: state.skew };
+  }
+}
+
+/**
+ * @param {Readonly<HostState>} state
+ * @param {Roster} roster
+ * @returns {HostState}
+ */
+function shown(state, roster) {
+  const { question } = state;
+  const seat = question && roster.seats.find((one) => one.seat === question.seat);
+  // A question about somebody who has left meanwhile answers itself.
+  const stands = question && (question.action === "end" || (seat && actionsFor(seat).includes(question.action)));
+  return { ...state, roster, question: stands ? question : null, sharing: state.sharing && roster["media-here"] };
+}
+
+/**
+ * One name per request on its way, so that its button rests meanwhile.
+ *
+ * @param {Action} action
+ * @param {readonly string[]} seats
+ * @returns {string}
+ */
+export function pendingKey(action, seats) {
+  return `${action} ${[...seats].sort().join("")}`;
+}
+
+/** @type {Readonly<Record<string, readonly Action[]>>} */
+const ACTIONS = Object.freeze({
+  expected: [],
+  left: ["remove"],
+  denied: ["remove"],
+  waiting: ["admit", "ask-to-wait", "deny"],
+  "asked-to-wait": ["admit", "deny"],
+  admitted: ["hold", "mute", "move-back", "remove"],
+  held: ["resume", "move-back", "remove"],
+  removed: ["readmit"],
+});
+
+/**
+ * What can be done for a patient's seat now, in the order to offer it.
+ *
+ * @param {RosterSeat} seat
+ * @returns {readonly Action[]}
+ */
+export function actionsFor(seat) {
+  if (seat.role === "host") return [];
+  const actions = ACTIONS[seat.state] ?? [];
+  return seat.muted ? actions.map((action) => (action === "mute" ? "unmute" : action)) : actions;
+}
+
+/**
+ * @param {Roster | null} roster
+ * @returns {readonly RosterSeat[]}
+ */
+export function patients(roster) {
+  return roster?.seats.filter(({ role }) => role === "patient") ?? [];
+}
+
+/**
+ * The seats that wait to be let in.
+ *
+ * @param {Roster | null} roster
+ * @returns {readonly RosterSeat[]}
+ */
+export function waiting(roster) {
+  return patients(roster).filter(({ state }) => state === "waiting" || state === "asked-to-wait");
+}
+
+/**
+ * Where the patients are, in one sentence; a couple is spoken of as one.
+ *
+ * @param {Roster} roster
+ * @returns {string}
+ */
+export function summary(roster) {
+  const all = patients(roster);
+  const here = all.filter(({ presence, state }) => presence !== "absent" && state !== "left" && state !== "removed");
+  const inside = all.filter(({ state }) => state === "admitted" || state === "held");
+  if (roster.kind === "individual") {
+    if (inside.length > 0) return "In the room with you";
+    return waiting(roster).length > 0 ? "Waiting for you" : here.length > 0 ? "Getting ready" : "Not here yet";
+  }
+  if (inside.length === 2) return "Both are in the room";
+  if (waiting(roster).length === 2) return "Both are waiting";
+  if (inside.length === 1) return waiting(roster).length === 1 ? "One is in the room, one waits" : "One is in the room";
+  if (waiting(roster).length === 1) return here.length === 2 ? "One waits, one is getting ready" : "One is here and waits";
+  return here.length > 0 ? "Getting ready" : "Nobody is here yet";
+}
+
+/**
+ * Whether somebody has come to the waiting room with this change.
+ *
+ * @param {Roster | null} before
+ * @param {Roster} after
+ * @returns {boolean}
+ */
+export function someoneCame(before, after) {
+  if (before === null) return waiting(after).length > 0;
+  const earlier = new Set(waiting(before).map(({ seat }) => seat));
+  const inside = new Set(patients(before).filter(({ state }) => state === "admitted" || state === "held").map(({ seat }) => seat));
+  // Whoever was moved back by a host did not come just now.
+  return waiting(after).some(({ seat, state }) => state === "waiting" && !earlier.has(seat) && !inside.has(seat));
+}
+
+/**
+ * The tab's title: it tells that somebody waits, never who.
+ *
+ * @param {Readonly<HostState>} state
+ * @returns {string}
+ */
+export function titleOf(state) {
+  const count = waiting(state.roster).length;
+  if (count > 0) return `(${count}) Waiting – Quietroom`;
+  return state.roster?.entered ? "In the room – Quietroom" : "Visit – Quietroom";
+}
+
+/**
+ * The one word for what the page shows.
+ *
+ * @param {Readonly<HostState>} state
+ * @returns {'over' | 'loading' | 'outside' | 'elsewhere' | 'room'}
+ */
+export function word(state) {
+  if (state.over) return "over";
+  if (!state.roster) return "loading";
+  if (!state.roster.open) return "over";
+  if (!state.roster.entered) return "outside";
+  return state.roster["media-here"] ? "room" : "elsewhere";
+}
+
+/**
+ * The one thing to say above everything else, if there is any.
+ *
+ * @param {Readonly<HostState>} state
+ * @returns {{tone: 'alarm' | 'calm', text: string} | null}
+ */
+export function banner(state) {
+  if (word(state) === "over") return null;
+  if (state.line === "lost") {
+    return {
+      tone: "alarm",
+      text: "The connection to the server was lost. Patients in the room are put on hold until you are back. Connecting again …",
+    };
+  }
+  if (state.transport === "broken") {
+    return { tone: "alarm", text: "Sound and picture are interrupted. Connecting again …" };
+  }
+  if (state.roster && !state.roster["store-ok"]) {
+    return {
+      tone: "alarm",
+      text:
+        "The audit stream cannot be written at the moment, so nobody new can be let in. " +
+        "Whoever is in the room stays there. Holding, removing and leaving work.",
+    };
+  }
+  return null;
+}
+
+/**
+ * What a listener must hear after a change; the page says it in a live region.
+ *
+ * @param {Readonly<HostState>} before
+ * @param {Readonly<HostState>} after
+ * @returns {{assertive: boolean, text: string} | null}
+ */
+export function announcement(before, after) {
+  const warning = banner(after);
+  if (warning !== null && warning.text !== banner(before)?.text) {
+    return { assertive: warning.tone === "alarm", text: warning.text };
+  }
+  if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
+  if (after.roster === null || before.roster === after.roster) return null;
+  const news = [];
+  for (const seat of after.roster.seats) {
+    const earlier = before.roster?.seats.find((one) => one.seat === seat.seat);
+    if (seat.seat === after.roster.me) continue;
+    if (earlier?.state !== seat.state) news.push(changed(seat, before.roster === null));
+    else if (earlier.presence !== seat.presence) news.push(presenceChanged(seat));
+  }
+  const text = news.filter(Boolean).join(" ");
+  return text === "" ? null : { assertive: false, text };
+}
+
+/**
+ * @param {RosterSeat} seat
+ * @param {boolean} first whether the page has just loaded
+ * @returns {string | null}
+ */
+function changed(seat, first) {
+  switch (seat.state) {
+    case "waiting":
+      return `${seat.label} is waiting.`;
+    case "asked-to-wait":
+      return `${seat.label} has been asked to wait.`;
+    case "admitted":
+      return `${seat.label} is in the room.`;
+    case "held":
+      return `${seat.label} is on hold.`;
+    case "left":
+      return first ? null : `${seat.label} has left.`;
+    case "denied":
+      return first ? null : `${seat.label} was turned away.`;
+    case "removed":
+      return first ? null : `${seat.label} was removed.`;
+    default:
+      return null;
+  }
+}
+
+/**
+ * @param {RosterSeat} seat
+ * @returns {string | null}
+ */
+function presenceChanged(seat) {
+  if (seat.presence === "away") return `${seat.label} is away.`;
+  return seat.presence === "connected" ? `${seat.label} is connected.` : null;
+}

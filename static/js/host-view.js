@@ -1,0 +1,346 @@
+// @ts-check
+// What the therapist sees: the couple as one card, the room beside it. A function of the page's state.
+
+import { html, useEffect, useRef } from "../vendor/preact-htm.js";
+import { Heading, bannerView } from "./page.js";
+import { Controls, LeaveIcon, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
+import { actionsFor, banner, patients, pendingKey, summary, waiting, word } from "./host-state.js";
+import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
+
+/** @typedef {import('./host-state.js').HostState} HostState */
+/** @typedef {import('./host-state.js').Action} Action */
+/** @typedef {import('./messages.js').Roster} Roster */
+/** @typedef {import('./messages.js').RosterSeat} RosterSeat */
+/** @typedef {import('../vendor/preact-htm.js').Child} Child */
+
+/**
+ * What the view may ask of its shell.
+ *
+ * @typedef {object} HostActions
+ * @property {() => void} openRoom
+ * @property {(action: Action, seats: readonly string[], reason?: string) => void} act
+ * @property {(question: HostState['question']) => void} ask
+ * @property {() => void} leave
+ * @property {() => void} comeBack
+ * @property {() => void} toggleMicrophone
+ * @property {() => void} toggleCamera
+ * @property {() => void} toggleShare
+ * @property {() => void} unblockSound
+ * @property {() => void} problemRead
+ */
+
+/** @typedef {import('./visit-view.js').Live} Live */
+
+/** @type {Readonly<Record<Action, string>>} */
+const WORDS = Object.freeze({
+  admit: "Admit",
+  "ask-to-wait": "Ask to wait",
+  deny: "Deny",
+  hold: "Hold",
+  resume: "Resume",
+  "move-back": "Move back",
+  mute: "Mute",
+  unmute: "Unmute",
+  remove: "Remove",
+  readmit: "Readmit",
+  end: "End",
+});
+
+/**
+ * @param {Readonly<HostState>} state
+ * @param {HostActions} act
+ * @param {Live} live
+ * @returns {Child}
+ */
+export function hostView(state, act, live) {
+  const shown = word(state);
+  if (shown === "loading") {
+    return html`<section class="card" key="loading">
+      <${Heading}>One moment<//>
+      <p class="quiet" role="status">${state.problem ?? "Opening the visit …"}</p>
+    </section>`;
+  }
+  if (shown === "over") return html`<${Over} key="over" state=${state} act=${act} />`;
+  return html`<${Visit} key="visit" state=${state} roster=${state.roster} act=${act} live=${live} />`;
+}
+
+/** @param {{state: HostState, act: HostActions}} props */
+function Over({ state, act }) {
+  const ended = state.over === null || state.over.code === "ended";
+  const moved = state.over?.code === "opened-elsewhere" || state.over?.code === "replaced";
+  return html`<section class="card">
+    <${Heading}>
+      ${ended
+        ? "The visit has ended"
+        : state.over?.code === "left"
+          ? "You have left the room"
+          : moved
+            ? "This visit is open in another window"
+            : "This page cannot go on"}
+    <//>
+    <p>
+      ${ended
+        ? "Everybody has left and the links no longer open anything."
+        : state.over?.code === "left"
+          ? "Patients in the room are on hold until a clinician is back. The visit stays open until you end it."
+          : (state.over?.text ?? "")}
+    </p>
+    <div class="row">
+      ${!ended && html`<button type="button" class="primary" onClick=${act.comeBack}>Open the visit here</button>`}
+      <a class="button" href="/staff">Your sessions</a>
+    </div>
+  </section>`;
+}
+
+/** @param {{state: HostState, roster: Roster, act: HostActions, live: Live}} props */
+function Visit({ state, roster, act, live }) {
+  const shown = word(state);
+  return html`<div class="visit" data-shown=${shown}>
+    <header class="visit-head">
+      <${Heading}>${roster.kind === "couple" ? "Couple visit" : "Individual visit"}<//>
+      <p class="quiet">
+        ${dateAndTime(roster.starts)} to ${timeOfDay(roster.ends)} · ${remaining(roster, live.now)}
+      </p>
+    </header>
+    ${bannerView(banner(state))}
+    ${state.problem &&
+    html`<p class="banner alarm" role="alert">
+      ${state.problem} <button type="button" onClick=${act.problemRead}>Close this message</button>
+    </p>`}
+    <${SoundBlocked} blocked=${live.soundBlocked} onUnblock=${act.unblockSound} />
+    <${Card} state=${state} roster=${roster} act=${act} now=${live.now} />
+    <${Room} state=${state} roster=${roster} act=${act} live=${live} />
+    <${Ending} state=${state} act=${act} />
+  </div>`;
+}
+
+/**
+ * @param {Roster} roster
+ * @param {number} now
+ */
+function remaining(roster, now) {
+  if (now < roster.starts) return `begins in ${duration(roster.starts - now)}`;
+  return now < roster.ends ? `${duration(roster.ends - now)} left` : "past its end";
+}
+
+/** @param {{state: HostState, roster: Roster, act: HostActions, now: number}} props */
+function Card({ state, roster, act, now }) {
+  const all = patients(roster);
+  const ready = waiting(roster);
+  const both = roster.kind === "couple" && ready.length === 2;
+  const seats = ready.map(({ seat }) => seat);
+  return html`<section class="card couple" aria-labelledby="couple">
+    <div class="couple-head">
+      <div>
+        <h2 id="couple">${roster.kind === "couple" ? "The couple" : "Your patient"}</h2>
+        <p class="lead" id="summary">${summary(roster)}</p>
+      </div>
+      ${both &&
+      html`<button type="button" class="primary" disabled=${cannotAdmit(state, roster, seats)}
+        onClick=${() => act.act("admit", seats)}>Admit both</button>`}
+    </div>
+    <ul class="seats">
+      ${all.map(
+        (seat) =>
+          html`<${Seat} key=${seat.seat} seat=${seat} state=${state} roster=${roster} act=${act} now=${now}
+            quiet=${both} />`,
+      )}
+    </ul>
+    <${Colleagues} roster=${roster} now=${now} />
+  </section>`;
+}
+
+/**
+ * @param {HostState} state
+ * @param {Roster} roster
+ * @param {readonly string[]} seats
+ */
+function cannotAdmit(state, roster, seats) {
+  return state.opening || !roster["store-ok"] || rests(state, "admit", seats);
+}
+
+/**
+ * @param {HostState} state
+ * @param {Action} action
+ * @param {readonly string[]} seats
+ */
+function rests(state, action, seats) {
+  return state.line !== "open" || state.pending.includes(pendingKey(action, seats));
+}
+
+/** @param {{seat: RosterSeat, state: HostState, roster: Roster, act: HostActions, now: number, quiet: boolean}} props */
+function Seat({ seat, state, roster, act, now, quiet }) {
+  const asked = state.question?.seat === seat.seat ? state.question.action : null;
+  const button = (/** @type {Action} */ action) => {
+    const question = action === "deny" || action === "remove";
+    const rest = action === "admit" ? cannotAdmit(state, roster, [seat.seat]) : rests(state, action, [seat.seat]);
+    return html`<button type="button" key=${action}
+      class=${action === "admit" || action === "resume" ? (quiet ? "" : "primary") : action === "remove" ? "danger" : ""}
+      aria-label=${`${WORDS[action]} ${seat.label}`} aria-expanded=${question ? String(asked === action) : undefined}
+      disabled=${rest}
+      onClick=${() => (question ? act.ask({ action, seat: seat.seat }) : act.act(action, [seat.seat]))}
+    >${WORDS[action]}</button>`;
+  };
+  return html`<li class="seat" data-seat=${seat.seat} data-state=${seat.state} data-presence=${seat.presence}>
+    <h3>${seat.label}</h3>
+    <p class="seat-state">
+      <span class="dot" aria-hidden="true"></span>
+      <strong>${stateWord(seat.state)}</strong>
+      ${seat.state !== "expected" && html`<span> for ${duration(now - seat.since)}</span>`}
+      ${seat.muted && html`<span> · muted</span>`}
+    </p>
+    <p class="quiet">${presence(seat, now)}</p>
+    <ul class="tags" aria-label=${`About ${seat.label}`}>
+      ${notes(seat).map((note) => html`<li key=${note}>${note}</li>`)}
+    </ul>
+    ${actionsFor(seat).length > 0 &&
+    html`<div class="row" role="group" aria-label=${`Actions for ${seat.label}`}>${actionsFor(seat).map(button)}</div>`}
+    ${(asked === "deny" || asked === "remove") &&
+    html`<${Question} key=${asked} action=${asked} seat=${seat} act=${act} />`}
+  </li>`;
+}
+
+/**
+ * @param {RosterSeat} seat
+ * @param {number} now
+ */
+function presence(seat, now) {
+  if (seat.presence === "away") return `Away for ${duration(now - seat["presence-since"])}; the place is kept`;
+  if (seat.presence === "absent") return seat.state === "expected" ? "Has not opened the link" : "Not connected";
+  if (seat.state === "expected") return "Has opened the link and is getting ready";
+  return seat.suite ? "Connected, encrypted" : "Connected";
+}
+
+/**
+ * What else to know before admitting somebody.
+ *
+ * @param {RosterSeat} seat
+ * @returns {readonly string[]}
+ */
+function notes(seat) {
+  const said = [];
+  if (seat["new-device"]) said.push("New device");
+  if (seat.knocks > 1) said.push(`Knocked ${seat.knocks} times`);
+  if (seat.state === "expected" || seat.state === "waiting") {
+    if (seat.agreed) said.push("Agreement accepted");
+    else if (seat.presence !== "absent") said.push("Agreement not accepted yet");
+  }
+  return said;
+}
+
+/** @param {{action: 'deny' | 'remove', seat: RosterSeat, act: HostActions}} props */
+function Question({ action, seat, act }) {
+  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => field.current?.focus(), []);
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const reason = field.current?.value.trim();
+    act.act(action, [seat.seat], reason || undefined);
+  };
+  const closing = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Escape") act.ask(null);
+  };
+  const id = `reason-${seat.seat}`;
+  return html`<form class="question" onSubmit=${submit} onKeyDown=${closing}>
+    <p>
+      ${action === "deny"
+        ? `${seat.label} is told that they cannot be let in now. They may ask again.`
+        : `${seat.label} is taken out of the visit and cannot come back until you readmit them.`}
+    </p>
+    <label for=${id}>Reason, shown to ${seat.label} (may be left empty)</label>
+    <input id=${id} ref=${field} maxlength="200" autocomplete="off" />
+    <div class="row">
+      <button type="submit" class="danger">${WORDS[action]} ${seat.label} now</button>
+      <button type="button" onClick=${() => act.ask(null)}>Cancel</button>
+    </div>
+  </form>`;
+}
+
+/** @param {{roster: Roster, now: number}} props */
+function Colleagues({ roster, now }) {
+  const others = roster.seats.filter(({ role, seat }) => role === "host" && seat !== roster.me);
+  if (others.length === 0) return null;
+  return html`<div class="colleagues">
+    <h3>Colleagues</h3>
+    ${others.map(
+      (seat) => html`<p key=${seat.seat}>
+        ${seat.label}: ${seat["in-room"] ? "in the room" : "not in the room"}
+        ${seat.presence === "away" ? `, away for ${duration(now - seat["presence-since"])}` : ""}
+      </p>`,
+    )}
+  </div>`;
+}
+
+/** @param {{state: HostState, roster: Roster, act: HostActions, live: Live}} props */
+function Room({ state, roster, act, live }) {
+  const shown = word(state);
+  if (shown !== "room") {
+    const elsewhere = shown === "elsewhere";
+    return html`<section class="card room-closed" aria-labelledby="room">
+      <h2 id="room">${elsewhere ? "Your camera is on in another window" : "The room is not open yet"}</h2>
+      <p>
+        ${elsewhere
+          ? "You can act on this page, or bring sound and picture here."
+          : "When you open it, your camera and microphone are turned on. Patients come in only when you admit them."}
+      </p>
+      <button type="button" class=${waiting(roster).length > 0 ? "" : "primary"}
+        disabled=${state.opening || state.line !== "open"} onClick=${act.openRoom}>
+        ${state.opening ? "Opening …" : elsewhere ? "Use this window" : "Open the room"}
+      </button>
+    </section>`;
+  }
+  const others = roster.seats.filter((seat) => seat.slot !== null && seat["in-room"]);
+  return html`<section class="room" aria-labelledby="room">
+    <h2 id="room">The room</h2>
+    <div class="stage" data-people=${others.length}>
+      <${SharedScreen} stream=${live.screen} />
+      ${others.map(
+        (seat) =>
+          html`<${Tile} key=${seat.seat} who=${seat} media=${live.media(seat.slot ?? 0)}
+            onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked} />`,
+      )}
+      ${others.length === 0 &&
+      html`<div class="pause"><p class="lead">Nobody is with you in the room. Nobody sees or hears you.</p></div>`}
+      <${SelfView} devices=${state.devices} note="You" />
+    </div>
+    <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${true}
+      onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
+      <button type="button" onClick=${act.leave}><${LeaveIcon} />Leave the room</button>
+    <//>
+    <p class="quiet encryption">
+      Sound and picture are encrypted between each person and the practice’s server. Nothing is recorded.
+    </p>
+  </section>`;
+}
+
+/** @param {{state: HostState, act: HostActions}} props */
+function Ending({ state, act }) {
+  const asked = state.question?.action === "end";
+  return html`<section class="ending" aria-label="End the visit">
+    ${asked
+      ? html`<div class="question" role="group" aria-labelledby="end-question"
+          onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && act.ask(null)}>
+          <p id="end-question"><strong>End the visit for everyone?</strong> Everybody leaves and the links stop working.</p>
+          <div class="row">
+            <${Focused} onClick=${() => act.ask(null)}>Keep going<//>
+            <button type="button" class="danger" disabled=${rests(state, "end", [])} onClick=${() => act.act("end", [])}>
+              End the visit now
+            </button>
+          </div>
+        </div>`
+      : html`<button type="button" class="danger quiet-button" onClick=${() => act.ask({ action: "end", seat: null })}>
+          End for everyone …
+        </button>`}
+  </section>`;
+}
+
+/**
+ * A button that takes the focus when it appears.
+ *
+ * @param {{onClick: () => void, children?: unknown}} props
+ */
+function Focused({ onClick, children }) {
+  const ref = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  useEffect(() => ref.current?.focus(), []);
+  return html`<button type="button" ref=${ref} onClick=${onClick}>${children}</button>`;
+}

@@ -1,0 +1,208 @@
+// @ts-check
+// The therapist's page: carries out what its state asks for.
+
+import { post } from "./api.js";
+import { chime } from "./chime.js";
+import { meetingOfPath } from "./credentials.js";
+import { Devices, shareScreen } from "./devices.js";
+import { START, advance, announcement, pendingKey, someoneCame, titleOf, word } from "./host-state.js";
+import { hostView } from "./host-view.js";
+import { announce, painter } from "./page.js";
+import { Peer } from "./peer.js";
+import { Signal, followThePage, socketUrl } from "./signal.js";
+import { signIn } from "./staff-account.js";
+
+/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+
+const meeting = meetingOfPath(location.pathname).toLowerCase();
+
+let state = START;
+let soundBlocked = false;
+let soundUnblocked = 0;
+/** @type {MediaStreamTrack | null} */
+let screenTrack = null;
+/** @type {Devices | null} */
+let devices = null;
+
+const paint = painter();
+
+const signal = new Signal({
+  url: socketUrl(location),
+  ticket: async () => (await post("/api/host-ticket", { meeting }, { "Quietroom-Role": "therapist" })).ticket,
+  mediaKept: () => peer.state === "connected",
+  onMessage: received,
+  onLine: (line) => apply({ type: "line", line }),
+  onEnd: ({ code, text }) => void ended(code, text),
+});
+
+const peer = new Peer({
+  onAnswer: (sdp) => signal.send({ type: "answer", sdp }),
+  onTrouble: ({ fresh, unanswered }) => {
+    // No offer came for the last request: the signaling connection is as dead as the transport.
+    if (unanswered) signal.suspect();
+    signal.send({ type: "restart-media", fresh });
+  },
+  onState: (transport) => apply({ type: "transport", transport }),
+  onTracks: repaint,
+});
+
+/**
+ * Advance the page, paint it, and do what follows from it.
+ *
+ * @param {Parameters<typeof advance>[1]} event
+ */
+function apply(event) {
+  const before = state;
+  state = advance(state, event);
+  if (state === before) return;
+  repaint();
+  announce(announcement(before, state));
+  if (state.roster && state.roster !== before.roster && someoneCame(before.roster, state.roster)) chime();
+  if (before.sharing && !state.sharing) stopSharing();
+  if (word(state) === "over" && word(before) !== "over") silence();
+  // After a reload this seat may still be in the room: bring sound and picture back without being asked.
+  if (word(state) === "room" && devices === null) void openDevices();
+}
+
+function repaint() {
+  paint(
+    hostView(state, actions, {
+      now: Date.now() + state.skew,
+      media: (slot) => peer.slot(slot),
+      screen: peer.screen,
+      soundBlocked,
+      soundUnblocked,
+      onBlocked: () => {
+        if (soundBlocked) return;
+        soundBlocked = true;
+        repaint();
+      },
+    }),
+    { word: word(state), scene: word(state) === "over" ? "over" : "visit", title: titleOf(state) },
+  );
+  document.body.dataset["line"] = state.line;
+  document.body.dataset["transport"] = state.transport;
+}
+
+/** @param {ServerMessage} message */
+function received(message) {
+  switch (message.type) {
+    case "welcome":
+      apply({ ...message, at: Date.now() });
+      break;
+    case "roster":
+      apply(message);
+      break;
+    case "offer":
+      void peer.offer(message.sdp, message.restart);
+      break;
+  }
+}
+
+/**
+ * @param {string} code
+ * @param {string} text
+ */
+async function ended(code, text) {
+  const signedOut = code === "sign-in-needed" || code === "not-allowed";
+  if (!signedOut || (await signIn("therapist"))) apply({ type: "over", code, text });
+}
+
+async function openDevices() {
+  devices ??= new Devices((report) => {
+    apply({ type: "devices", report });
+    void peer.setLocal("audio", report.microphone);
+    void peer.setLocal("camera", report.camera);
+  });
+  return devices.open();
+}
+
+/**
+ * Come into the room with sound and picture, if not there already.
+ *
+ * @returns {Promise<boolean>} whether this page is in the room.
+ */
+async function openRoom() {
+  if (word(state) === "room") return true;
+  apply({ type: "opening" });
+  const report = await openDevices();
+  if (report.microphone === null) {
+    const text = {
+      denied: "Your browser keeps the microphone closed. Allow it beside the address and open the room again.",
+      busy: "Your microphone is used by another program. Close that program and open the room again.",
+      missing: "No microphone was found. Connect one and open the room again.",
+    };
+    apply({ type: "opened", problem: text[report.microphoneProblem ?? "missing"] });
+    return false;
+  }
+  const { code, text } = await signal.ask({ type: "enter" });
+  apply({ type: "opened", problem: code === null ? null : (text ?? "The room could not be opened. Please try again.") });
+  return code === null;
+}
+
+function stopSharing() {
+  screenTrack?.stop();
+  screenTrack = null;
+  void peer.setLocal("screen", null);
+}
+
+/** Stop all that is heard, seen or connected, at once. */
+function silence() {
+  stopSharing();
+  devices?.close();
+  devices = null;
+  signal.stop();
+  peer.close();
+}
+
+/** @type {import('./host-view.js').HostActions} */
+const actions = {
+  openRoom: () => void openRoom(),
+  async act(action, seats, reason) {
+    const key = pendingKey(action, seats);
+    apply({ type: "asked", key });
+    apply({ type: "question", question: null });
+    if (action === "admit" && !state.roster?.entered && !(await openRoom())) {
+      apply({ type: "answered", key, problem: null });
+      return;
+    }
+    const request = /** @type {const} */ ({ type: "act", action, seats });
+    const { code, text } = await signal.ask(reason === undefined ? request : { ...request, reason });
+    const problem = code === null ? null : (text ?? "That was not possible. Please try again.");
+    apply({ type: "answered", key, problem });
+  },
+  ask: (question) => apply({ type: "question", question }),
+  async leave() {
+    await signal.ask({ type: "leave" });
+    apply({ type: "over", code: "left", text: null });
+  },
+  comeBack() {
+    apply({ type: "came-back" });
+    signal.start();
+  },
+  toggleMicrophone: () => devices?.setMicrophone(!devices.report.microphoneOn),
+  toggleCamera: () => devices?.setCamera(!devices.report.cameraOn),
+  async toggleShare() {
+    if (state.sharing) {
+      apply({ type: "sharing", on: false });
+      return;
+    }
+    const track = await shareScreen(() => apply({ type: "sharing", on: false }));
+    if (track === null) return;
+    screenTrack = track;
+    apply({ type: "sharing", on: true });
+    await peer.setLocal("screen", track);
+  },
+  unblockSound() {
+    soundBlocked = false;
+    soundUnblocked += 1;
+    repaint();
+  },
+  problemRead: () => apply({ type: "problem-read" }),
+};
+
+followThePage(signal);
+window.setInterval(repaint, 1_000); // durations
+repaint();
+if (await signIn("therapist")) signal.start();
+

@@ -1,0 +1,77 @@
+// @ts-check
+// What every page does besides its own matter: live regions, focus, the state word, copying.
+
+import { html, render } from "../vendor/preact-htm.js";
+
+/** @typedef {import('../vendor/preact-htm.js').Child} Child */
+
+/**
+ * Paint the page into `<main>`, keep `<body data-state>`, and move focus to the heading when the scene changed.
+ *
+ * @returns {(content: Child, shown: {word: string, scene: string, title: string}) => void}
+ */
+export function painter() {
+  const main = document.querySelector("main");
+  if (!main) throw new Error("The page has no main element.");
+  main.replaceChildren(); // what stood there says that the page is loading
+  let scene = "";
+  return (content, shown) => {
+    render(content, main);
+    document.body.dataset["state"] = shown.word;
+    if (document.title !== shown.title) document.title = shown.title;
+    if (shown.scene === scene) return;
+    const first = scene === "";
+    scene = shown.scene;
+    document.body.dataset["scene"] = scene;
+    if (first) return; // a fresh page begins where the browser begins it
+    window.scrollTo(0, 0);
+    main.querySelector("h1")?.focus();
+  };
+}
+
+/**
+ * Say something to listeners.
+ *
+ * @param {{assertive: boolean, text: string} | null} message
+ */
+export function announce(message) {
+  if (message === null) return;
+  const region = document.getElementById(message.assertive ? "alerts" : "announcements");
+  if (!region) return;
+  region.textContent = "";
+  // The same sentence twice would not be read twice without the region having been empty in between.
+  window.setTimeout(() => {
+    region.textContent = message.text;
+  }, 50);
+}
+
+/**
+ * The heading of a step; focus lands on it.
+ *
+ * @param {{children?: unknown}} props
+ */
+export function Heading({ children }) {
+  return html`<h1 tabindex="-1">${children}</h1>`;
+}
+
+/**
+ * @param {{tone: 'alarm' | 'calm', text: string} | null} banner
+ */
+export function bannerView(banner) {
+  return banner && html`<p class=${`banner ${banner.tone}`} data-banner=${banner.tone}>${banner.text}</p>`;
+}
+
+/**
+ * Copy a text for pasting elsewhere.
+ *
+ * @param {string} text
+ * @returns {Promise<boolean>} false when the browser refused.
+ */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

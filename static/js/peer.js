@@ -1,0 +1,296 @@
+// @ts-check
+// The one transport of this page. The server offers it once, with all m-lines it will ever have:
+//
+//   mid 0 our audio · 1 our camera · 2 our screen · then slot i (0…2): 3+2i audio, 4+2i video · 9 the screen shown
+//
+// The page answers once. Admission changes nothing here: the server merely starts to forward. A `restart` offer
+// keeps the connection (new ICE credentials); any other offer replaces it, with the same local tracks.
+
+/** @typedef {'none' | 'connecting' | 'connected' | 'broken'} TransportState */
+/** @typedef {'audio' | 'camera' | 'screen'} Source */
+
+export const SLOTS = 3;
+
+/** @type {Readonly<Record<Source, string>>} */
+const OURS = Object.freeze({ audio: "0", camera: "1", screen: "2" });
+const SCREEN_SHOWN = String(3 + 2 * SLOTS);
+
+const CAMERA_BITRATE = 1_200_000;
+const SCREEN_BITRATE = 1_500_000;
+const PATIENCE = 1_000; // ms `disconnected` may heal by itself
+const RETRY = 3_000; // ms between requests for a restart
+const FRESH_AFTER = 2; // restarts without success; then a new transport
+const LOOK = 1_000; // ms between looks at what arrives
+const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
+
+/**
+ * The mids of one slot.
+ *
+ * @param {number} slot 0…2
+ * @returns {{audio: string, video: string}}
+ */
+export function midsOf(slot) {
+  return { audio: String(3 + 2 * slot), video: String(4 + 2 * slot) };
+}
+
+export class Peer {
+  /** @type {(sdp: string) => void} */ #onAnswer;
+  /** @type {(trouble: {fresh: boolean, unanswered: boolean}) => void} */ #onTrouble;
+  /** @type {(state: TransportState) => void} */ #onState;
+  /** @type {() => void} */ #onTracks;
+  /** @type {RTCPeerConnection | null} */ #pc = null;
+  /** @type {TransportState} */ #state = "none";
+  /** @type {Record<Source, MediaStreamTrack | null>} */ #local = { audio: null, camera: null, screen: null };
+  /** @type {Map<string, MediaStream>} */ #received = new Map();
+  /** @type {Map<string, {frames: number, still: number}>} */ #pictures = new Map();
+  /** @type {Promise<void>} */ #work = Promise.resolve();
+  #troubleTimer = 0;
+  #restarts = 0;
+  #unanswered = false;
+  #watchTimer = 0;
+
+  /**
+   * @param {object} options
+   * @param {(sdp: string) => void} options.onAnswer fires with our answer to each offer
+   * @param {(trouble: {fresh: boolean, unanswered: boolean}) => void} options.onTrouble fires when the server
+   *   should be asked for a restart offer, or for a new transport (`fresh`); again every 3 s while it lasts.
+   *   `unanswered`: no offer has come since the last time
+   * @param {(state: TransportState) => void} options.onState fires when the transport's state changed
+   * @param {() => void} options.onTracks fires when received streams were replaced, and when a picture began
+   *   or stopped moving
+   */
+  constructor({ onAnswer, onTrouble, onState, onTracks }) {
+    this.#onAnswer = onAnswer;
+    this.#onTrouble = onTrouble;
+    this.#onState = onState;
+    this.#onTracks = onTracks;
+  }
+
+  /** @returns {TransportState} */
+  get state() {
+    return this.#state;
+  }
+
+  /**
+   * Take an offer of the server; offers are worked through one after the other.
+   *
+   * @param {string} sdp
+   * @param {boolean} restart keep the connection
+   * @returns {Promise<void>} when answered, or given up: then `onTrouble` has asked for a new one.
+   */
+  offer(sdp, restart) {
+    this.#unanswered = false;
+    this.#work = this.#work.then(async () => {
+      try {
+        await this.#take(sdp, restart);
+      } catch {
+        this.#trouble(true);
+      }
+    });
+    return this.#work;
+  }
+
+  /**
+   * Send this track from now on; `null` sends nothing. No negotiation follows.
+   *
+   * @param {Source} source
+   * @param {MediaStreamTrack | null} track
+   */
+  async setLocal(source, track) {
+    this.#local[source] = track;
+    const transceiver = this.#pc && find(this.#pc, OURS[source]);
+    if (!transceiver) return;
+    await transceiver.sender.replaceTrack(track);
+    await limit(transceiver.sender, source);
+  }
+
+  /**
+   * What another seat sends.
+   *
+   * @param {number} slot 0…2
+   * @returns {{audio: MediaStream | null, video: MediaStream | null, moving: boolean}} `moving`: frames arrive.
+   */
+  slot(slot) {
+    const { audio, video } = midsOf(slot);
+    return {
+      audio: this.#received.get(audio) ?? null,
+      video: this.#received.get(video) ?? null,
+      moving: this.#moves(video),
+    };
+  }
+
+  /**
+   * The screen that somebody in the room shares.
+   *
+   * @returns {MediaStream | null} null while nobody does.
+   */
+  get screen() {
+    return this.#moves(SCREEN_SHOWN) ? (this.#received.get(SCREEN_SHOWN) ?? null) : null;
+  }
+
+  /** End the transport. Local tracks stay as they are. May be called twice. */
+  close() {
+    window.clearTimeout(this.#troubleTimer);
+    window.clearInterval(this.#watchTimer);
+    this.#pc?.close();
+    this.#pc = null;
+    this.#received.clear();
+    this.#pictures.clear();
+    this.#set("none");
+    this.#onTracks();
+  }
+
+  /**
+   * @param {string} sdp
+   * @param {boolean} restart
+   */
+  async #take(sdp, restart) {
+    const kept = restart && this.#pc !== null;
+    const pc = kept ? /** @type {RTCPeerConnection} */ (this.#pc) : this.#renew();
+    await pc.setRemoteDescription({ type: "offer", sdp });
+    if (!kept) {
+      for (const source of /** @type {Source[]} */ (["audio", "camera", "screen"])) {
+        const transceiver = find(pc, OURS[source]);
+        if (!transceiver) throw new Error(`The offer has no m-line for ${source}.`);
+        transceiver.direction = "sendonly";
+        await transceiver.sender.replaceTrack(this.#local[source]);
+      }
+    }
+    await pc.setLocalDescription();
+    if (pc !== this.#pc || pc.localDescription === null) return;
+    this.#onAnswer(pc.localDescription.sdp);
+    if (kept) return;
+    for (const source of /** @type {Source[]} */ (["camera", "screen"])) {
+      const sender = find(pc, OURS[source])?.sender;
+      if (sender) await limit(sender, source);
+    }
+    this.#receive(pc);
+  }
+
+  /** @returns {RTCPeerConnection} */
+  #renew() {
+    this.#pc?.close();
+    window.clearTimeout(this.#troubleTimer);
+    this.#received.clear();
+    this.#pictures.clear();
+    // One UDP port, candidates in the offer: no STUN or TURN server is asked, so none learns of the visit.
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    this.#pc = pc;
+    pc.onconnectionstatechange = () => {
+      if (pc === this.#pc) this.#changed(pc.connectionState);
+    };
+    if (this.#state !== "broken") this.#set("connecting");
+    return pc;
+  }
+
+  /** @param {RTCPeerConnection} pc */
+  #receive(pc) {
+    for (const { mid, receiver } of pc.getTransceivers()) {
+      if (mid !== null && Number(mid) >= 3) this.#received.set(mid, new MediaStream([receiver.track]));
+    }
+    window.clearInterval(this.#watchTimer);
+    this.#watchTimer = window.setInterval(() => void this.#look(pc), LOOK);
+    void this.#look(pc);
+    this.#onTracks();
+  }
+
+  /** @param {RTCPeerConnectionState} connection */
+  #changed(connection) {
+    switch (connection) {
+      case "connected":
+        window.clearTimeout(this.#troubleTimer);
+        this.#restarts = 0;
+        this.#unanswered = false;
+        this.#set("connected");
+        break;
+      case "disconnected":
+        window.clearTimeout(this.#troubleTimer);
+        this.#troubleTimer = window.setTimeout(() => this.#trouble(false), PATIENCE);
+        break;
+      case "failed": // does not heal by itself
+        this.#trouble(false);
+        break;
+    }
+  }
+
+  /** @param {boolean} fresh */
+  #trouble(fresh) {
+    window.clearTimeout(this.#troubleTimer);
+    this.#set("broken");
+    this.#onTrouble({ fresh: fresh || this.#restarts >= FRESH_AFTER, unanswered: this.#unanswered });
+    this.#unanswered = true;
+    this.#restarts += 1;
+    this.#troubleTimer = window.setTimeout(() => this.#trouble(false), RETRY);
+  }
+
+  /**
+   * See which pictures move. The server never says who shares a screen or lost their camera; frames do.
+   *
+   * @param {RTCPeerConnection} pc
+   */
+  async #look(pc) {
+    let changed = false;
+    for (const mid of this.#received.keys()) {
+      const receiver = find(pc, mid)?.receiver;
+      if (receiver?.track.kind !== "video") continue;
+      const frames = await framesOf(receiver);
+      if (pc !== this.#pc) return;
+      const before = this.#pictures.get(mid) ?? { frames: 0, still: STILL };
+      const after = { frames, still: frames > before.frames ? 0 : Math.min(before.still + 1, STILL) };
+      this.#pictures.set(mid, after);
+      changed ||= before.still < STILL !== after.still < STILL;
+    }
+    if (changed) this.#onTracks();
+  }
+
+  /** @param {string} mid */
+  #moves(mid) {
+    return (this.#pictures.get(mid)?.still ?? STILL) < STILL;
+  }
+
+  /** @param {TransportState} state */
+  #set(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#onState(state);
+  }
+}
+
+/**
+ * @param {RTCPeerConnection} pc
+ * @param {string} mid
+ */
+function find(pc, mid) {
+  return pc.getTransceivers().find((transceiver) => transceiver.mid === mid);
+}
+
+/**
+ * @param {RTCRtpReceiver} receiver
+ * @returns {Promise<number>} frames decoded so far.
+ */
+async function framesOf(receiver) {
+  let frames = 0;
+  (await receiver.getStats()).forEach((entry) => {
+    if (entry.type === "inbound-rtp") frames = entry.framesDecoded ?? 0;
+  });
+  return frames;
+}
+
+/**
+ * Keep within what a home connection carries.
+ *
+ * @param {RTCRtpSender} sender
+ * @param {Source} source
+ */
+async function limit(sender, source) {
+  if (source === "audio") return;
+  const parameters = sender.getParameters();
+  const encoding = parameters.encodings[0];
+  if (encoding === undefined) return; // some browsers have none before the transport is up; the default will do
+  encoding.maxBitrate = source === "camera" ? CAMERA_BITRATE : SCREEN_BITRATE;
+  try {
+    await sender.setParameters(parameters);
+  } catch {
+    // A refused limit costs bandwidth, not the visit.
+  }
+}

@@ -1,0 +1,312 @@
+// @ts-check
+// The signaling connection of one page: a WebSocket that comes back by itself.
+//
+//   idle ──start──▶ connecting ──welcome──▶ open ──closed──▶ lost ──welcome──▶ open
+//                                            └── bye with a final code ──▶ idle
+//
+// Each connection is opened with a fresh single-use ticket and begins with `hello`. The server then shows the
+// page its whole view, so nothing is replayed. A server that comes back is found within 3 s plus one attempt.
+
+import { ApiError } from "./api.js";
+import { COMES_BACK, PROTOCOL } from "./messages.js";
+
+/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+/** @typedef {import('./messages.js').ClientMessage} ClientMessage */
+
+/** @typedef {'idle' | 'connecting' | 'open' | 'lost'} LineState */
+/** @typedef {{code: string | null, text: string | null}} Outcome */
+
+/**
+ * A client message without its `id`, which `ask` adds.
+ * @typedef {{type: 'knock' | 'enter' | 'leave'}
+ *   | {type: 'act', action: string, seats?: readonly string[], reason?: string}} Request
+ */
+
+const FIRST_DELAY = 250; // ms
+const LONGEST_DELAY = 3_000; // ms: a page is to be back within 5 s of the server's return
+const ATTEMPT_LIMIT = 3_000; // ms for one attempt to reach `welcome`
+const REPLY_LIMIT = 5_000; // ms
+const STEADY = 2_000; // ms a connection must have lasted for the delays to start over
+
+/** @type {ReadonlySet<string>} */
+const MAY_COME_BACK = new Set(COMES_BACK);
+
+/**
+ * How long to wait before an attempt: doubled each time, capped, and spread over its upper half, so that the
+ * pages of a restarted server do not all come in the same instant. Pure.
+ *
+ * @param {number} attempt 0 for the first after a loss
+ * @param {number} random from 0 up to 1
+ * @returns {number} milliseconds
+ */
+export function delayBefore(attempt, random) {
+  const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(attempt, 10));
+  return longest * (0.5 + random / 2);
+}
+
+/**
+ * The world a connection lives in; tests hand in their own.
+ *
+ * @typedef {object} World
+ * @property {(url: string, protocols: string[]) => WebSocket} connect
+ * @property {(action: () => void, milliseconds: number) => number} later
+ * @property {(timer: number) => void} cancel
+ * @property {() => number} now milliseconds, never decreasing
+ * @property {() => number} random from 0 up to 1
+ */
+
+/** @returns {World} */
+function browserWorld() {
+  return {
+    connect: (url, protocols) => new WebSocket(url, protocols),
+    later: (action, milliseconds) => window.setTimeout(action, milliseconds),
+    cancel: (timer) => window.clearTimeout(timer),
+    now: () => performance.now(),
+    random: Math.random,
+  };
+}
+
+export class Signal {
+  /** @type {string} */ #url;
+  /** @type {() => Promise<string>} */ #ticket;
+  /** @type {() => boolean} */ #mediaKept;
+  /** @type {(message: ServerMessage) => void} */ #onMessage;
+  /** @type {(line: LineState) => void} */ #onLine;
+  /** @type {(end: {code: string, text: string}) => void} */ #onEnd;
+  /** @type {World} */ #world;
+  /** @type {LineState} */ #line = "idle";
+  /** @type {WebSocket | null} */ #socket = null;
+  /** @type {number | null} */ #retry = null;
+  /** @type {number | null} */ #deadline = null;
+  #attempt = 0;
+  #turn = 0; // counts connections: whatever belongs to an earlier one is ignored
+  #openSince = 0;
+  #nextId = 1;
+  /** @type {Map<number, (outcome: Outcome) => void>} */ #asked = new Map();
+
+  /**
+   * @param {object} options
+   * @param {string} options.url of the WebSocket
+   * @param {() => Promise<string>} options.ticket fetches a fresh ticket; an ApiError that is `final` ends it
+   * @param {() => boolean} options.mediaKept whether a transport from before is still connected
+   * @param {(message: ServerMessage) => void} options.onMessage fires for each message of the server except
+   *   `reply` and `bye`, in order
+   * @param {(line: LineState) => void} options.onLine fires when the connection's state changed
+   * @param {(end: {code: string, text: string}) => void} options.onEnd fires once, when there will be no
+   *   further attempt and `stop` was not called
+   * @param {World} [options.world]
+   */
+  constructor({ url, ticket, mediaKept, onMessage, onLine, onEnd, world = browserWorld() }) {
+    this.#url = url;
+    this.#ticket = ticket;
+    this.#mediaKept = mediaKept;
+    this.#onMessage = onMessage;
+    this.#onLine = onLine;
+    this.#onEnd = onEnd;
+    this.#world = world;
+  }
+
+  /** @returns {LineState} */
+  get line() {
+    return this.#line;
+  }
+
+  /** Begin; does nothing when begun. */
+  start() {
+    if (this.#line !== "idle") return;
+    this.#attempt = 0;
+    this.#set("connecting");
+    void this.#connect();
+  }
+
+  /** End without a word to the server. May be called twice. */
+  stop() {
+    this.#drop();
+    this.#set("idle");
+  }
+
+  /** The network or the page came back: if an attempt is due later, make it now. */
+  wake() {
+    if (this.#retry === null) return;
+    this.#world.cancel(this.#retry);
+    this.#retry = null;
+    this.#attempt = 0;
+    void this.#connect();
+  }
+
+  /** The network went away: give this connection up at once instead of waiting for it to time out. */
+  suspect() {
+    if (this.#line === "open") this.#lost();
+  }
+
+  /**
+   * Send a message that has no reply. Dropped when the connection is not open: the server shows its view
+   * after each reconnect, and what still matters is asked for again by then.
+   *
+   * @param {ClientMessage} message
+   * @returns {boolean} whether it was sent.
+   */
+  send(message) {
+    if (this.#line !== "open" || this.#socket === null) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  /**
+   * Send a request and wait for its reply.
+   *
+   * @param {Request} request
+   * @returns {Promise<Outcome>} never rejects; code `connection-lost` or `no-reply` when it is not known
+   *   whether the server did it. Asking again is harmless: all requests are idempotent.
+   */
+  ask(request) {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const sent = this.send(/** @type {ClientMessage} */ ({ ...request, id }));
+    if (!sent) return Promise.resolve(LOST);
+    return new Promise((resolve) => {
+      const timer = this.#world.later(() => settle(SILENT), REPLY_LIMIT);
+      const settle = (/** @type {Outcome} */ outcome) => {
+        this.#world.cancel(timer);
+        this.#asked.delete(id);
+        resolve(outcome);
+      };
+      this.#asked.set(id, settle);
+    });
+  }
+
+  async #connect() {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#deadline = this.#world.later(() => {
+      if (turn === this.#turn) this.#lost();
+    }, ATTEMPT_LIMIT);
+    let ticket;
+    try {
+      ticket = await this.#ticket();
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      if (error instanceof ApiError && error.final) this.#end({ code: error.code, text: error.message });
+      else this.#lost();
+      return;
+    }
+    if (turn !== this.#turn) return;
+    const socket = this.#world.connect(this.#url, [PROTOCOL, `ticket.${ticket}`]);
+    this.#socket = socket;
+    /** @type {{code: string, text: string} | null} */
+    let bye = null;
+    socket.onopen = () => {
+      if (turn === this.#turn) socket.send(JSON.stringify({ type: "hello", "media-kept": this.#mediaKept() }));
+    };
+    socket.onmessage = ({ data }) => {
+      if (turn !== this.#turn) return;
+      const message = read(data);
+      if (message === null) return;
+      if (message.type === "bye") bye = message;
+      else this.#take(message);
+    };
+    socket.onclose = () => {
+      if (turn !== this.#turn) return;
+      if (bye !== null && !MAY_COME_BACK.has(bye.code)) this.#end({ code: bye.code, text: bye.text });
+      else this.#lost();
+    };
+  }
+
+  /** @param {Exclude<ServerMessage, {type: 'bye'}>} message */
+  #take(message) {
+    if (message.type === "reply") {
+      this.#asked.get(message.id)?.({ code: message.code, text: message.text ?? null });
+      return;
+    }
+    if (message.type === "welcome") {
+      if (this.#deadline !== null) this.#world.cancel(this.#deadline);
+      this.#deadline = null;
+      this.#openSince = this.#world.now();
+      this.#set("open");
+    }
+    this.#onMessage(message);
+  }
+
+  #lost() {
+    if (this.#line === "open" && this.#world.now() - this.#openSince > STEADY) this.#attempt = 0;
+    this.#drop();
+    this.#set(this.#line === "connecting" ? "connecting" : "lost");
+    const delay = delayBefore(this.#attempt, this.#world.random());
+    this.#attempt += 1;
+    this.#retry = this.#world.later(() => {
+      this.#retry = null;
+      void this.#connect();
+    }, delay);
+  }
+
+  /** @param {{code: string, text: string}} end */
+  #end(end) {
+    this.#drop();
+    this.#set("idle");
+    this.#onEnd(end);
+  }
+
+  #drop() {
+    this.#turn += 1;
+    if (this.#retry !== null) this.#world.cancel(this.#retry);
+    if (this.#deadline !== null) this.#world.cancel(this.#deadline);
+    this.#retry = this.#deadline = null;
+    this.#socket?.close();
+    this.#socket = null;
+    for (const settle of [...this.#asked.values()]) settle(LOST);
+  }
+
+  /** @param {LineState} line */
+  #set(line) {
+    if (line === this.#line) return;
+    this.#line = line;
+    this.#onLine(line);
+  }
+}
+
+/** @type {Outcome} */
+const LOST = Object.freeze({
+  code: "connection-lost",
+  text: "The connection was interrupted. Please try again.",
+});
+
+/** @type {Outcome} */
+const SILENT = Object.freeze({ code: "no-reply", text: "The server did not answer. Please try again." });
+
+/**
+ * @param {unknown} data
+ * @returns {ServerMessage | null} null for what is not a message of ours.
+ */
+function read(data) {
+  if (typeof data !== "string") return null;
+  try {
+    const message = JSON.parse(data);
+    return typeof message?.type === "string" ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The WebSocket's address on this page's server.
+ *
+ * @param {Location} location
+ * @returns {string}
+ */
+export function socketUrl(location) {
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+}
+
+/**
+ * Tell a connection about the network and the page coming and going.
+ *
+ * @param {Signal} signal
+ */
+export function followThePage(signal) {
+  window.addEventListener("online", () => signal.wake());
+  window.addEventListener("offline", () => signal.suspect());
+  window.addEventListener("pageshow", () => signal.wake());
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") signal.wake();
+  });
+}

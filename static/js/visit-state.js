@@ -1,0 +1,389 @@
+// @ts-check
+// A patient's visit as one value, and how it moves. Pure: no page, no socket, no device, no clock.
+//
+//   opening ──▶ credentials ──▶ check ──▶ agreement ──▶ place ──▶ over
+//    ▲ │ │ (this device was here before)                  ▲         │
+//    │ │ └────────────────────────────────────────────────┘         │
+//    │ └──▶ unsupported                                             │
+//    └──────────────────────── come back ───────────────────────────┘
+//
+// `place` is all that the server decides (waiting, admitted, paused, held, denied …): what it shows is the
+// newest `place` message. Everything before it is between the person and their own device.
+
+/** @typedef {import('./messages.js').Place} Place */
+/** @typedef {import('./messages.js').Welcome} Welcome */
+/** @typedef {import('./messages.js').Entered} Entered */
+/** @typedef {import('./messages.js').Agreement} Agreement */
+/** @typedef {import('./support.js').Lack} Lack */
+/** @typedef {import('./devices.js').DeviceReport} DeviceReport */
+/** @typedef {import('./signal.js').LineState} LineState */
+/** @typedef {import('./peer.js').TransportState} TransportState */
+
+/** @typedef {'opening' | 'unsupported' | 'credentials' | 'check' | 'agreement' | 'place' | 'over'} Step */
+
+/**
+ * @typedef {object} VisitState
+ * @property {Step} step
+ * @property {string} meeting
+ * @property {Lack | null} lack what the browser lacks, in step `unsupported`
+ * @property {boolean} tokenGiven the link brought the seat token; else it is typed
+ * @property {boolean} passwordGiven the link brought the password too
+ * @property {boolean} busy an answer is awaited; buttons rest
+ * @property {string | null} problem one sentence beside the form or button that failed
+ * @property {Entered | null} entered
+ * @property {Agreement | null} agreement
+ * @property {DeviceReport | null} devices null until camera and microphone were asked for
+ * @property {boolean} sharing the screen is being shared
+ * @property {boolean} knocking the person wants in and the server does not know it yet
+ * @property {LineState} line
+ * @property {TransportState} transport
+ * @property {number} skew server time minus this device's, milliseconds
+ * @property {Place | null} place
+ * @property {{code: string, text: string | null} | null} over
+ */
+
+/** @type {Readonly<VisitState>} */
+export const START = Object.freeze({
+  step: "opening",
+  meeting: "",
+  lack: null,
+  tokenGiven: false,
+  passwordGiven: false,
+  busy: false,
+  problem: null,
+  entered: null,
+  agreement: null,
+  devices: null,
+  sharing: false,
+  knocking: false,
+  line: "idle",
+  transport: "none",
+  skew: 0,
+  place: null,
+  over: null,
+});
+
+/**
+ * What can happen to a visit besides the server's messages; all past tense.
+ *
+ * @typedef {{type: 'lacking', lack: Lack}
+ *   | {type: 'opened', meeting: string, tokenGiven: boolean, passwordGiven: boolean}
+ *   | {type: 'credentials-needed'}
+ *   | {type: 'asked'}
+ *   | {type: 'refused', text: string}
+ *   | {type: 'entered', entered: Entered}
+ *   | {type: 'devices', report: DeviceReport}
+ *   | {type: 'sharing', on: boolean}
+ *   | {type: 'checked'}
+ *   | {type: 'check-again'}
+ *   | {type: 'agreement', agreement: Agreement, renewed?: boolean}
+ *   | {type: 'agreed'}
+ *   | {type: 'knock-answered', code: string | null, text: string | null}
+ *   | {type: 'line', line: LineState, at: number}
+ *   | {type: 'transport', transport: TransportState}
+ *   | {type: 'over', code: string, text: string | null}
+ *   | {type: 'came-back'}} LocalEvent
+ */
+
+/** States in which the seat holds a place, so that the page shows it whatever it showed before. */
+const PLACED = new Set(["waiting", "asked-to-wait", "admitted", "paused", "held", "asking-device"]);
+
+/** States from which one may knock. */
+const KNOCKABLE = new Set(["expected", "left", "denied"]);
+
+/**
+ * Advance the visit by one local event or server message. Pure.
+ *
+ * @param {Readonly<VisitState>} state
+ * @param {LocalEvent | (Welcome & {at: number}) | Place} event `at`: this device's time, milliseconds
+ * @returns {Readonly<VisitState>} the same object when nothing changed.
+ */
+export function advance(state, event) {
+  switch (event.type) {
+    case "lacking":
+      return { ...state, step: "unsupported", lack: event.lack };
+    case "opened":
+      return {
+        ...state,
+        meeting: event.meeting,
+        tokenGiven: event.tokenGiven,
+        passwordGiven: event.passwordGiven,
+      };
+    case "credentials-needed":
+      return { ...state, step: "credentials", busy: false };
+    case "asked":
+      return { ...state, busy: true, problem: null };
+    case "refused":
+      return { ...state, busy: false, problem: event.text };
+    case "entered":
+      return entered(state, event.entered);
+    case "devices":
+      return { ...state, devices: event.report };
+    case "sharing":
+      return { ...state, sharing: event.on };
+    case "checked":
+      if (state.place !== null && PLACED.has(state.place.state)) return { ...state, step: "place" };
+      return state.entered?.agreed ? knocking(state) : { ...state, step: "agreement", problem: null };
+    case "check-again":
+      return { ...state, step: "check", knocking: false, problem: null };
+    case "agreement":
+      return {
+        ...state,
+        busy: false,
+        agreement: event.agreement,
+        problem: event.renewed ? "The agreement was updated. Please read it again." : state.problem,
+      };
+    case "agreed":
+      return knocking({ ...state, entered: state.entered && { ...state.entered, agreed: true } });
+    case "knock-answered":
+      return knockAnswered(state, event.code, event.text);
+    case "line":
+      return { ...state, line: event.line };
+    case "transport":
+      return { ...state, transport: event.transport };
+    case "welcome":
+      return { ...state, skew: event.now - event.at };
+    case "place":
+      return placed(state, event);
+    case "over":
+      return over(state, event.code, event.text);
+    case "came-back":
+      return { ...START, meeting: state.meeting, entered: state.entered, skew: state.skew };
+  }
+}
+
+/**
+ * The one word for what the page shows: on `<body data-state>`, and what a change is judged by.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {string} a step, a place's state, `knocking`, `resuming`, or the reason it is over.
+ */
+export function word(state) {
+  if (state.step === "over") return state.over?.code ?? "over";
+  if (state.step !== "place") return state.step;
+  if (state.knocking) return "knocking";
+  return state.place?.state ?? "resuming";
+}
+
+/**
+ * Which larger scene the page shows. Focus moves to the heading when it changes, and only then.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {string}
+ */
+export function scene(state) {
+  const shown = word(state);
+  if (shown === "admitted" || shown === "paused" || shown === "held") return "room";
+  if (["knocking", "resuming", "waiting", "asked-to-wait", "expected"].includes(shown)) return "waiting-room";
+  return shown;
+}
+
+/**
+ * Whether the server should be told now that this person wants in.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {boolean}
+ */
+export function shouldKnock(state) {
+  return (
+    state.step === "place" &&
+    state.knocking &&
+    state.line === "open" &&
+    state.place !== null &&
+    state.place["store-ok"] &&
+    KNOCKABLE.has(state.place.state)
+  );
+}
+
+/**
+ * Whether camera and microphone are needed now: after a reload the page must open them by itself.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {boolean}
+ */
+export function needsDevices(state) {
+  return state.step === "place" && (state.knocking || (state.place !== null && PLACED.has(state.place.state)));
+}
+
+/**
+ * The one thing to say above everything else, if there is any.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {{tone: 'alarm' | 'calm', text: string} | null}
+ */
+export function banner(state) {
+  if (state.step !== "place") return null;
+  if (state.line === "lost") {
+    return { tone: "alarm", text: "The connection was lost. Your place is kept. Connecting again …" };
+  }
+  if (state.transport === "broken" && scene(state) === "room") {
+    return { tone: "alarm", text: "Sound and picture are interrupted. Connecting again …" };
+  }
+  if (state.place !== null && !state.place["store-ok"]) {
+    return {
+      tone: "calm",
+      text:
+        "Because of a technical problem on our side nobody can be let in at the moment. " +
+        "Your place is kept; there is nothing you need to do.",
+    };
+  }
+  return null;
+}
+
+/**
+ * What a listener must hear after a change; the page says it in a live region.
+ *
+ * @param {Readonly<VisitState>} before
+ * @param {Readonly<VisitState>} after
+ * @returns {{assertive: boolean, text: string} | null}
+ */
+export function announcement(before, after) {
+  const warned = banner(before)?.text;
+  const warning = banner(after);
+  if (warning !== null && warning.text !== warned) {
+    return { assertive: warning.tone === "alarm", text: warning.text };
+  }
+  if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
+  if (before.transport === "broken" && after.transport === "connected") {
+    return { assertive: false, text: "Sound and picture are back." };
+  }
+  if (word(before) !== word(after)) {
+    const text = SPOKEN[word(after)];
+    return text === undefined ? null : { assertive: word(after) === "paused", text };
+  }
+  const place = after.place;
+  if (place !== null && before.place !== null && scene(after) === "room") {
+    if (place.muted !== before.place.muted) {
+      const text = place.muted ? "Your therapist has muted you." : "You are no longer muted.";
+      return { assertive: false, text };
+    }
+    if (place["device-asks"] && !before.place["device-asks"]) {
+      return { assertive: true, text: "Another device asks to take your place." };
+    }
+    return companyChange(before.place, place);
+  }
+  return null;
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const SPOKEN = Object.freeze({
+  waiting: "You are in the waiting room. Your place is kept.",
+  "asked-to-wait": "Your therapist asks you to wait a little longer.",
+  admitted: "You are in the room.",
+  paused: "Your therapist’s connection was lost. You are on hold; nobody hears you.",
+  held: "Your therapist has put you on hold. Nobody hears you.",
+});
+
+/**
+ * @param {Place} before
+ * @param {Place} after
+ * @returns {{assertive: boolean, text: string} | null}
+ */
+function companyChange(before, after) {
+  for (const other of after.others) {
+    const earlier = before.others.find(({ seat }) => seat === other.seat);
+    if (other.presence === earlier?.presence) continue;
+    if (other.presence === "away") return { assertive: false, text: `${other.label} is reconnecting.` };
+    if (earlier?.presence === "away" && other.presence === "connected") {
+      return { assertive: false, text: `${other.label} is back.` };
+    }
+    if (earlier === undefined && before.others.length > 0) {
+      return { assertive: false, text: `${other.label} has come in.` };
+    }
+  }
+  const gone = before.others.find(({ seat }) => !after.others.some((other) => other.seat === seat));
+  return gone && after.others.length > 0 ? { assertive: false, text: `${gone.label} has gone out.` } : null;
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {Entered} seat
+ * @returns {VisitState}
+ */
+function entered(state, seat) {
+  // A denied person comes back to the reason they were given, not to the camera.
+  const resumes = PLACED.has(seat.state) || seat.state === "denied";
+  return { ...state, step: resumes ? "place" : "check", entered: seat, busy: false, problem: null };
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @returns {VisitState}
+ */
+function knocking(state) {
+  return { ...state, step: "place", knocking: true, busy: false, problem: null };
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {string | null} code
+ * @param {string | null} text
+ * @returns {VisitState}
+ */
+function knockAnswered(state, code, text) {
+  switch (code) {
+    case null:
+    case "wrong-state": // somebody knocked for this seat already: the place message tells
+    case "connection-lost": // asked again when the line is back
+    case "audit-unavailable": // asked again when the store is back
+      return { ...state };
+    case "agreement-needed":
+      return {
+        ...state,
+        step: "agreement",
+        agreement: null,
+        knocking: false,
+        entered: state.entered && { ...state.entered, agreed: false },
+      };
+    default:
+      return {
+        ...state,
+        step: "check",
+        knocking: false,
+        problem: text ?? "That did not work. Please try again in a moment.",
+      };
+  }
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {Place} place
+ * @returns {VisitState}
+ */
+function placed(state, place) {
+  if (place.state === "removed" || place.state === "ended") return over({ ...state, place }, place.state, place.reason);
+  if (place.state === "left" && state.step === "place" && !state.knocking) {
+    return over({ ...state, place }, "left", null);
+  }
+  const holds = PLACED.has(place.state);
+  // Whoever is at the camera or the agreement stays there until something happens to their place: they were let
+  // in while they tested again, or knocked from another tab.
+  const news = holds && place.state !== state.place?.state;
+  const step = news && (state.step === "check" || state.step === "agreement") ? "place" : state.step;
+  return {
+    ...state,
+    step,
+    place,
+    knocking: state.knocking && !holds,
+    sharing: place.state === "admitted" && state.sharing,
+  };
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {string} code
+ * @param {string | null} text
+ * @returns {VisitState}
+ */
+function over(state, code, text) {
+  return {
+    ...state,
+    step: "over",
+    over: { code, text },
+    busy: false,
+    knocking: false,
+    sharing: false,
+    line: "idle",
+    transport: "none",
+  };
+}

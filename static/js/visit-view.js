@@ -1,0 +1,488 @@
+// @ts-check
+// What a patient sees at each point of the visit: a function of the visit's state.
+
+import { html, useState } from "../vendor/preact-htm.js";
+import { Heading, bannerView } from "./page.js";
+import { Controls, LeaveIcon, Level, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
+import { permissionSteps } from "./support.js";
+import { banner, word } from "./visit-state.js";
+import { duration, timeOfDay } from "./words.js";
+
+/** @typedef {import('./visit-state.js').VisitState} VisitState */
+/** @typedef {import('./devices.js').DeviceReport} DeviceReport */
+/** @typedef {import('./messages.js').Place} Place */
+/** @typedef {import('../vendor/preact-htm.js').Child} Child */
+
+/**
+ * What the view may ask of its shell.
+ *
+ * @typedef {object} VisitActions
+ * @property {(fields: {meeting: string, token: string, password: string}) => void} enter
+ * @property {() => Promise<boolean>} copyLink
+ * @property {() => void} askDevices ask for camera and microphone (again)
+ * @property {() => void} goOn from the check to the agreement or the waiting room
+ * @property {() => void} agree
+ * @property {() => void} knock
+ * @property {() => void} checkAgain
+ * @property {() => void} leave
+ * @property {() => void} comeBack
+ * @property {(allow: boolean) => void} answerDevice
+ * @property {(id: string) => void} chooseMicrophone
+ * @property {(id: string) => void} chooseCamera
+ * @property {() => void} withoutCamera
+ * @property {() => void} toggleMicrophone
+ * @property {() => void} toggleCamera
+ * @property {() => void} toggleShare
+ * @property {() => void} unblockSound
+ */
+
+/**
+ * What the view shows that is no state of the visit.
+ *
+ * @typedef {object} Live
+ * @property {number} now server time, milliseconds since the epoch
+ * @property {(slot: number) => {audio: MediaStream | null, video: MediaStream | null, moving: boolean}} media
+ * @property {MediaStream | null} screen
+ * @property {boolean} soundBlocked
+ * @property {number} soundUnblocked
+ * @property {() => void} onBlocked
+ */
+
+/** @type {Readonly<Record<string, string>>} */
+const TITLES = Object.freeze({
+  waiting: "Waiting",
+  "asked-to-wait": "Waiting",
+  admitted: "In the room",
+  paused: "On hold",
+  held: "On hold",
+});
+
+/**
+ * The tab's title; it never says what kind of visit this is.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {string}
+ */
+export function titleOf(state) {
+  return `${TITLES[word(state)] ?? "Your visit"} – Quietroom`;
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {VisitActions} act
+ * @param {Live} live
+ * @returns {Child}
+ */
+export function visitView(state, act, live) {
+  switch (state.step) {
+    case "opening":
+      return html`<section class="card" key="opening">
+        <${Heading}>One moment<//>
+        <p class="quiet" role="status">${state.problem ?? "Opening your visit …"}</p>
+      </section>`;
+    case "unsupported":
+      return html`<${Unsupported} key="unsupported" state=${state} act=${act} />`;
+    case "credentials":
+      return html`<${Credentials} key="credentials" state=${state} act=${act} />`;
+    case "check":
+      return html`<${Check} key="check" state=${state} act=${act} />`;
+    case "agreement":
+      return html`<${AgreementStep} key="agreement" state=${state} act=${act} />`;
+    case "place":
+      return placeView(state, act, live);
+    case "over":
+      return html`<${Over} key="over" state=${state} act=${act} />`;
+  }
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function Unsupported({ state, act }) {
+  const [copied, setCopied] = useState(false);
+  const text = {
+    "in-app": "You opened your link inside another app. Its small browser cannot use your camera reliably.",
+    insecure: "This page was opened without encryption, so your browser keeps the camera closed. Use the link that begins with https.",
+    old: "This browser cannot hold video visits.",
+  }[state.lack ?? "old"];
+  return html`<section class="card">
+    <${Heading}>Please open your link in another browser<//>
+    <p>${text}</p>
+    <ol>
+      <li>Copy your link with the button below.</li>
+      <li>Open Safari, Chrome, Firefox or Edge.</li>
+      <li>Paste the link into the address line.</li>
+    </ol>
+    <p>
+      <button type="button" class="primary" onClick=${() => void act.copyLink().then(setCopied)}>Copy my link</button>
+    </p>
+    <p role="status">${copied && "Copied."}</p>
+    <p class="quiet">The link is yours alone. Do not send it to anybody.</p>
+  </section>`;
+}
+
+/** @param {{text: string | null}} props */
+function Problem({ text }) {
+  return html`<p class="problem" id="problem" role="alert">${text}</p>`;
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function Credentials({ state, act }) {
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const data = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
+    const field = (/** @type {string} */ name) => String(data.get(name) ?? "");
+    act.enter({ meeting: field("meeting"), token: field("token"), password: field("password") });
+  };
+  const wrong = state.problem !== null;
+  const described = wrong ? "problem" : undefined;
+  return html`<section class="card">
+    <${Heading}>Welcome<//>
+    <p>
+      ${state.passwordGiven
+        ? "This is your own way into your visit."
+        : "Please enter what your practice gave you. It opens your waiting room, nothing else."}
+    </p>
+    <form onSubmit=${submit} novalidate>
+      ${state.meeting === "" &&
+      html`<label for="meeting">Meeting ID</label>
+        <input id="meeting" name="meeting" required autocomplete="off" autocapitalize="none" spellcheck="false" />`}
+      ${!state.tokenGiven &&
+      html`<label for="token">Seat code</label>
+        <p class="hint" id="token-hint">It looks like A-XXXX-XXXX-XXXX-XXXX.</p>
+        <input id="token" name="token" required autocomplete="off" autocapitalize="characters" spellcheck="false"
+          aria-invalid=${wrong} aria-describedby=${wrong ? "token-hint problem" : "token-hint"} />`}
+      ${!state.passwordGiven &&
+      html`<label for="password">Visit password</label>
+        <p class="hint" id="password-hint">Ten letters and numbers, such as XXXXX-XXXXX.</p>
+        <input id="password" name="password" required autocomplete="off" autocapitalize="characters"
+          spellcheck="false" aria-invalid=${wrong}
+          aria-describedby=${wrong ? "password-hint problem" : "password-hint"} />`}
+      <${Problem} text=${state.problem} />
+      <button type="submit" class="primary wide" aria-describedby=${described} disabled=${state.busy}>
+        ${state.busy ? "One moment …" : "Continue"}
+      </button>
+    </form>
+    <p class="quiet">You do not need an account and nothing is installed.</p>
+  </section>`;
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function Check({ state, act }) {
+  const devices = state.devices;
+  const [heard, setHeard] = useState(false);
+  const denied = devices?.microphoneProblem === "denied" || devices?.cameraProblem === "denied";
+  const agreed = state.entered?.agreed ?? false;
+  return html`<section class="card">
+    <${Heading}>Camera and microphone<//>
+    ${state.entered && html`<p class="quiet">You come in as <strong>${state.entered.label}</strong>.</p>`}
+    ${!devices
+      ? html`<p>
+            Let us see whether you can be seen and heard. Your browser will ask for permission. Nothing leaves
+            your device yet.
+          </p>
+          <button type="button" class="primary wide" onClick=${act.askDevices}>Check camera and microphone</button>
+          <p class="quiet">Headphones keep your conversation private and prevent echo.</p>`
+      : html`<${SelfView} devices=${devices} note="Only you see this" />
+          ${devices.asking && html`<p role="status">Please allow camera and microphone in your browser’s question.</p>`}
+          ${denied && html`<${Denied} onRetry=${act.askDevices} />`}
+          ${!denied && !devices.asking && html`<${DeviceNotes} devices=${devices} act=${act} />`}
+          ${devices.microphone &&
+          html`<div class="meter">
+            <label for="level">${heard ? "We can hear you" : "Say a few words"}</label>
+            <${Level} track=${devices.microphone} onHeard=${() => setHeard(true)} />
+          </div>`}
+          <${Chooser} devices=${devices} act=${act} />
+          <p class="advice">
+            ${devices.headphones
+              ? "You seem to have headphones: good for privacy and sound."
+              : "If you can, use headphones: they keep the conversation private and prevent echo."}
+            ${" "}Choose a place where nobody overhears you.
+          </p>
+          <${Problem} text=${state.problem} />
+          <button type="button" class="primary wide" disabled=${devices.asking || !devices.microphone}
+            onClick=${act.goOn}>
+            ${agreed ? "Enter the waiting room" : "Continue"}
+          </button>
+          ${!devices.asking && !devices.microphone &&
+          html`<p class="quiet">A microphone is needed, so that your therapist can hear you.</p>`}`}
+  </section>`;
+}
+
+/** @param {{onRetry: () => void}} props */
+function Denied({ onRetry }) {
+  return html`<div class="notice" role="alert">
+    <h2>Your browser keeps camera or microphone closed</h2>
+    <ol>
+      ${permissionSteps(navigator.userAgent).map((step) => html`<li>${step}</li>`)}
+    </ol>
+    <button type="button" onClick=${onRetry}>Try again</button>
+  </div>`;
+}
+
+/** @param {{devices: DeviceReport, act: VisitActions}} props */
+function DeviceNotes({ devices, act }) {
+  const says = {
+    busy: "is used by another program. Close that program and try again.",
+    missing: "was not found. Connect one and try again.",
+    denied: "is not allowed.",
+  };
+  const { cameraProblem, microphoneProblem } = devices;
+  if (!cameraProblem && !microphoneProblem) return null;
+  return html`<div class="notice" role="alert">
+    ${microphoneProblem && html`<p>The microphone ${says[microphoneProblem]}</p>`}
+    ${cameraProblem && html`<p>The camera ${says[cameraProblem]}</p>`}
+    <button type="button" onClick=${act.askDevices}>Try again</button>
+    ${cameraProblem && html`${" "}<button type="button" onClick=${act.withoutCamera}>Continue without camera</button>`}
+  </div>`;
+}
+
+/** @param {{devices: DeviceReport, act: VisitActions}} props */
+function Chooser({ devices, act }) {
+  const choice = (
+    /** @type {string} */ id,
+    /** @type {string} */ label,
+    /** @type {DeviceReport['cameras']} */ list,
+    /** @type {MediaStreamTrack | null} */ track,
+    /** @type {(id: string) => void} */ onChoose,
+  ) =>
+    list.length > 1 &&
+    html`<label for=${id}>${label}</label>
+      <select id=${id} value=${track?.getSettings().deviceId}
+        onChange=${(/** @type {Event} */ event) => onChoose(/** @type {HTMLSelectElement} */ (event.currentTarget).value)}>
+        ${list.map((device) => html`<option value=${device.id}>${device.label}</option>`)}
+      </select>`;
+  return html`<div class="chooser">
+    ${choice("microphone", "Microphone", devices.microphones, devices.microphone, act.chooseMicrophone)}
+    ${choice("camera", "Camera", devices.cameras, devices.camera, act.chooseCamera)}
+  </div>`;
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function AgreementStep({ state, act }) {
+  const [agreed, setAgreed] = useState(false);
+  const agreement = state.agreement;
+  if (!agreement) {
+    return html`<section class="card">
+      <${Heading}>Agreement<//>
+      ${state.problem
+        ? html`<${Problem} text=${state.problem} /><button type="button" onClick=${act.goOn}>Try again</button>`
+        : html`<p class="quiet" role="status">One moment …</p>`}
+    </section>`;
+  }
+  const submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (agreed) act.agree();
+  };
+  return html`<section class="card">
+    <${Heading}>${agreement.title}<//>
+    ${agreement.paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}
+    <form onSubmit=${submit}>
+      <div class="check">
+        <input type="checkbox" id="agree" checked=${agreed} aria-describedby=${state.problem ? "problem" : undefined}
+          onChange=${(/** @type {Event} */ event) => setAgreed(/** @type {HTMLInputElement} */ (event.currentTarget).checked)} />
+        <label for="agree">I have read this and agree</label>
+      </div>
+      <${Problem} text=${state.problem} />
+      <button type="submit" class="primary wide" disabled=${!agreed || state.busy}>Enter the waiting room</button>
+    </form>
+    <p class="quiet">Version ${agreement.version}. Your agreement is recorded for this visit.</p>
+  </section>`;
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {VisitActions} act
+ * @param {Live} live
+ * @returns {Child}
+ */
+function placeView(state, act, live) {
+  const shown = word(state);
+  if (shown === "denied") return html`<${Denial} key="denied" state=${state} act=${act} />`;
+  if (shown === "asking-device") {
+    return html`<section class="card" key="asking-device">
+      <${Heading}>Asking your other device<//>
+      <p>Your visit is open on another device. We ask there whether it may move here.</p>
+      <p class="quiet" role="status">This takes a few seconds. If nobody answers there, you come in here.</p>
+      <div class="row"><button type="button" onClick=${act.leave}>Stop here</button></div>
+    </section>`;
+  }
+  const place = state.place;
+  if (place && (shown === "admitted" || shown === "paused" || shown === "held")) {
+    return html`<${Room} key="room" state=${state} place=${place} act=${act} live=${live} />`;
+  }
+  return html`<${WaitingRoom} key="waiting-room" state=${state} act=${act} live=${live} />`;
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function AskDevice({ state, act }) {
+  return (
+    state.place?.["device-asks"] &&
+    html`<div class="notice" role="alertdialog" aria-labelledby="device-asks">
+      <p id="device-asks"><strong>Another device asks to take your place.</strong> Is it yours?</p>
+      <div class="row">
+        <button type="button" class="primary" onClick=${() => act.answerDevice(false)}>No, stay here</button>
+        <button type="button" onClick=${() => act.answerDevice(true)}>Yes, move there</button>
+      </div>
+    </div>`
+  );
+}
+
+/** @param {{state: VisitState, act: VisitActions, live: Live}} props */
+function WaitingRoom({ state, act, live }) {
+  const shown = word(state);
+  const place = state.place;
+  const heading = {
+    knocking: "Letting your therapist know …",
+    resuming: "Finding your place …",
+    expected: "You are not in the waiting room yet",
+    "asked-to-wait": "Your therapist asks you to wait a little longer",
+  }[shown] ?? "You are in the waiting room";
+  const waits = shown === "waiting" || shown === "asked-to-wait";
+  return html`<section class="card waiting">
+    <div class=${waits ? "breath" : "breath still"} aria-hidden="true"></div>
+    <${Heading}>${heading}<//>
+    ${bannerView(banner(state))}
+    <${AskDevice} state=${state} act=${act} />
+    ${waits && place &&
+    html`<p class="lead">Your place is kept. Your therapist has been told that you are here.</p>
+      <p class="quiet">
+        Since ${timeOfDay(place.since)} (${duration(live.now - place.since)}). If your phone locks or your
+        connection drops, you do not lose your place.
+      </p>`}
+    ${shown === "expected" &&
+    html`<button type="button" class="primary wide" onClick=${act.knock}>Enter the waiting room</button>`}
+    <${SelfView} devices=${state.devices} note="Only you see this" />
+    <p class="quiet">
+      ${state.devices?.camera && state.devices.cameraOn
+        ? "Your camera is on so that you are ready. Nobody can see or hear you until your therapist lets you in."
+        : "Nobody can hear you until your therapist lets you in."}
+    </p>
+    ${state.devices && !state.devices.asking && !state.devices.microphone &&
+    html`<div class="notice" role="alert">
+      <p>Your microphone is not available, so you could not be heard.</p>
+      <button type="button" onClick=${act.checkAgain}>Check camera and microphone</button>
+    </div>`}
+    <div class="row">
+      <button type="button" onClick=${act.checkAgain}>Test camera and microphone again</button>
+      <button type="button" onClick=${act.leave}>Leave the waiting room</button>
+    </div>
+  </section>`;
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function Denial({ state, act }) {
+  return html`<section class="card">
+    <${Heading}>You cannot be let in at the moment<//>
+    ${bannerView(banner(state))}
+    ${state.place?.reason && html`<p>Your therapist says: <q>${state.place.reason}</q></p>`}
+    <p class="quiet">If you think this is a mistake, you may ask again or call your practice.</p>
+    <div class="row">
+      <button type="button" class="primary" onClick=${act.knock}>Ask again</button>
+      <button type="button" onClick=${act.leave}>Leave</button>
+    </div>
+  </section>`;
+}
+
+/** @param {{state: VisitState, place: Place, act: VisitActions, live: Live}} props */
+function Room({ state, place, act, live }) {
+  const admitted = place.state === "admitted";
+  return html`<section class="room">
+    <${Heading}>${ROOM_HEADINGS[place.state]}<//>
+    ${bannerView(banner(state))}
+    <${AskDevice} state=${state} act=${act} />
+    <${SoundBlocked} blocked=${live.soundBlocked} onUnblock=${act.unblockSound} />
+    ${admitted && place.muted &&
+    html`<p class="banner calm">Your therapist has muted you. The others see you but do not hear you.</p>`}
+    <div class="stage" data-people=${admitted ? place.others.length : 0}>
+      ${admitted
+        ? html`<${SharedScreen} stream=${live.screen} />
+            ${place.others.map(
+              (other) =>
+                html`<${Tile} key=${other.seat} who=${other} media=${live.media(other.slot)}
+                  onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked} />`,
+            )}`
+        : html`<div class="pause">
+            <div class="breath" aria-hidden="true"></div>
+            <p class="lead">
+              ${place.state === "held"
+                ? "Your therapist has put you on hold for a moment. Nobody sees or hears you, and your place is kept."
+                : "Your therapist’s connection was lost. You are on hold until they are back; nobody sees or hears you. Your place is kept, and the visit goes on by itself."}
+            </p>
+            ${place.reason && html`<p>${place.reason}</p>`}
+          </div>`}
+      <${SelfView} devices=${state.devices} note=${admitted ? "You" : "Only you see this"} />
+    </div>
+    <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${admitted}
+      onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
+      <button type="button" class="danger" onClick=${act.leave}><${LeaveIcon} />Leave</button>
+    <//>
+    <p class="quiet encryption">
+      Sound and picture are encrypted between you and the practice’s server. Nothing is recorded.
+    </p>
+  </section>`;
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const ROOM_HEADINGS = Object.freeze({
+  admitted: "You are in the room",
+  paused: "On hold",
+  held: "On hold",
+});
+
+/** @type {Readonly<Record<string, {heading: string, text: string, again: string | null}>>} */
+const ENDINGS = Object.freeze({
+  left: {
+    heading: "You have left",
+    text: "Your camera and microphone are off. As long as the visit is open you can come back.",
+    again: "Come back",
+  },
+  ended: {
+    heading: "The visit has ended",
+    text: "Your camera and microphone are off. You can close this page.",
+    again: null,
+  },
+  removed: {
+    heading: "You are no longer in this visit",
+    text: "Your camera and microphone are off. Please call your practice if you have questions.",
+    again: null,
+  },
+  "opened-elsewhere": {
+    heading: "Your visit is open in another window",
+    text: "It can only be in one place at a time. You can close this page or go on here.",
+    again: "Continue here",
+  },
+  replaced: {
+    heading: "Your visit has moved to your other device",
+    text: "You can close this page. Camera and microphone are off here.",
+    again: "Continue here instead",
+  },
+  "device-refused": {
+    heading: "Your other device keeps the place",
+    text: "Somebody chose to stay there. If that was not you, please call your practice.",
+    again: "Ask again",
+  },
+  "enter-again": {
+    heading: "Please enter again",
+    text: "This page is no longer connected to your visit. Enter again with what you were given, or call your practice.",
+    again: "Enter again",
+  },
+});
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function Over({ state, act }) {
+  const code = state.over?.code ?? "";
+  const ending = ENDINGS[code] ?? {
+    heading: "The connection was closed",
+    text: state.over?.text ?? "You can try to come back.",
+    again: "Come back",
+  };
+  const reason = code === "removed" ? state.over?.text : null;
+  return html`<section class="card">
+    <${Heading}>${ending.heading}<//>
+    ${reason && html`<p>Your therapist says: <q>${reason}</q></p>`}
+    <p>${ending.text}</p>
+    ${ending.again &&
+    html`<button type="button" class="primary" onClick=${act.comeBack}>
+      ${ending.again}
+    </button>`}
+  </section>`;
+}

@@ -1,0 +1,348 @@
+// @ts-check
+// The patient's page: carries out what the visit's state asks for.
+
+import { fragment } from "./fragment.js";
+import { get, post, sentence, ApiError } from "./api.js";
+import { meetingOfPath, readMeeting, seatOfToken, tidyCode } from "./credentials.js";
+import { Devices, shareScreen } from "./devices.js";
+import { installExit } from "./exit.js";
+import { announce, copy, painter } from "./page.js";
+import { Peer } from "./peer.js";
+import { Signal, delayBefore, followThePage, socketUrl } from "./signal.js";
+import { lackOf } from "./support.js";
+import { START, advance, announcement, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
+import { titleOf, visitView } from "./visit-view.js";
+
+/** @typedef {import('./visit-state.js').LocalEvent} LocalEvent */
+/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+/** @typedef {import('./messages.js').Entered} Entered */
+
+const REMEMBERED = "quietroom.seat"; // {meeting, seat, camera} of this tab: no secret, enough to find the cookie
+const CLOCK = 15_000; // ms between repaints while somebody waits
+
+let state = START;
+let token = fragment?.token ?? "";
+let password = fragment?.password ?? "";
+let knockAsked = false;
+let soundBlocked = false;
+let soundUnblocked = 0;
+let chosen = { camera: remembered()?.camera ?? true, microphoneId: "", cameraId: "" };
+/** @type {MediaStreamTrack | null} */
+let screenTrack = null;
+
+const paint = painter();
+
+const signal = new Signal({
+  url: socketUrl(location),
+  ticket: async () => (await post("/api/seat-ticket", place())).ticket,
+  mediaKept: () => peer.state === "connected",
+  onMessage: received,
+  onLine: (line) => apply({ type: "line", line, at: Date.now() }),
+  onEnd: ({ code, text }) => apply({ type: "over", code: ENDS[code] ?? code, text }),
+});
+
+/** @type {Readonly<Record<string, string>>} codes that mean the same to a patient */
+const ENDS = Object.freeze({ "cannot-enter": "enter-again", "not-allowed": "enter-again" });
+
+const peer = new Peer({
+  onAnswer: (sdp) => signal.send({ type: "answer", sdp }),
+  onTrouble: ({ fresh, unanswered }) => {
+    // No offer came for the last request: the signaling connection is as dead as the transport.
+    if (unanswered) signal.suspect();
+    signal.send({ type: "restart-media", fresh });
+  },
+  onState: (transport) => apply({ type: "transport", transport }),
+  onTracks: repaint,
+});
+
+/** @type {Devices | null} */
+let devices = null;
+
+installExit({ silence, seat: () => (state.entered ? place() : null) });
+
+/**
+ * Advance the visit, paint it, and do what follows from it.
+ *
+ * @param {Parameters<typeof advance>[1]} event
+ */
+function apply(event) {
+  const before = state;
+  state = advance(state, event);
+  if (state === before) return;
+  repaint();
+  announce(announcement(before, state));
+  follow(before);
+}
+
+/** @param {typeof state} before */
+function follow(before) {
+  if (state.step === "over" && before.step !== "over") {
+    silence();
+    if (state.over?.code === "removed" || state.over?.code === "ended") forget();
+  }
+  if (state.step === "agreement" && state.agreement === null && before.step !== "agreement") void loadAgreement();
+  if (needsDevices(state) && devices === null) void openDevices(); // resumed after a reload
+  if (before.sharing && !state.sharing) stopSharing();
+  if (shouldKnock(state) && !knockAsked) void knock();
+}
+
+function repaint() {
+  paint(
+    visitView(state, actions, {
+      now: Date.now() + state.skew,
+      media: (slot) => peer.slot(slot),
+      screen: peer.screen,
+      soundBlocked,
+      soundUnblocked,
+      onBlocked: () => {
+        if (soundBlocked) return;
+        soundBlocked = true;
+        repaint();
+      },
+    }),
+    { word: word(state), scene: scene(state), title: titleOf(state) },
+  );
+  document.body.dataset["line"] = state.line;
+  document.body.dataset["transport"] = state.transport;
+}
+
+/** @param {ServerMessage} message */
+function received(message) {
+  switch (message.type) {
+    case "welcome":
+      apply({ ...message, at: Date.now() });
+      break;
+    case "place":
+      apply(message);
+      break;
+    case "offer":
+      void peer.offer(message.sdp, message.restart);
+      break;
+  }
+}
+
+async function open() {
+  const lack = lackOf({
+    userAgent: navigator.userAgent,
+    secure: window.isSecureContext,
+    media: "mediaDevices" in navigator && "getUserMedia" in navigator.mediaDevices,
+    peer: "RTCPeerConnection" in window,
+  });
+  const meeting = meetingOfPath(location.pathname).toLowerCase();
+  apply({ type: "opened", meeting, tokenGiven: token !== "", passwordGiven: password !== "" });
+  if (lack !== null) {
+    apply({ type: "lacking", lack });
+    return;
+  }
+  followThePage(signal);
+  window.setInterval(() => {
+    if (scene(state) === "waiting-room") repaint();
+  }, CLOCK);
+  const before = remembered();
+  const seat = token ? seatOfToken(token) : before?.meeting === meeting ? before.seat : "";
+  if (token) post("/api/link-opened", { meeting, "seat-token": token }).catch(() => undefined);
+  // A reload, or the same link again on this device: the cookie still knows the seat.
+  if (seat) await resume({ meeting, seat });
+  else apply({ type: "credentials-needed" });
+}
+
+/**
+ * Come back with this device's cookie; without it, ask for what the person was given. A server that does not
+ * answer is asked again: the place is kept there, and a form would only look as if it were lost.
+ *
+ * @param {{meeting: string, seat: string}} seat
+ */
+async function resume(seat) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      entered(await post("/api/seat", seat));
+      return;
+    } catch (error) {
+      if (error instanceof ApiError && error.final) {
+        apply({ type: "credentials-needed" });
+        return;
+      }
+      apply({ type: "refused", text: "The server does not answer. Trying again …" });
+    }
+    await new Promise((resolve) => window.setTimeout(resolve, delayBefore(attempt, Math.random())));
+  }
+}
+
+/** @param {Entered} seat */
+function entered(seat) {
+  token = password = ""; // from now on the cookie speaks for the seat
+  remember({ meeting: seat.meeting, seat: seat.seat, camera: chosen.camera });
+  history.replaceState(null, "", `/j/${seat.meeting}`); // typed by hand at "/": a reload finds the visit
+  apply({ type: "entered", entered: seat });
+  signal.start();
+}
+
+/** @returns {{meeting: string, seat: string}} */
+function place() {
+  return { meeting: state.entered?.meeting ?? state.meeting, seat: state.entered?.seat ?? "" };
+}
+
+/**
+ * @param {{meeting: string, 'seat-token': string, password: string}} body
+ * @returns {{id: string, name: string} | null}
+ */
+function missingField(body) {
+  if (!body.meeting) return { id: "meeting", name: "meeting ID" };
+  if (!body["seat-token"]) return { id: "token", name: "seat code" };
+  return body.password ? null : { id: "password", name: "visit password" };
+}
+
+async function openDevices() {
+  if (devices === null) {
+    devices = new Devices((report) => {
+      apply({ type: "devices", report });
+      void peer.setLocal("audio", report.microphone);
+      void peer.setLocal("camera", report.camera);
+    });
+  }
+  await devices.open(chosen);
+}
+
+async function loadAgreement(renewed = false) {
+  try {
+    apply({ type: "agreement", agreement: await get("/api/agreement"), renewed });
+  } catch (error) {
+    apply({ type: "refused", text: sentence(error) });
+  }
+}
+
+async function knock() {
+  knockAsked = true;
+  const { code, text } = await signal.ask({ type: "knock" });
+  knockAsked = false;
+  apply({ type: "knock-answered", code, text });
+}
+
+function stopSharing() {
+  screenTrack?.stop();
+  screenTrack = null;
+  void peer.setLocal("screen", null);
+}
+
+/** Stop all that is heard, seen or connected, at once. */
+function silence() {
+  stopSharing();
+  devices?.close();
+  devices = null;
+  signal.stop();
+  peer.close();
+}
+
+/** @type {import('./visit-view.js').VisitActions} */
+const actions = {
+  async enter(fields) {
+    const typed = readMeeting(fields.meeting);
+    const body = {
+      meeting: state.meeting || typed.meeting,
+      "seat-token": token || tidyCode(fields.token) || (typed.fragment?.token ?? ""),
+      password: password || tidyCode(fields.password) || (typed.fragment?.password ?? ""),
+    };
+    const missing = missingField(body);
+    if (missing !== null) {
+      apply({ type: "refused", text: `Please enter the ${missing.name}.` });
+      document.getElementById(missing.id)?.focus();
+      return;
+    }
+    apply({ type: "asked" });
+    try {
+      entered(await post("/api/enter", body));
+    } catch (error) {
+      password = "";
+      apply({ type: "opened", meeting: state.meeting, tokenGiven: token !== "", passwordGiven: false });
+      apply({ type: "refused", text: sentence(error) });
+      document.getElementById("password")?.focus();
+    }
+  },
+  copyLink: () => copy(`${location.origin}${location.pathname}${token && `#${token}${password && `.${password}`}`}`),
+  askDevices: () => void openDevices(),
+  goOn() {
+    if (state.step === "agreement") void loadAgreement();
+    else apply({ type: "checked" });
+  },
+  async agree() {
+    const version = state.agreement?.version ?? "";
+    apply({ type: "asked" });
+    try {
+      await post("/api/agree", { ...place(), version });
+      apply({ type: "agreed" });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 409) await loadAgreement(true);
+      else apply({ type: "refused", text: sentence(error) });
+    }
+  },
+  knock: () => apply({ type: "checked" }),
+  checkAgain() {
+    apply({ type: "check-again" });
+    void openDevices();
+  },
+  async leave() {
+    const told = await signal.ask({ type: "leave" });
+    if (told.code !== null) post("/api/seat-leave", place()).catch(() => undefined);
+    apply({ type: "over", code: "left", text: null });
+  },
+  comeBack() {
+    apply({ type: "came-back" });
+    void resume(place());
+  },
+  answerDevice: (allow) => void signal.send({ type: "device-answer", allow }),
+  chooseMicrophone(id) {
+    chosen = { ...chosen, microphoneId: id };
+    void openDevices();
+  },
+  chooseCamera(id) {
+    chosen = { ...chosen, cameraId: id };
+    void openDevices();
+  },
+  withoutCamera() {
+    chosen = { ...chosen, camera: false };
+    remember({ ...place(), camera: false });
+    void openDevices();
+  },
+  toggleMicrophone: () => devices?.setMicrophone(!devices.report.microphoneOn),
+  toggleCamera: () => devices?.setCamera(!devices.report.cameraOn),
+  async toggleShare() {
+    if (state.sharing) {
+      apply({ type: "sharing", on: false });
+      return;
+    }
+    const track = await shareScreen(() => apply({ type: "sharing", on: false }));
+    if (track === null) return;
+    if (state.place?.state !== "admitted") {
+      track.stop(); // put on hold while choosing
+      return;
+    }
+    screenTrack = track;
+    apply({ type: "sharing", on: true });
+    await peer.setLocal("screen", track);
+  },
+  unblockSound() {
+    soundBlocked = false;
+    soundUnblocked += 1;
+    repaint();
+  },
+};
+
+/** @returns {{meeting: string, seat: string, camera: boolean} | null} */
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "null");
+  } catch {
+    return null;
+  }
+}
+
+/** @param {{meeting: string, seat: string, camera: boolean}} seat */
+function remember(seat) {
+  sessionStorage.setItem(REMEMBERED, JSON.stringify(seat));
+}
+
+function forget() {
+  sessionStorage.removeItem(REMEMBERED);
+}
+
+void open();
