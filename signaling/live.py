@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +26,7 @@ from broker.agreement import CURRENT
 from broker.audit import AuditEvent, EventType
 from broker.booking import Booking
 from broker.credentials import Credentials, Grant
-from broker.errors import Refused, StoreUnavailable
+from broker.errors import QuietroomError, Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
 from broker.ledger import Ledger
 from broker.seats import WAITING_STATES, SeatAction, SeatCode
@@ -47,6 +46,7 @@ from rooms.room import Room
 from rooms.runner import PageOutbox, Runner
 from signaling.board import board_room
 from signaling.messages import Board, BoardRoom
+from signaling.security import describe
 
 PAUSE_AFTER_FAILURE: Final = 1.0
 """Seconds before the ledger is followed further after an entry that cannot be read."""
@@ -181,13 +181,7 @@ class House:
         try:
             await runner.run()
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                "room failed and was closed",
-                room=short_code(runner.meeting),
-                error=type(error).__name__,
-                line=f"{where.name}:{where.lineno}",
-            )
+            log.error("room failed and was closed", room=short_code(runner.meeting), **describe(error))
         finally:
             if self._rooms.get(runner.meeting) is runner:
                 del self._rooms[runner.meeting]
@@ -197,10 +191,8 @@ class House:
     async def _commit(self, meeting: MeetingId, commit: Commit) -> Committed | CommitRefused:
         try:
             return await self._change(meeting, commit)
-        except StoreUnavailable:
-            return CommitRefused(commit.number, "audit-unavailable")
-        except Refused as refusal:
-            return CommitRefused(commit.number, refusal.code)
+        except QuietroomError as error:  # refused, unreadable, or the store is away (``audit-unavailable``)
+            return CommitRefused(commit.number, error.code)
 
     async def _change(self, meeting: MeetingId, commit: Commit) -> Committed:
         match commit.action:

@@ -166,7 +166,7 @@ class Sockets:
             answer=None,
             status=101,
             refusals=("wrong-origin", "bad-ticket", "bad-message", "draining", "too-fast"),
-            headers={hdrs.SEC_WEBSOCKET_PROTOCOL: f"`{PROTOCOL}` and `{_TICKET}` with a single-use ticket."},
+            headers={"Sec-WebSocket-Protocol": f"`{PROTOCOL}` and `{_TICKET}` with a single-use ticket."},
         )
 
     async def handle(self, call: Call, body: Any) -> web.StreamResponse:
