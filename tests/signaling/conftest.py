@@ -1,0 +1,51 @@
+"""A real store and the HTTP front on it, for every test that asks."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.embedded import socket_path, spawn
+from broker.ledger import Ledger
+from broker.passwords import Hasher
+from broker.sealing import Keyring
+from broker.store import Store
+from tests.signaling.front import Front, running_front
+from tests.support.stores import Server, binaries, keys, ledger, store, wait_ready
+
+__all__ = ["front", "hasher", "keys", "ledger", "server", "store"]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One store server of any make: which one it is makes no difference up here."""
+    data = Path(tempfile.mkdtemp(prefix="quietroom-test-"))
+    process = spawn(binaries()[sorted(binaries())[0]], data)
+    try:
+        wait_ready(socket_path(data))
+        yield Server(f"unix://{socket_path(data)}", process.pid)
+    finally:
+        process.terminate()
+        process.wait(40)
+        shutil.rmtree(data)
+
+
+@pytest.fixture(scope="session")
+def hasher() -> Iterator[Hasher]:
+    """Real password hashing."""
+    hasher = Hasher()
+    yield hasher
+    hasher.close()
+
+
+@pytest.fixture
+async def front(
+    store: Store, ledger: Ledger, keys: Keyring, hasher: Hasher, tmp_path: Path
+) -> AsyncIterator[Front]:
+    """The HTTP front, listening."""
+    async with running_front(store, ledger, keys, hasher, tmp_path / "static") as front:
+        yield front
