@@ -75,6 +75,7 @@ class Server:
 
     services: Services
     house: House
+    sockets: Sockets
     store: Store
     ledger: Ledger
     media: MediaPort
@@ -135,7 +136,7 @@ class Server:
         )
         self.store.on_health(self.house.store_health)
         self.house.start(await self.store.log_size() - 1)
-        sockets = Sockets(self.house, settings.public_url)
+        self.sockets = Sockets(self.house, settings.public_url)
         self.services = Services(
             booking=self.practice.booking,
             credentials=self.practice.credentials,
@@ -147,18 +148,18 @@ class Server:
             reload=self.house.reload,
             store_ok=lambda: self.store.healthy,
             draining=lambda: self.house.draining,
-            gauges=lambda: self._gauges(sockets),
+            gauges=self._gauges,
             counters=lambda: self.media.counters,
             public_url=settings.public_url,
             static_dir=STATIC,
         )
-        await self._serve_web(stack, listening, sockets)
-        stack.push_async_callback(sockets.closed, SOCKETS_WITHIN)
+        await self._serve_web(stack, listening)
+        stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)
         stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
         await self.ledger.append(self._event(EventType.SERVER_STARTED))
         log.info("server started", node=settings.node, media_port=self.media.port)
 
-    async def _serve_web(self, stack: AsyncExitStack, listening: socket.socket, sockets: Sockets) -> None:
+    async def _serve_web(self, stack: AsyncExitStack, listening: socket.socket) -> None:
         settings = self.settings
         context = None
         if settings.tls_cert is not None and settings.tls_key is not None:
@@ -167,7 +168,7 @@ class Server:
             watch = asyncio.create_task(certificate.watch(), name="certificate")
             stack.push_async_callback(_cancelled, watch)
         front = web.AppRunner(
-            application(self.services, sockets.route),
+            application(self.services, self.sockets.route),
             access_log_class=AccessLog,
             shutdown_timeout=HANDLERS_WITHIN,
         )
@@ -175,9 +176,9 @@ class Server:
         stack.push_async_callback(front.cleanup)
         await web.SockSite(front, listening, ssl_context=context).start()
 
-    def _gauges(self, sockets: Sockets) -> Mapping[str, float]:
+    def _gauges(self) -> Mapping[str, float]:
         return self.house.gauges() | {
-            "sockets": len(sockets),
+            "sockets": len(self.sockets),
             "ledger_backlog": self.ledger.backlog,
             "store_ok": self.store.healthy,
             "store_restarts": 0 if self.practice.embedded is None else self.practice.embedded.restarts,

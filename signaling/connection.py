@@ -40,6 +40,9 @@ from signaling.messages import (
 
 MESSAGES_PER_SECOND: Final = 20.0
 BURST: Final = 60.0
+RESTARTS_PER_SECOND: Final = 1.0
+RESTART_BURST: Final = 5.0
+"""Each restart of media may cost a new transport."""
 MISTAKES: Final = 5
 """The mistake that ends the connection."""
 HELLO_WITHIN: Final = 5.0
@@ -109,6 +112,33 @@ Outcome = Greeted | Asked | DeviceAnswered | AnsweredOffer | RestartAsked | Comp
 
 
 @dataclass(slots=True)
+class _Bucket:
+    """A token bucket: ``burst`` at once, ``rate`` per second.
+
+    Args:
+        at: monotonic seconds of the last look.
+    """
+
+    rate: float
+    burst: float
+    at: float
+    left: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin full."""
+        self.left = self.burst
+
+    def take(self, now: float) -> bool:
+        """Take one, if there is one."""
+        self.left = min(self.burst, self.left + (now - self.at) * self.rate)
+        self.at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+@dataclass(slots=True)
 class Connection:
     """One page's connection, from the redeemed ticket to its end.
 
@@ -124,13 +154,15 @@ class Connection:
     state: State = field(default=State.GREETING, init=False)
     _heard_at: float = field(init=False)
     _ping_at: float = field(init=False)
-    _allowance: float = field(default=BURST, init=False)
-    _refilled_at: float = field(init=False)
+    _messages: _Bucket = field(init=False)
+    _restarts: _Bucket = field(init=False)
     _mistakes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Start the clocks."""
-        self._heard_at = self._refilled_at = self.opened_at
+        self._heard_at = self.opened_at
+        self._messages = _Bucket(MESSAGES_PER_SECOND, BURST, self.opened_at)
+        self._restarts = _Bucket(RESTARTS_PER_SECOND, RESTART_BURST, self.opened_at)
         self._ping_at = self.opened_at + PING_EVERY[self.role]
 
     @property
@@ -157,7 +189,7 @@ class Connection:
         if self.state is State.CLOSED:
             return []
         self._heard_at = now
-        if not self._within_rate(now):
+        if not self._messages.take(now):
             return self._mistake("too-fast", "Send at most 20 messages in a second.")
         if isinstance(frame, bytes):
             return self._mistake("bad-message", "Send JSON in text frames.")
@@ -169,6 +201,8 @@ class Connection:
             return self._mistake("not-allowed", "This seat cannot send that.")
         if isinstance(message, Hello) is not (self.state is State.GREETING):
             return self._mistake("bad-message", "Say hello first, and once.")
+        if isinstance(message, RestartMedia) and not self._restarts.take(now):
+            return self._mistake("too-fast", "Wait a second before restarting media again.")
         return [self._meaning(message)]
 
     def pong(self, now: float) -> None:
@@ -214,15 +248,6 @@ class Connection:
             case DeviceAnswer(allow):
                 return DeviceAnswered(self.link, allow)
         raise AssertionError("Every message of the union has its case above.")
-
-    def _within_rate(self, now: float) -> bool:
-        """A token bucket: 20 messages a second, 60 at once."""
-        self._allowance = min(BURST, self._allowance + (now - self._refilled_at) * MESSAGES_PER_SECOND)
-        self._refilled_at = now
-        if self._allowance < 1:
-            return False
-        self._allowance -= 1
-        return True
 
     def _mistake(self, code: str, text: str) -> list[Outcome]:
         self._mistakes += 1

@@ -231,7 +231,7 @@ class House:
         try:
             self.ledger.append_later(event)
         except StoreUnavailable:
-            # Ten thousand wait already and nobody new is let in; what befalls those inside is logged at least.
+            # Ten thousand wait already and nobody new is let in; those inside are at least in the log.
             log.error("event not recorded", room=short_code(meeting), event_type=record.event.value)
 
     async def _load(self, meeting: MeetingId) -> SessionReloaded | None:

@@ -245,3 +245,12 @@ def test_a_roster_is_shown_with_the_slots_as_its_reader_receives_them() -> None:
     assert isinstance(message, messages.Roster)
     assert [(seat.seat, seat.slot) for seat in message.seats] == [("A", 0), ("B", 1), ("T", None)]
     assert (message.me, message.kind, message.media_here) == ("T", "couple", True)
+
+
+def test_restarting_media_again_and_again_is_too_fast() -> None:
+    connection = opened()
+    restart = '{"type":"restart-media"}'
+    outcomes = [outcome for _ in range(9) for outcome in connection.receive(restart, 0.0)]
+    assert outcomes[:5] == [RestartAsked(False)] * 5
+    assert complaints(outcomes) == ["too-fast"] * 4
+    assert said(connection, {"type": "restart-media"}, 1.0) == RestartAsked(False)

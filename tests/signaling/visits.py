@@ -1,4 +1,4 @@
-"""A real server with a real store, and what its people's pages do: over HTTP and over the signaling connection."""
+"""A real server with a real store, and what its people's pages do over HTTP and the signaling connection."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class Page:
         state = self.view.get("state")
         return state if isinstance(state, str) else None
 
-    async def until(self, state: str, timeout: float = 8.0) -> None:
-        await eventually(lambda: self.state == state, timeout)
+    async def until(self, state: str, within: float = 8.0) -> None:
+        await eventually(lambda: self.state == state, within)
 
-    async def ended(self, timeout: float = 8.0) -> tuple[str | None, int | None]:
+    async def ended(self, within: float = 8.0) -> tuple[str | None, int | None]:
         """Wait for the end; returns the code of the bye and the close code."""
         assert self._reader is not None
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within):
             await self._reader
         byes = self.of("bye")
         return (byes[-1]["code"] if byes else None), self.socket.close_code

@@ -1,0 +1,367 @@
+"""The signaling connection over a real socket, server and store: what it carries and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from signaling.connection import MISTAKES
+from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL, Bye
+from signaling.websocket import OUTBOX_BYTES, PER_SEAT, Outbox
+from tests.signaling.visits import Page, Visit, visiting
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
+    async with visiting(tmp_path / "data") as visit:
+        yield visit
+
+
+async def undisturbed(*pages: Page) -> None:
+    """These pages are connected, and their room answers."""
+    for page in pages:
+        assert not page.socket.closed
+        assert page.of("bye") == []
+        assert page.of("error") == []
+
+
+async def test_a_visit_over_the_wire(visit: Visit) -> None:
+    host, first, second = await visit.all_in()
+    assert host.of("welcome")[0]["role"] == "host"
+    assert [other["seat"] for other in first.view["others"]] == ["B", "T"]
+    assert len(second.of("offer")) == 1
+    assert await host.ask("act", action="remove", seats=["B"], reason="Another time") is None
+    assert await second.ended() == ("removed", 4004)
+    assert await host.ask("act", action="end") is None
+    assert await first.ended() == ("ended", 4006)
+    assert await host.ended() == ("ended", 4006)
+    kinds = [kind for kind, seat, _, _ in await visit.audit() if seat == "B" and kind.startswith("seat.")]
+    assert kinds[:3] == ["seat.knocked", "seat.admitted", "seat.removed"]
+
+
+async def test_a_waiting_page_is_told_nothing_of_the_others(visit: Visit) -> None:
+    waiting = await visit.page("A")
+    assert await waiting.ask("knock") is None
+    await waiting.until("waiting")
+    before = len(waiting.messages)
+    second, host = await visit.page("B"), await visit.page("T")
+    assert await host.ask("enter") is None
+    assert await second.ask("knock") is None
+    assert await host.ask("act", action="admit", seats=["B"]) is None
+    assert await second.ask("leave") is None
+    assert len(waiting.messages) == before
+
+
+async def test_a_page_comes_back_into_its_seat_without_knocking(visit: Visit) -> None:
+    _, first, _ = await visit.all_in()
+    await first.close()
+    again = await visit.page("A")
+    assert again.state == "admitted"
+    knocks = [kind for kind, seat, _, _ in await visit.audit() if kind == "seat.knocked" and seat == "A"]
+    assert len(knocks) == 1
+
+
+async def test_a_second_device_asks_the_first(visit: Visit) -> None:
+    first = await visit.page("A")
+    assert await first.ask("knock") is None
+    second = await visit.page("A", device="laptop")
+    assert second.state == "asking-device"
+    await eventually(lambda: first.view["device-asks"])
+    await first.say("device-answer", allow=True)
+    assert await first.ended() == ("replaced", 4002)
+    await second.until("waiting")
+
+
+async def test_what_happens_over_http_is_shown_at_once(visit: Visit) -> None:
+    page = await visit.page("A")
+    assert await page.ask("knock") is None
+    answer = await visit.post("/api/seat-leave", {"meeting": visit.meeting, "seat": "A"}, visit.cookies["A"])
+    assert answer.status == 204
+    await eventually(lambda: page.state == "left" or page.socket.closed)
+
+
+async def test_the_board_shows_the_room(visit: Visit) -> None:
+    await visit.all_in()
+    board = await visit.server.house.board()
+    (room,) = board.rooms
+    assert (room.state, room.clinician_present, room.code) == ("live", True, visit.meeting[:6])
+    assert [(seat.seat, seat.state, seat.presence) for seat in room.seats] == [
+        ("A", "admitted", "connected"),
+        ("B", "admitted", "connected"),
+        ("T", "admitted", "connected"),
+    ]
+    assert visit.server.house.gauges() == {"rooms": 1, "links": 3, "peers": 0, "waiting": 0}
+
+
+async def told(page: Page, errors: int) -> None:
+    """Wait until the page was sent so many errors."""
+    await eventually(lambda: len(page.of("error")) == errors)
+
+
+# ---- the upgrade -----------------------------------------------------------------------------------------
+
+
+async def refused(visit: Visit, headers: dict[str, str], protocols: tuple[str, ...]) -> int:
+    try:
+        await visit.http.ws_connect(f"{visit.server.url}/ws", protocols=protocols, headers=headers)
+    except aiohttp.WSServerHandshakeError as error:
+        return error.status
+    raise AssertionError("the upgrade was accepted")
+
+
+async def test_a_ticket_is_good_once(visit: Visit) -> None:
+    await visit.enter("A")
+    ticket = await visit.ticket("A")
+    headers, protocols = {"Origin": visit.server.url}, (PROTOCOL, f"ticket.{ticket}")
+    page = await visit.connect(ticket)
+    assert page.socket.protocol == PROTOCOL
+    assert await refused(visit, headers, protocols) == 403
+
+
+async def test_an_upgrade_needs_our_origin_and_both_protocols(visit: Visit) -> None:
+    await visit.enter("A")
+    ours = {"Origin": visit.server.url}
+    good = (PROTOCOL, f"ticket.{await visit.ticket('A')}")
+    assert await refused(visit, {"Origin": "http://evil.example"}, good) == 403
+    assert await refused(visit, {"Origin": visit.server.url + "/"}, good) == 403
+    assert await refused(visit, {}, good) == 403
+    assert await refused(visit, ours, (PROTOCOL,)) == 400
+    assert await refused(visit, ours, good[1:]) == 400
+    assert await refused(visit, ours, (*good, "ticket.another")) == 400
+    assert await refused(visit, ours, (PROTOCOL, "ticket.")) in {400, 403}
+    assert await refused(visit, ours, (PROTOCOL, "ticket." + "x" * 5000)) in {400, 403}
+    page = await visit.connect(good[1].removeprefix("ticket."))  # none of that used the ticket up
+    assert not page.socket.closed
+    answer = await visit.http.get(f"{visit.server.url}/ws", headers=ours)
+    assert answer.status == 400
+
+
+async def test_one_seat_cannot_hold_connections_without_end(visit: Visit) -> None:
+    await visit.enter("A")
+    for _ in range(PER_SEAT):
+        await visit.connect(await visit.ticket("A"))
+    headers = {"Origin": visit.server.url}
+    assert await refused(visit, headers, (PROTOCOL, f"ticket.{await visit.ticket('A')}")) == 429
+    await visit.pages[0].close()
+    await eventually(lambda: len(visit.server.sockets) == PER_SEAT - 1)
+    await visit.connect(await visit.ticket("A"))
+
+
+# ---- bad input; every case leaves the other pages of the room alone ---------------------------------------
+
+BAD: dict[str, Any] = {
+    "not JSON": "{",
+    "no object": "[1]",
+    "no type": '{"id":1}',
+    "unknown type": '{"type":"shutdown"}',
+    "a server's message": '{"type":"welcome","seat":"A","role":"host","now":1}',
+    "binary": b'{"type":"knock","id":1}',
+    "too deep": '{"type":"knock","id":' + "[" * 200 + "]" * 200 + "}",
+    "knock without id": '{"type":"knock"}',
+    "knock with text": '{"type":"knock","id":"1"}',
+    "knock below zero": '{"type":"knock","id":-1}',
+    "enter of a patient": '{"type":"enter","id":1}',
+    "leave with a list": '{"type":"leave","id":[]}',
+    "act of a patient": '{"type":"act","id":1,"action":"admit","seats":["A"]}',
+    "answer without sdp": '{"type":"answer"}',
+    "answer with a number": '{"type":"answer","sdp":7}',
+    "answer too long": json.dumps({"type": "answer", "sdp": "x" * 40_000}),
+    "restart with text": '{"type":"restart-media","fresh":"yes"}',
+    "device answer without it": '{"type":"device-answer"}',
+    "hello again": '{"type":"hello"}',
+    "hello with text": '{"type":"hello","media-kept":"yes"}',
+}
+
+
+@pytest.mark.slow
+async def test_a_bad_message_is_an_error_and_the_fifth_the_end(visit: Visit) -> None:
+    host, other, _ = await visit.all_in()
+    for name, bad in BAD.items():
+        page = await visit.page("A")
+        for number in range(MISTAKES):
+            assert not page.socket.closed, name
+            if isinstance(bad, bytes):
+                await page.socket.send_bytes(bad)
+            else:
+                await page.socket.send_str(bad)
+            await told(page, number + 1)
+        bye, close_code = await page.ended()
+        assert (bye, close_code) in {("bad-message", 1008), ("not-allowed", 1008)}, name
+        assert all(error["text"] for error in page.of("error"))
+    await undisturbed(host)
+    assert host.view["clinician-present"] is True
+    assert visit.server.house.gauges()["rooms"] == 1
+    assert other.socket.close_code == 4001  # replaced by the pages above, nothing else
+
+
+HOSTS_BAD = [
+    {"type": "act", "id": 1, "action": "promote", "seats": ["A"]},
+    {"type": "act", "id": 1, "action": "admit", "seats": "A"},
+    {"type": "act", "id": 1, "action": "admit", "seats": ["AA"]},
+    {"type": "act", "id": 1, "action": "admit", "seats": ["A", "B", "T", "C", "P"]},
+    {"type": "act", "id": 1, "action": "deny", "seats": ["A"], "reason": "x" * 201},
+]
+
+
+@pytest.mark.parametrize("message", HOSTS_BAD, ids=lambda message: str(message)[20:60])
+async def test_a_hosts_bad_message_is_an_error(visit: Visit, message: dict[str, Any]) -> None:
+    page = await visit.page("T")
+    await page.socket.send_json(message)
+    await eventually(lambda: page.of("error"))
+    assert page.of("error")[0]["code"] == "bad-message"
+    assert await page.ask("enter") is None
+
+
+async def test_moves_that_are_not_possible_are_answered_not_raised(visit: Visit) -> None:
+    page = await visit.page("T")
+    assert await page.ask("act", action="admit", seats=["A"]) == "clinician-absent"
+    assert await page.ask("enter") is None
+    assert await page.ask("act", action="admit", seats=["A"]) == "wrong-state"
+    assert await page.ask("act", action="admit", seats=["Z"]) == "no-seat"
+    assert await page.ask("act", action="admit", seats=["T"]) == "no-seat"
+    assert await page.ask("act", action="admit", seats=[]) == "no-seat"
+    await visit.enter("A", agree=False)
+    patient = await visit.page("A")
+    assert await patient.ask("knock") == "agreement-needed"
+    await undisturbed(page, patient)
+
+
+async def test_media_words_without_a_transport_are_refused(visit: Visit) -> None:
+    page = await visit.page("A")
+    await page.say("answer", sdp="v=0")
+    await page.say("restart-media")
+    await eventually(lambda: len(page.of("error")) == 2)
+    assert {error["code"] for error in page.of("error")} == {"not-allowed"}
+    assert await page.ask("knock") is None
+
+
+async def test_a_hostile_answer_is_an_error(visit: Visit) -> None:
+    page = await visit.page("A")
+    assert await page.ask("knock") is None
+    await eventually(lambda: page.of("offer"))
+    await page.say("answer", sdp="v=0\r\nm=audio 9 RTP/AVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x")
+    await eventually(lambda: page.of("error"))
+    assert page.of("error")[0]["code"] == "bad-sdp"
+    assert not page.socket.closed
+
+
+async def test_an_oversized_message_closes_the_connection(visit: Visit) -> None:
+    host, first, second = await visit.all_in()
+    await first.say("answer", sdp="x" * MAX_MESSAGE_BYTES)
+    assert await first.ended() == (None, 1009)
+    await undisturbed(host, second)
+
+
+async def test_too_many_messages_close_the_connection(visit: Visit) -> None:
+    host, first, second = await visit.all_in()
+    for number in range(100):
+        if not first.socket.closed:
+            await first.say("knock", id=number)
+    assert await first.ended() == ("too-fast", 4007)
+    for _ in range(20):
+        if not second.socket.closed:
+            await second.say("restart-media", fresh=True)
+    assert await second.ended() == ("too-fast", 4007)
+    assert len(second.of("offer")) <= 6
+    await undisturbed(host)
+
+
+async def test_nothing_before_hello(visit: Visit) -> None:
+    await visit.enter("A")
+    page = await visit.connect(await visit.ticket("A"))
+    page.listen()
+    await page.say("knock", id=1)
+    await eventually(lambda: page.of("error"))
+    assert page.of("welcome") == []
+
+
+async def test_a_page_that_never_says_hello_is_closed(visit: Visit) -> None:
+    await visit.enter("A")
+    page = await visit.connect(await visit.ticket("A"))
+    page.listen()
+    assert await page.ended() == ("too-slow", 4008)
+
+
+async def test_after_the_end_nothing_is_possible(visit: Visit) -> None:
+    host, first, _ = await visit.all_in()
+    assert await host.ask("act", action="end") is None
+    assert await first.ended() == ("ended", 4006)
+    answer = await visit.post("/api/seat-ticket", {"meeting": visit.meeting, "seat": "A"}, visit.cookies["A"])
+    if answer.status == 200:
+        page = await visit.connect((await answer.json())["ticket"])
+        page.listen()
+        await page.say("hello")
+        assert (await page.ended())[0] in {"ended", "no-session"}
+    else:
+        assert answer.status in {403, 410}
+
+
+async def test_a_page_that_stops_answering_is_let_go(visit: Visit) -> None:
+    host = await visit.page("T")
+    assert await host.ask("enter") is None
+    await visit.enter("A")
+    silent = await visit.connect(await visit.ticket("A"), autoping=False)
+    await silent.say("hello")
+    await eventually(lambda: host.view["seats"][0]["presence"] == "connected")
+    assert len(visit.server.sockets) == 2
+    frames = 0
+    async for frame in silent.socket:  # takes everything in and answers no ping
+        frames += frame.type is aiohttp.WSMsgType.PING
+    assert frames >= 8
+    assert silent.socket.close_code == 4009
+    assert host.view["seats"][0]["presence"] == "away"
+
+
+async def test_a_page_that_does_not_read_loses_its_connection_and_nobody_else(visit: Visit) -> None:
+    host, _, _ = await visit.all_in()
+    await visit.enter("A", device="laptop")
+    ticket = await visit.ticket("A", "laptop")
+    port = int(visit.server.url.rsplit(":", 1)[1])
+    line = socket.create_connection(("127.0.0.1", port))
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(
+        line,
+        f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Origin: {visit.server.url}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n"
+        f"Sec-WebSocket-Protocol: {PROTOCOL}, ticket.{ticket}\r\n\r\n".encode(),
+    )
+    assert b"101" in await loop.sock_recv(line, 64)
+    hello = b'{"type":"hello"}'
+    await loop.sock_sendall(line, bytes([0x81, 0x80 | len(hello), 0, 0, 0, 0]) + hello)
+    await eventually(lambda: len(visit.server.sockets) == 4)
+    await eventually(lambda: len(visit.server.sockets) == 3, timeout=25)
+    line.close()
+    await undisturbed(host)
+
+
+def test_a_view_replaces_an_unsent_one_and_a_full_outbox_ends() -> None:
+    outbox = Outbox()
+    outbox.put(Bye("a", "first"), view=True)
+    outbox.put(Bye("a", "second"), view=True)
+    outbox.reply(1, None)
+    outbox.put(Bye("a", "third"), view=True)
+    sent = []
+    while (text := outbox.take()) is not None:
+        sent.append(json.loads(text).get("text"))
+    assert sent == ["second", None, "third"]
+
+    for number in range(OUTBOX_BYTES // 1000):
+        outbox.offer("x" * 1000, restart=bool(number))
+    assert outbox.end == "too-slow"
+    outbox.reply(2, None)
+    outbox.close("ended")
+    assert outbox.end == "too-slow"  # the first reason counts, and nothing comes after it
+    last = ""
+    while (text := outbox.take()) is not None:
+        last = text
+    assert json.loads(last)["code"] == "too-slow"
