@@ -268,6 +268,9 @@ def encode_body(event: AuditEvent) -> bytes:
     texts += [value for value in event.detail.values() if isinstance(value, str)]
     if len(event.detail) > _MAX_DETAIL or any(text is not None and len(text) > _MAX_TEXT for text in texts):
         raise BadInput("bad-event", "An audit event holds at most 16 details of at most 200 characters.")
+    numbers = [value for value in event.detail.values() if isinstance(value, int)]
+    if any(abs(number) > 2**53 for number in numbers):
+        raise BadInput("bad-event", "A number in an audit event is one that every reader can hold.")
     try:
         body = msgspec.json.encode(event)
     except (UnicodeEncodeError, OverflowError, TypeError, ValueError):

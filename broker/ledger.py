@@ -18,7 +18,7 @@ import contextlib
 import heapq
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -224,7 +224,7 @@ class Ledger:
         """
         return [self._entry(*found) for found in await self._store.read_log(first, count)]
 
-    async def tail(self, after: int = -1) -> AsyncIterator[Entry]:
+    async def tail(self, after: int = -1) -> AsyncGenerator[Entry]:
         """Follow the ledger: first what is there, then what comes, each entry once and without a hole.
 
         Ends only by being closed; while the store is away it waits.

@@ -17,10 +17,17 @@ from tests.support.waiting import eventually
 INSIDE = frozenset({"admitted", "held"})
 
 
-async def book(ledger: Ledger, store: Store, *, seats: str = "A,B,T", capacity: int = 3, **more: str) -> str:
+async def book(
+    ledger: Ledger,
+    store: Store,
+    *,
+    seats: str = "A,B,T",
+    capacity: int = 3,
+    more: dict[str, str] | None = None,
+) -> str:
     """Book a session whose seats all wait."""
     fields: dict[str, Any] = {"kind": "couple", "host": "staff-1", "capacity": capacity, "seats": seats}
-    fields |= {f"{seat}.state": "waiting" for seat in seats.split(",")} | more
+    fields |= {f"{seat}.state": "waiting" for seat in seats.split(",")} | (more or {})
     await store.book("m", fields, 2_000_000_000_000, [ledger.prepare(event(EventType.SESSION_BOOKED))])
     return "m"
 
@@ -87,7 +94,7 @@ async def test_both_or_none(ledger: Ledger, store: Store) -> None:
 
 
 async def test_a_held_seat_keeps_its_place(ledger: Ledger, store: Store) -> None:
-    await book(ledger, store, capacity=2, **{"A.state": "held", "B.state": "admitted"})
+    await book(ledger, store, capacity=2, more={"A.state": "held", "B.state": "admitted"})
     with pytest.raises(ChangeRefused, match="full"):
         await store.change("m", [admit(ledger.prepare(event()), "T")])
     resume = SeatChange("A", frozenset({"held"}), "admitted", ledger.prepare(event()), needs_capacity=INSIDE)
@@ -105,7 +112,7 @@ async def test_a_held_seat_keeps_its_place(ledger: Ledger, store: Store) -> None
 async def test_a_refusal_says_why(
     ledger: Ledger, store: Store, seat: str, given: dict[str, str], code: str, state: str
 ) -> None:
-    await book(ledger, store, **given)
+    await book(ledger, store, more=given)
     with pytest.raises(ChangeRefused) as refusal:
         await store.change("m", [admit(ledger.prepare(event()), seat, needs_agreement="v2")])
     assert (refusal.value.code, refusal.value.seat, refusal.value.state) == (code, seat, state)
@@ -127,7 +134,7 @@ async def test_nobody_enters_an_ended_session(ledger: Ledger, store: Store) -> N
 
 
 async def test_fields_are_set_added_stamped_and_removed(ledger: Ledger, store: Store) -> None:
-    await book(ledger, store, **{"A.notice": "old", "A.knocks": "2"})
+    await book(ledger, store, more={"A.notice": "old", "A.knocks": "2"})
     fields = {"notice": None, "knocks": Add(1), "arrived": StoreTime(once=True), "device": "d=1"}
     knock = SeatChange("A", frozenset(), "knocked", ledger.prepare(event()), bump_epoch=True, fields=fields)
     done = await store.change("m", [knock])
@@ -162,7 +169,8 @@ async def test_a_thousand_admissions_fill_the_room_exactly(ledger: Ledger, store
             try:
                 await store.change("m", [admit(ledger.prepare(event(subject=seat)), seat)])
             except ChangeRefused as refusal:
-                assert refusal.code == "full"
+                if refusal.code != "full":
+                    raise
                 return False
             except StoreUnavailable:  # a busy test machine; asking again is what a host does too
                 await eventually(lambda: store.healthy)
@@ -176,7 +184,7 @@ async def test_a_thousand_admissions_fill_the_room_exactly(ledger: Ledger, store
 
 
 async def test_refused_events_give_their_numbers_back(ledger: Ledger, store: Store) -> None:
-    await book(ledger, store, **{"A.state": "removed"})
+    await book(ledger, store, more={"A.state": "removed"})
     for _ in range(3):
         with pytest.raises(ChangeRefused):
             await store.change("m", [admit(ledger.prepare(event()), "A")])
@@ -232,7 +240,7 @@ async def test_guesses_are_delayed_from_the_third_on(ledger: Ledger, store: Stor
 
 async def test_the_tenth_failure_locks_until_somebody_unlocks(ledger: Ledger, store: Store) -> None:
     key = store.link.key("try", "m", "A")
-    waits = []
+    waits, locked = [], False
     for _ in range(10):
         assert (await store.begin_attempt("m", "A", known=True)).verdict == "allowed"
         locked = await fail(ledger, store)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-async def eventually(condition: Callable[[], Any | Awaitable[Any]], timeout: float = 5.0) -> Any:
+async def eventually(condition: Callable[[], Any | Awaitable[Any]], timeout: float = 5.0) -> Any:  # noqa: ASYNC109 -- a helper of tests, to be read as a sentence
     """Return the condition's value as soon as it is true; fail when it is not within ``timeout`` seconds.
 
     Args:
