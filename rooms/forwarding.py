@@ -118,6 +118,8 @@ class Route:
         first: extended sequence number of the first packet that took it; nothing older ever does, not even
             as a retransmission: what was said before the gate opened stays behind it.
         highest: of the newest.
+        credit: retransmissions that may still be asked for. Each forwarded packet adds one: a subscriber that
+            asks without end gets twice its share at most.
     """
 
     track: PublishedTrack = field(repr=False)
@@ -126,6 +128,7 @@ class Route:
     epoch: int = -1
     first: int = 0
     highest: int = -1
+    credit: int = 0
     sequence_offset: int = 0
     timestamp_offset: int = 0
 
@@ -228,6 +231,7 @@ class PublishedTrack:
             if index > route.highest:
                 route.highest = index
                 slot.sequence, slot.timestamp, slot.sent_at = to_sequence, to_timestamp, now
+                route.credit = min(CACHE_SIZE, route.credit + 1)
             out.append((slot, HEADER.pack(first, second, to_sequence, to_timestamp, slot.ssrc) + tail))
         return out
 
@@ -313,8 +317,9 @@ class PublishedTrack:
 
     def _again(self, route: Route, index: int, packet: bytes) -> bytes | None:
         slot = route.slot
-        if slot.rtx_ssrc is None or index < route.first:
+        if slot.rtx_ssrc is None or index < route.first or route.credit <= 0:
             return None
+        route.credit -= 1
         slot.rtx_sequence = (slot.rtx_sequence + 1) & 0xFFFF
         timestamp = int.from_bytes(packet[4:8], "big")
         return wrap_rtx(

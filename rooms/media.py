@@ -143,8 +143,9 @@ class MediaPort:
 
     def close_room(self, room: str) -> None:
         """Close every transport of a room and forget it; silent when there is none."""
-        for peer in [peer for (of, _), peer in self._peers.items() if of == room]:
-            peer.close()
+        gate = self._gates.get(room)
+        for seat in list(gate.members) if gate is not None else ():
+            self._peers[room, seat].close()
         self._gates.pop(room, None)
 
     # ------------------------------------------------------------------------------- what peers need
@@ -317,10 +318,15 @@ class MediaPort:
 
     def _on_beat(self) -> None:
         """Twice a second: notice silence, report to publishers, let go of screens put away."""
-        self._beat = asyncio.get_running_loop().call_later(INTERVAL, self._on_beat)
+        loop = asyncio.get_running_loop()
+        late = loop.time() - self._beat.when() if self._beat is not None else 0.0
+        self._beat = loop.call_later(INTERVAL, self._on_beat)
         try:
             now = self.now()
             for peer in list(self._peers.values()):
+                if late > INTERVAL:
+                    # We were stopped or starved: the silence was ours, their packets lie unread.
+                    peer.last_heard += late
                 peer.settle()
                 if peer.state is PeerState.CONNECTED:
                     self._report(peer, now)
@@ -344,9 +350,8 @@ class MediaPort:
 
     def _downlinks(self, publisher: Peer, now: float) -> list[Downlink]:
         downlinks = []
-        for (room, _), peer in self._peers.items():
-            if room != publisher.room or peer is publisher:
-                continue
+        for seat in self._gates[publisher.room].members:
+            peer = self._peers[publisher.room, seat]
             sources = [
                 slot.route.track.owner
                 for slot in peer.member.slots

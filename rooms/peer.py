@@ -237,7 +237,6 @@ class Peer:
         self._session_id = secrets.randbelow(2**62)
         self._version = 1
         self._answer: Answer | None = None
-        self._awaiting_answer = True
         self._ice = LiteIce(self._send)
         self._dtls = DtlsServer(self._ice, port.certificate)
         self._handshake: asyncio.Task[None] | None = None
@@ -254,20 +253,20 @@ class Peer:
         return self._offer
 
     def answer(self, sdp: str) -> None:
-        """Take the browser's answer. The same answer once more changes nothing.
+        """Take the browser's answer.
+
+        The same answer once more changes nothing; a later one belongs to an ICE restart. Restarts may cross
+        on the wire, so the last answer counts, whichever offer it was for.
 
         Raises:
             BadSdp: code ``bad-sdp``; the transport stays as it was.
         """
         answer = read_answer(sdp, [*PUBLISHED, *(slot.kind for slot in self.member.slots)])
-        if self.closed or (not self._awaiting_answer and answer == self._answer):
+        if self.closed:
             return
-        if not self._awaiting_answer:
-            raise BadSdp("no offer is waiting for an answer")
         if self._answer is not None and answer.fingerprints != self._answer.fingerprints:
             raise BadSdp("an ICE restart cannot change the certificate")
         former, self._answer = self._answer, answer
-        self._awaiting_answer = False
         self.agent.answered(answer.ufrag)
         if former is None or former.tracks != answer.tracks:
             self._publish(answer)
@@ -282,7 +281,6 @@ class Peer:
         if not self.closed:
             self.agent.restart()
             self._version += 1
-            self._awaiting_answer = True
             self._offer = self._render()
             self._port.credentials_changed(self)
         return self._offer

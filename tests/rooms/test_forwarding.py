@@ -193,10 +193,20 @@ def test_a_lost_packet_comes_again_as_rtx() -> None:
 def test_every_retransmission_has_a_number_of_its_own() -> None:
     track, seen = camera(), slot()
     track.set_routes([seen])
-    forward(track, 1, 2)
+    forward(track, 1, 2, 3)
     assert seen.route is not None
     again = track.resend(seen.route, (1, 2, 2), 0.0).again
     assert [HEADER.unpack_from(packet)[2] for packet in again] == [1, 2, 3]
+
+
+def test_asking_without_end_gets_no_more_than_was_sent() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, 2, 3)
+    assert seen.route is not None
+    assert len(track.resend(seen.route, (1,) * 100, 0.0).again) == 3
+    forward(track, 4)
+    assert len(track.resend(seen.route, (1,) * 100, 0.0).again) == 1
 
 
 def test_nothing_from_before_the_opening_can_be_had_by_nack() -> None:

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from rooms.forwarding import Kind
+from rooms.ice import Credentials
+from rooms.media import MediaPort
+from rooms.peer import Peer, PeerState
+from rooms.sdp import BadSdp
+from tests.rooms.raw_client import RawClient, until
+
+
+@pytest_asyncio.fixture
+async def port() -> AsyncIterator[MediaPort]:
+    port = MediaPort("127.0.0.1", 0)
+    await port.start()
+    yield port
+    assert port.counters["failed"] == 0
+    await port.close()
+
+
+@pytest.fixture
+def states() -> list[PeerState]:
+    return []
+
+
+@pytest.fixture
+def peer(port: MediaPort, states: list[PeerState]) -> Peer:
+    return port.open_peer("room", "seat", 0, states.append)
+
+
+@pytest_asyncio.fixture
+async def client(peer: Peer) -> AsyncIterator[RawClient]:
+    client = RawClient(peer.offer())
+    yield client
+    await client.close()
+
+
+async def test_the_strongest_suite_is_taken_and_each_step_told(
+    peer: Peer, client: RawClient, states: list[PeerState]
+) -> None:
+    assert (peer.state, peer.suite) == (PeerState.NEW, None)
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    assert peer.suite == "AEAD_AES_256_GCM"
+    await until(lambda: states == [PeerState.CONNECTING, PeerState.CONNECTED], "each step is told")
+
+
+async def test_checks_before_the_answer_are_answered_and_the_handshake_waits(
+    peer: Peer, client: RawClient
+) -> None:
+    await client.check()
+    before = peer.state
+    peer.answer(client.answer())
+    assert (before, peer.state) == (PeerState.NEW, PeerState.CONNECTING)
+    await client.shake_hands()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+
+
+async def test_a_first_flight_before_the_answer_is_not_lost(peer: Peer, client: RawClient) -> None:
+    """Firefox sends its ClientHello before its answer has travelled."""
+    await client.check()
+    task = asyncio.ensure_future(client.shake_hands())
+    await client.check()
+    peer.answer(client.answer())
+    await task
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+
+
+async def test_another_certificate_than_announced_is_turned_away(
+    peer: Peer, client: RawClient, states: list[PeerState]
+) -> None:
+    peer.answer(client.answer(fingerprint=":".join(["AB"] * 32)))
+    await client.check()
+    await client.shake_hands()
+    await until(lambda: peer.state is PeerState.GONE, "turned away")
+    assert peer.suite is None
+    await client.check()
+    assert peer.state is PeerState.GONE
+    assert PeerState.CONNECTED not in states
+
+
+async def test_a_refused_answer_leaves_room_for_a_good_one(peer: Peer, client: RawClient) -> None:
+    with pytest.raises(BadSdp):
+        peer.answer("v=0")
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+
+
+async def test_the_same_answer_twice_is_ordinary(peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    tracks = peer.member.tracks
+    peer.answer(client.answer())
+    assert peer.member.tracks is tracks
+    await client.connect()
+    peer.answer(client.answer())
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+
+
+async def test_of_two_restarts_that_cross_the_last_answer_counts(peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    await client.connect()
+    peer.restart()
+    client.take(peer.restart())
+    client.credentials = Credentials.fresh()
+    peer.answer(client.answer())
+    client.credentials = Credentials.fresh()
+    peer.answer(client.answer())
+    await client.check()
+    assert len(peer.agent.ufrags) == 1
+
+
+async def test_a_restart_makes_new_credentials_and_nothing_else_new(peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    before, after = peer.offer(), peer.restart()
+    assert peer.offer() == after
+    changed = {
+        line.partition(":")[0]
+        for line, other in zip(before.splitlines(), after.splitlines(), strict=True)
+        if line != other
+    }
+    assert {line for line in changed if not line.startswith("o=")} == {"a=ice-ufrag", "a=ice-pwd"}
+
+
+async def test_a_restart_cannot_change_the_certificate(peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    client.take(peer.restart())
+    with pytest.raises(BadSdp):
+        peer.answer(client.answer(fingerprint=":".join(["AB"] * 32)))
+    peer.answer(client.answer())
+
+
+async def test_a_page_that_says_goodbye_is_gone_for_good(
+    peer: Peer, client: RawClient, states: list[PeerState]
+) -> None:
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    await client.dtls.stop()
+    await until(lambda: peer.state is PeerState.GONE, "gone")
+    await client.check()
+    assert peer.state is PeerState.GONE
+    assert states == [PeerState.CONNECTING, PeerState.CONNECTED, PeerState.GONE]
+
+
+async def test_closing_tells_the_page_and_not_the_listener(
+    peer: Peer, client: RawClient, states: list[PeerState]
+) -> None:
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: len(states) == 2, "connected")
+    peer.close()
+    peer.close()
+    await until(lambda: client.dtls.state == "closed", "the page is told")
+    assert peer.state is PeerState.GONE
+    assert states == [PeerState.CONNECTING, PeerState.CONNECTED]
+    # Late words of the page change nothing.
+    peer.answer(client.answer())
+    assert peer.restart() == peer.offer()
+    peer.send_rtp(bytes(12))
+    peer.send_rtcp(bytes(8))
+
+
+async def test_a_seat_closed_before_it_connected_leaves_nothing_behind(
+    port: MediaPort, peer: Peer, client: RawClient
+) -> None:
+    peer.answer(client.answer())
+    await client.check()
+    assert peer.state is PeerState.CONNECTING
+    peer.close()
+    client.send(client.request())
+    await until(lambda: port.counters["dropped_unauthenticated"] == 1, "it is a stranger now")
+
+
+async def test_every_authentic_packet_is_a_sign_of_life(peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    for send in (
+        lambda: client.send(client.request()),
+        lambda: client.send_rtp(Kind.AUDIO, 1),
+        lambda: client.send_rtcp(b"\x80\xc9\x00\x01\x00\x00\x00\x01"),
+    ):
+        before = peer.last_heard
+        send()
+        await until(lambda before=before: peer.last_heard > before, "it is heard")  # type: ignore[misc]  # a default binds the loop's value
+
+
+async def test_quality_is_numbers_from_the_first_moment(peer: Peer, client: RawClient) -> None:
+    quality = peer.quality()
+    assert (quality.loss_in, quality.loss_out, quality.bitrate_in, quality.bitrate_out) == (0, 0, 0, 0)
+    assert quality.rtt_ms is None
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+
+    def flowing() -> bool:
+        client.send_rtp(Kind.CAMERA, next(numbers), payload=bytes(1000))
+        return peer.quality().bitrate_in > 10_000
+
+    numbers = iter(range(1, 65_000))
+    await until(flowing, "the rate is measured")
+
+
+async def test_nothing_private_shows(peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    shown = repr(peer) + repr(peer.agent) + repr(peer.member)
+    for private in (client.server.ufrag, client.server.pwd, client.credentials.ufrag, client.credentials.pwd):
+        assert private not in shown
