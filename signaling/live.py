@@ -143,7 +143,7 @@ class House:
                 return runner
 
     async def _running(self, meeting: MeetingId) -> Runner:
-        if (runner := self._room(meeting)) is not None:
+        if (runner := self.room(meeting)) is not None:
             return runner
         session = await self.booking.load(meeting)
         if session is None:
@@ -151,9 +151,10 @@ class House:
         if self.draining:
             raise Refused("draining")
         # Another page of the same session may have opened the room while this one read the store.
-        return self._room(meeting) or self._open(session)
+        return self.room(meeting) or self._open(session)
 
-    def _room(self, meeting: str) -> Runner | None:
+    def room(self, meeting: str) -> Runner | None:
+        """The running room of a session, if there is one."""
         runner = self._rooms.get(meeting)
         return None if runner is None or runner.finished else runner
 
@@ -245,7 +246,7 @@ class House:
 
     def reload(self, meeting: str) -> None:
         """A session was changed by somebody else than its room. Never waits."""
-        if (runner := self._room(meeting)) is not None:
+        if (runner := self.room(meeting)) is not None:
             runner.reload()
         self.on_change()
 
@@ -336,7 +337,7 @@ class House:
         )
 
     def _board_room(self, session: Session, locked: frozenset[SeatCode], now: int) -> BoardRoom:
-        runner = self._room(session.meeting)
+        runner = self.room(session.meeting)
         if runner is None:
             return board_room(session.meeting, room_of(session), {}, locked, now)
         return board_room(session.meeting, runner.room, runner.quality(), locked, now)
