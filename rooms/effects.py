@@ -140,7 +140,12 @@ class RosterSeat:
 
 @dataclass(frozen=True, slots=True)
 class RosterView:
-    """All that a host's page knows: every seat, never a name."""
+    """All that a host's page knows: every seat, never a name.
+
+    Attributes:
+        entered: this host's seat is in the room and one of its pages carries its media.
+        media_here: that page is this one.
+    """
 
     me: SeatCode
     entered: bool

@@ -127,9 +127,10 @@ class Room:
 
     @property
     def clinician_present(self) -> bool:
-        """Whether a clinician is inside and being heard."""
+        """Whether a clinician is inside with media that is being heard: who cannot hear is not present."""
         return any(
-            seat.is_host and seat.state is SeatState.ADMITTED and seat.alive for seat in self.seats.values()
+            seat.is_host and seat.state is SeatState.ADMITTED and seat.alive and seat.suite is not None
+            for seat in self.seats.values()
         )
 
     @property

@@ -414,8 +414,12 @@ class Runner:
     def _heard_at(self, code: SeatCode, seat: Seat) -> float | None:
         """When the seat was last heard; ``None`` while it has neither page nor transport.
 
-        Only pages that hold the seat count: a second device that asks must not keep the first one alive.
+        Only pages that hold the seat count: a second device that asks must not keep the first one alive. Of a
+        clinician with media only the media counts: one who can no longer hear the partners is not with them.
         """
+        host_media = self._transports.get(code) if seat.is_host else None
+        if host_media is not None and host_media.up:
+            return host_media.peer.last_heard
         signs = [page.heard_at for link in seat.pages if (page := self._pages.get(link)) is not None]
         transport = self._transports.get(code)
         if transport is not None and transport.up:

@@ -94,7 +94,7 @@ def _roster(room: Room, me: Seat, link: Link) -> RosterView:
     )
     return RosterView(
         me=me.plan.code,
-        entered=me.state is SeatState.ADMITTED,
+        entered=me.state is SeatState.ADMITTED and me.media_link is not None,
         media_here=me.media_link == link,
         open=room.open,
         clinician_present=room.clinician_present,

@@ -243,6 +243,8 @@ def test_clinician_lost_pauses_both_and_tells_them() -> None:
 
 def test_they_resume_by_themselves_when_the_clinician_is_back() -> None:
     play = live().gone("t").wait(30).opens(T, "t2").asks("t2", SeatAction.ENTER)
+    assert play.gate.seats == NOBODY, "a clinician who cannot hear yet is not with them"
+    play.media(T)
     assert play.gate.seats == EVERYONE
     assert play.recorded.count(("seat.resumed", "A", "clinician-back")) == 1
     assert play.recorded.count(("seat.held", "A", "clinician-lost")) == 1
@@ -258,9 +260,8 @@ def test_they_stay_paused_while_the_return_cannot_be_recorded() -> None:
 
 
 def test_a_second_clinician_keeps_the_room_going() -> None:
-    play = (
-        Play(with_cotherapist=True).opens(T).asks("t", SeatAction.ENTER).opens(C).asks("c", SeatAction.ENTER)
-    )
+    play = Play(with_cotherapist=True).opens(T).asks("t", SeatAction.ENTER).media(T)
+    play.opens(C).asks("c", SeatAction.ENTER).media(C)
     play.opens(A).asks("a", SeatAction.KNOCK).asks("c", SeatAction.ADMIT, A).gone("t")
     assert {A, C} <= play.gate.seats
     assert play.gone("c").gate.seats == NOBODY
@@ -277,6 +278,7 @@ def test_after_a_restart_admitted_seats_wait_for_the_clinician() -> None:
     assert play.place("a").state == "paused"
     assert ("seat.held", "A", "server-restarted") in play.recorded
     play.opens(T, media_kept=True) << OpenPeer(T, "t")
+    play.media(T)
     assert play.gate.seats == {A, T}
     assert play.recorded.count(("seat.held", "A", "server-restarted")) == 1
 

@@ -1,0 +1,84 @@
+"""One practice and one browser for the browser tests; each person has a context of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.e2e.people import People
+from tests.e2e.practice import Practice
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@contextlib.asynccontextmanager
+async def running_practice(folder: Path) -> AsyncIterator[Practice]:
+    """A practice of one's own, for tests that kill it."""
+    practice = Practice(folder / "data")
+    await practice.hire()
+    await practice.start()
+    try:
+        yield practice
+    finally:
+        code = await practice.stop()
+        assert "Traceback" not in practice.log(), practice.log()
+        assert code in (0, -9), practice.log()
+
+
+@contextlib.asynccontextmanager
+async def running_browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium with a fake camera and microphone."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def practice(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Practice]:
+    async with running_practice(tmp_path_factory.mktemp("practice")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with running_browser() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(practice: Practice, browser: Browser) -> AsyncIterator[People]:
+    everyone = People(practice, browser)
+    yield everyone
+    await everyone.go_home()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_practice(tmp_path: Path) -> AsyncIterator[Practice]:
+    """A practice that this test alone uses and may kill."""
+    async with running_practice(tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_people(own_practice: Practice, browser: Browser) -> AsyncIterator[People]:
+    everyone = People(own_practice, browser)
+    yield everyone
+    await everyone.go_home()

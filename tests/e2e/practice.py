@@ -1,0 +1,230 @@
+"""A real practice for browser tests: the real command, a real store, and what staff and operator do.
+
+Everything goes through what a user has: the command line, the HTTP API and the pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+QUIETROOM = str(Path(sys.executable).parent / "quietroom")
+STAFF = {"therapist": "therapist", "admin": "admin"}
+
+
+def free_port() -> int:
+    """A TCP and UDP port that nothing uses at the moment."""
+    for _ in range(50):
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("No port is free for both TCP and UDP.")
+
+
+@dataclass
+class Visit:
+    """A booked session as the booker got it."""
+
+    meeting: str
+    password: str
+    links: dict[str, str]
+    tokens: dict[str, str]
+    host_link: str
+
+
+@dataclass
+class Practice:
+    """One running Quietroom with a therapist and an admin."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    passwords: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    _cookies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where it listens; browsers give camera and microphone to localhost."""
+        return f"http://localhost:{self.port}"
+
+    # ---- the operator ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the server and wait until it is ready."""
+        log = (self.data_dir.parent / "server.log").open("ab")
+        self.process = await asyncio.create_subprocess_exec(
+            QUIETROOM,
+            "serve",
+            "--data-dir",
+            str(self.data_dir),
+            "--port",
+            str(self.port),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        await self.ready()
+
+    async def ready(self, within: float = 15.0) -> None:
+        """Wait for the readiness endpoint."""
+        async with asyncio.timeout(within), aiohttp.ClientSession() as http:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with http.get(f"{self.url}/readyz") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        """SIGKILL, as an out-of-memory killer would."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(10):
+                await self.process.wait()
+        return self.process.returncode or 0
+
+    def store_pid(self) -> int:
+        """The process id of the embedded store."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for child in children:
+            name = Path(f"/proc/{child}/comm").read_text()
+            if "valkey" in name or "redis" in name:
+                return int(child)
+        raise AssertionError("The server has no store as a child.")
+
+    async def kill_store(self) -> None:
+        """SIGKILL the embedded store."""
+        os.kill(self.store_pid(), signal.SIGKILL)
+
+    def log(self) -> str:
+        """All that the server printed."""
+        return (self.data_dir.parent / "server.log").read_text(errors="replace")
+
+    async def command(self, *words: str, stdin: str = "") -> str:
+        """Run ``quietroom`` as an operator would; returns what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            QUIETROOM,
+            *words,
+            "--data-dir",
+            str(self.data_dir),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate(stdin.encode())
+        assert process.returncode == 0, err.decode()
+        return out.decode()
+
+    async def hire(self) -> None:
+        """Add the staff accounts."""
+        for name, role in STAFF.items():
+            self.passwords[name] = secrets.token_urlsafe(18)
+            await self.command(
+                "staff", "add", name, "--role", role, "--password-stdin", stdin=self.passwords[name] + "\n"
+            )
+
+    # ---- the staff, through the API ----------------------------------------------------------------------
+
+    async def api(
+        self, role: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """Call the staff API as the therapist or the admin, signing in when needed."""
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            if role not in self._cookies:
+                async with http.post(
+                    f"{self.url}/api/login",
+                    json={"name": role, "password": self.passwords[role]},
+                    headers={"Origin": self.url},
+                ) as answer:
+                    assert answer.status == 200, await answer.text()
+                    self._cookies[role] = "; ".join(f"{c.key}={c.value}" for c in answer.cookies.values())
+            sent = {"Origin": self.url, "Cookie": self._cookies[role], "Quietroom-Role": role} | (
+                headers or {}
+            )
+            async with http.request(method, f"{self.url}{path}", json=body, headers=sent) as answer:
+                text = await answer.text()
+                assert answer.status < 300, f"{answer.status} {text}"
+                return json.loads(text) if text else None
+
+    async def book(self, kind: str = "couple", **more: Any) -> Visit:
+        """Book a visit that is open now."""
+        now = dt.datetime.now(dt.UTC)
+        body = {
+            "kind": kind,
+            "starts": (now - dt.timedelta(minutes=1)).isoformat(),
+            "ends": (now + dt.timedelta(hours=2)).isoformat(),
+        } | more
+        booked = await self.api(
+            "therapist", "POST", "/api/sessions", body, {"Idempotency-Key": secrets.token_hex(8)}
+        )
+        return Visit(
+            booked["meeting"],
+            booked["password"],
+            {seat["seat"]: seat["link"] for seat in booked["seats"]},
+            {seat["seat"]: seat["seat-token"] for seat in booked["seats"]},
+            booked["host-link"],
+        )
+
+    async def audit(self, meeting: str) -> list[tuple[str, str | None, str, str | None]]:
+        """The session's events in order: (type, seat, who as a short word, reason)."""
+        records: list[dict[str, Any]] = []
+        after = -1
+        while True:
+            page = await self.api("admin", "GET", f"/api/audit?after={after}&limit=500")
+            if page["after"] == after:
+                break
+            # Reading is an event too: a look that finds nothing but looks is the last.
+            records += page["records"]
+            after = page["after"]
+            if all(record["type"] == "audit.viewed" for record in page["records"]):
+                break
+        for number, record in enumerate(records):
+            assert record["index"] == number, "the audit stream has a hole"
+        return [
+            (r["type"], r["seat"], _who(r["actor"], meeting), r["reason"])
+            for r in records
+            if r["session"] == meeting
+        ]
+
+    async def subjects(self, meeting: str) -> dict[str, list[int]]:
+        """The sequence numbers of each subject of the session, as the audit stream has them."""
+        page = await self.api("admin", "GET", "/api/audit?after=-1&limit=500")
+        found: dict[str, list[int]] = {}
+        for record in page["records"]:
+            if record["session"] == meeting:
+                found.setdefault(record["subject"], []).append(record["subject-seq"])
+        return found
+
+
+def _who(actor: str, meeting: str) -> str:
+    if actor == "system":
+        return "system"
+    if actor.startswith("staff:"):
+        return "staff"
+    return actor.replace(meeting, "").strip("/:").removeprefix("seat:") or actor

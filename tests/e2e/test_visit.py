@@ -1,0 +1,157 @@
+"""A visit, end to end: a couple and their therapist in three real browsers, and the audit stream of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.e2e.people import Patient, People, Therapist
+from tests.e2e.practice import Practice, Visit
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BOOKED = [("session.booked", None, "staff", None)]
+
+
+def arrives(seat: str) -> list[tuple[str, str | None, str, str | None]]:
+    """What the audit stream says of a patient who comes up to the waiting room."""
+    return [
+        ("link.opened", seat, "anonymous", None),
+        ("auth.ok", seat, seat, None),
+        ("agreement.accepted", seat, seat, None),
+        ("seat.knocked", seat, seat, None),
+        ("media.up", seat, seat, None),
+    ]
+
+
+async def couple_waiting(people: People, visit: Visit) -> tuple[Patient, Patient, Therapist]:
+    """Both partners wait, the therapist is in the room."""
+    therapist = await people.therapist(visit)
+    a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
+    await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
+    await therapist.sees_seat("A", state="waiting", presence="connected")
+    await therapist.sees_seat("B", state="waiting", presence="connected")
+    return a, b, therapist
+
+
+async def couple_in_the_room(people: People, visit: Visit) -> tuple[Patient, Patient, Therapist]:
+    """All three are in the room and see and hear each other."""
+    a, b, therapist = await couple_waiting(people, visit)
+    await therapist.presses("Admit both")
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
+    return a, b, therapist
+
+
+async def test_a_couple_meets_their_therapist(practice: Practice, people: People) -> None:
+    visit = await practice.book()
+    a, b, therapist = await couple_waiting(people, visit)
+    for waiting in (a, b):
+        await waiting.receives_nothing()
+    await therapist.presses("Admit both")
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
+    for person in (a, b, therapist):
+        assert (await person.carried())["suite"] == "SRTP_AEAD_AES_256_GCM"
+
+    await therapist.presses("Mute Partner A")
+    await a.reads("Your therapist has muted you.")
+    await therapist.presses("Unmute Partner A")
+
+    await therapist.presses("Hold Partner A")
+    await a.sees("On hold")
+    await a.receives_nothing()
+    await b.sees_and_hears(1)
+    await therapist.presses("Resume Partner A")
+    await a.is_in_the_room()
+    await a.sees_and_hears(2)
+
+    await therapist.presses("Move back Partner B")
+    await b.sees("You are in the waiting room")
+    await b.receives_nothing()
+    await therapist.presses("Admit Partner B")
+    await b.is_in_the_room()
+    await b.sees_and_hears(2)
+
+    await therapist.ends_for_everyone()
+    await asyncio.gather(
+        a.sees("The visit has ended"), b.sees("The visit has ended"), therapist.sees("The visit has ended")
+    )
+
+    events = await practice.audit(visit.meeting)
+    assert [e for e in events if e[1] == "A" and not e[0].startswith("media.")] == [
+        e for e in arrives("A") if e[0] != "media.up"
+    ] + [
+        ("seat.admitted", "A", "staff", None),
+        ("seat.muted", "A", "staff", None),
+        ("seat.unmuted", "A", "staff", None),
+        ("seat.held", "A", "staff", None),
+        ("seat.resumed", "A", "staff", None),
+    ]
+    assert [e for e in events if e[1] == "B" and not e[0].startswith("media.")] == [
+        e for e in arrives("B") if e[0] != "media.up"
+    ] + [
+        ("seat.admitted", "B", "staff", None),
+        ("seat.moved-back", "B", "staff", None),
+        ("seat.admitted", "B", "staff", None),
+    ]
+    assert ("seat.entered", "T", "staff", None) in events
+    assert [e for e in events if e[0] == "session.ended"] == [("session.ended", None, "staff", None)]
+    assert events[0] == BOOKED[0]
+    for numbers in (await practice.subjects(visit.meeting)).values():
+        assert numbers == list(range(1, len(numbers) + 1)), "a subject's numbers have a hole"
+
+
+async def test_the_therapist_drops_and_returns(practice: Practice, people: People) -> None:
+    visit = await practice.book()
+    a, b, therapist = await couple_in_the_room(people, visit)
+    await therapist.vanishes()
+    await asyncio.gather(a.sees("On hold", within=4000), b.sees("On hold", within=4000))
+    await asyncio.gather(a.receives_nothing(), b.receives_nothing())
+
+    again = await people.therapist(visit)
+    await again.opens_the_room()
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), again.sees_and_hears(2))
+
+    events = await practice.audit(visit.meeting)
+    for seat in ("A", "B"):
+        told = [e for e in events if e[1] == seat and e[0] in {"seat.held", "seat.resumed"}]
+        assert told == [
+            ("seat.held", seat, "system", "clinician-lost"),
+            ("seat.resumed", seat, "system", "clinician-back"),
+        ]
+
+
+async def test_the_removed_cannot_return_until_readmitted(practice: Practice, people: People) -> None:
+    visit = await practice.book()
+    a, b, therapist = await couple_in_the_room(people, visit)
+    await therapist.presses("Remove Partner A")
+    await therapist.presses("Remove Partner A now")
+    await a.sees("You are no longer in this visit")
+    await b.sees_and_hears(1)
+
+    a = await people.patient(visit, "A")
+    await a.opens_link()
+    await a.enters()
+    await a.reads("That did not open")
+    assert (await practice.audit(visit.meeting))[-1][0] == "auth.failed"
+
+    await therapist.presses("Readmit Partner A")
+    await a.opens_link()
+    await a.enters()
+    await a.checks_devices()
+    await a.presses("Enter the waiting room")
+    await therapist.sees_seat("A", state="waiting")
+
+
+async def test_a_reload_comes_back_into_the_same_seat_and_room(practice: Practice, people: People) -> None:
+    visit = await practice.book()
+    a, b, _ = await couple_in_the_room(people, visit)
+    await a.reload()
+    await a.is_in_the_room()
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2))
+    events = await practice.audit(visit.meeting)
+    assert [e[0] for e in events if e[1] == "A"].count("seat.knocked") == 1
+    assert [e[0] for e in events if e[1] == "A"].count("seat.admitted") == 1
