@@ -51,6 +51,7 @@ DEADLINE: Final = 2.0
 _PROBE_EVERY: Final = 1.0
 _PROBE_EVERY_WHILE_OPEN: Final = 0.25
 _BLOCK_MS: Final = 2000
+_WRITERS: Final = 16
 _DETACHED: Final = 1024
 _PRACTICE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _SCRIPTS: Final = Path(__file__).with_name("scripts")
@@ -90,7 +91,9 @@ class RedisStore:
         self.on_unused: Callable[[Sequence[Prepared]], None] = lambda events: None
         """Told which prepared events were certainly not stored, so that their numbers can be used again."""
         self._space = f"{{{practice}}}"
-        self._client = _client(url, connections=16, patience=DEADLINE)
+        # More connections than writers at once, so that reads, probes and the ledger always find one.
+        self._client = _client(url, connections=_WRITERS + 8, patience=DEADLINE)
+        self._writers = asyncio.Semaphore(_WRITERS)
         self._tail = _client(url, connections=2, patience=_BLOCK_MS / 1000 + 3)
         names = ("append", "attempt", "book", "change", "end", "enter", "probe", "put")
         self._scripts = {name: _Script(name) for name in names}
@@ -209,9 +212,18 @@ class RedisStore:
         ledger = [self.key("log"), self.key("meta"), self.key("subj")]
         ledger += [self.key("dd", str(hour)) for hour in hours]
 
+        sent = False
+
         async def attempt() -> Reply:
-            until = 0 if deadline is None else self.limit_us(deadline)
-            return await self._eval(script, [*ledger, *keys], [self._epoch, self.node, until, *args])
+            nonlocal sent
+            if deadline is None:
+                return await self._eval(script, [*ledger, *keys], [self._epoch, self.node, 0, *args])
+            async with self._writers:
+                if not sent and _now() >= deadline:
+                    raise StoreUnavailable  # it waited for its turn all the time, so nothing is open
+                sent = True
+                limits = [self._epoch, self.node, self.limit_us(deadline)]
+                return await self._eval(script, [*ledger, *keys], [*limits, *args])
 
         try:
             while True:
@@ -296,21 +308,24 @@ class RedisStore:
     async def _until_definite(self, attempt: Callable[[], Awaitable[Reply]], deadline: float | None) -> Reply:
         """Repeat one attempt until its outcome is known."""
         pause = 0.01
+        ran_perhaps = False
         while True:
             try:
                 reply = await attempt()
+            except StoreUnavailable:
+                raise
             except ResponseError as error:
-                # A definite no: nothing ran. Without time left there is nothing to wait for either.
+                # A definite no: this time nothing ran. Without time left there is nothing to wait for, unless
+                # an earlier attempt may have run: that is asked until it is known.
                 later = isinstance(error, _LATER) or str(error).split(" ", 1)[0] in _LATER_WORDS
                 self._failed(type(error).__name__)
                 if not later:
                     log.error("store refused a script", kind=type(error).__name__)
-                if deadline is not None and (not later or _now() >= deadline):
+                if deadline is not None and not ran_perhaps and (not later or _now() >= deadline):
                     raise StoreUnavailable from None
-            except (
-                Exception
-            ) as error:  # redis-py and uvloop raise all sorts of things when a connection breaks
+            except Exception as error:  # a breaking connection raises all sorts of things
                 self._failed(type(error).__name__)
+                ran_perhaps = True
             else:
                 self._succeeded()
                 return reply
@@ -331,7 +346,8 @@ class RedisStore:
         done, _ = await asyncio.wait({task}, timeout=DEADLINE)
         if done:
             return task.result()
-        self._change_health(self._circuit.stalled)
+        if _now() - self._last_write >= DEADLINE:  # otherwise it is only us who have too much to do
+            self._change_health(self._circuit.stalled)
         raise StoreUnavailable
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
