@@ -23,6 +23,9 @@ let soundUnblocked = 0;
 let screenTrack = null;
 /** @type {Devices | null} */
 let devices = null;
+/** Called whenever a roster shows a clinician present. */
+let onPresent = () => {};
+const PRESENT_WITHIN = 5_000; // ms for our own sound and picture to come up
 
 const paint = painter();
 
@@ -60,6 +63,7 @@ function apply(event) {
   if (state.roster && state.roster !== before.roster && someoneCame(before.roster, state.roster)) chime();
   if (before.sharing && !state.sharing) stopSharing();
   if (word(state) === "over" && word(before) !== "over") silence();
+  if (state.roster?.["clinician-present"]) onPresent();
   // After a reload this seat may still be in the room: bring sound and picture back without being asked.
   if (word(state) === "room" && devices === null) void openDevices();
 }
@@ -140,6 +144,19 @@ async function openRoom() {
   return code === null;
 }
 
+/**
+ * Wait until the room has a clinician who hears; nobody can be admitted before.
+ *
+ * @returns {Promise<void>} also when it takes too long: then the server says what is missing.
+ */
+function clinicianPresent() {
+  if (state.roster?.["clinician-present"]) return Promise.resolve();
+  return new Promise((resolve) => {
+    onPresent = resolve;
+    window.setTimeout(resolve, PRESENT_WITHIN);
+  });
+}
+
 function stopSharing() {
   screenTrack?.stop();
   screenTrack = null;
@@ -166,6 +183,7 @@ const actions = {
       apply({ type: "answered", key, problem: null });
       return;
     }
+    if (action === "admit") await clinicianPresent();
     const request = /** @type {const} */ ({ type: "act", action, seats });
     const { code, text } = await signal.ask(reason === undefined ? request : { ...request, reason });
     const problem = code === null ? null : (text ?? "That was not possible. Please try again.");
