@@ -100,6 +100,22 @@ class Practice:
         assert len(found) == len(entries)
         return [event for event in found if not kinds or event.type in kinds]
 
+    async def kept(self) -> list[str]:
+        """Everything the store holds, as text to search."""
+        link = self.store.link
+        kept = []
+        for key in await link.read("KEYS", "*"):
+            kind = (await link.read("TYPE", key)).decode()
+            read = {
+                "hash": ("HGETALL", key),
+                "string": ("GET", key),
+                "set": ("SMEMBERS", key),
+                "zset": ("ZRANGE", key, 0, -1),
+                "stream": ("XRANGE", key, "-", "+"),
+            }[kind]
+            kept.append(repr((key, await link.read(*read))))
+        return kept
+
     async def rewrite(self, booked: BookedSession, **fields: object) -> None:
         """Set fields of a session behind everybody's back, to force what would take hours."""
         for name, value in fields.items():
