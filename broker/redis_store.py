@@ -222,7 +222,7 @@ class RedisStore:
                 if not sent and _now() >= deadline:
                     raise StoreUnavailable  # it waited for its turn all the time, so nothing is open
                 sent = True
-                limits = [self._epoch, self.node, self.limit_us(deadline)]
+                limits: list[Arg] = [self._epoch, self.node, self.limit_us(deadline)]
                 return await self._eval(script, [*ledger, *keys], [*limits, *args])
 
         try:
