@@ -6,6 +6,7 @@ let context = null;
 
 /** Play it; silent where the browser allows no sound before the first click. */
 export function chime() {
+  if (!navigator.userActivation?.hasBeenActive) return;
   context ??= new AudioContext();
   void context.resume();
   const start = context.currentTime + 0.02;

@@ -301,12 +301,14 @@ function Room({ state, roster, act, live }) {
       )}
       ${others.length === 0 &&
       html`<div class="pause"><p class="lead">Nobody is with you in the room. Nobody sees or hears you.</p></div>`}
-      <${SelfView} devices=${state.devices} note="You" />
     </div>
-    <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${true}
-      onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
-      <button type="button" onClick=${act.leave}><${LeaveIcon} />Leave the room</button>
-    <//>
+    <div class="under">
+      <${SelfView} devices=${state.devices} note="You" />
+      <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${true}
+        onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
+        <button type="button" onClick=${act.leave}><${LeaveIcon} />Leave the room</button>
+      <//>
+    </div>
     <p class="quiet encryption">
       Sound and picture are encrypted between each person and the practice’s server. Nothing is recorded.
     </p>

@@ -409,12 +409,14 @@ function Room({ state, place, act, live }) {
             </p>
             ${place.reason && html`<p>${place.reason}</p>`}
           </div>`}
-      <${SelfView} devices=${state.devices} note=${admitted ? "You" : "Only you see this"} />
     </div>
-    <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${admitted}
-      onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
-      <button type="button" class="danger" onClick=${act.leave}><${LeaveIcon} />Leave</button>
-    <//>
+    <div class="under">
+      <${SelfView} devices=${state.devices} note=${admitted ? "You" : "Only you see this"} />
+      <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${admitted}
+        onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
+        <button type="button" class="danger" onClick=${act.leave}><${LeaveIcon} />Leave</button>
+      <//>
+    </div>
     <p class="quiet encryption">
       Sound and picture are encrypted between you and the practice’s server. Nothing is recorded.
     </p>

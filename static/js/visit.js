@@ -138,11 +138,11 @@ async function open() {
   window.setInterval(() => {
     if (scene(state) === "waiting-room") repaint();
   }, CLOCK);
-  const before = remembered();
-  const seat = token ? seatOfToken(token) : before?.meeting === meeting ? before.seat : "";
   if (token) post("/api/link-opened", { meeting, "seat-token": token }).catch(() => undefined);
-  // A reload, or the same link again on this device: the cookie still knows the seat.
-  if (seat) await resume({ meeting, seat });
+  // A reload, or the same link again in this tab: the cookie still knows the seat.
+  const before = remembered();
+  const resumes = before?.meeting === meeting && (!token || seatOfToken(token) === before.seat);
+  if (before && resumes) await resume({ meeting, seat: before.seat });
   else apply({ type: "credentials-needed" });
 }
 

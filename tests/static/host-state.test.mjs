@@ -1,0 +1,140 @@
+// The therapist's page: what follows from a roster, and what is asked before it is done.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  START,
+  actionsFor,
+  advance,
+  announcement,
+  banner,
+  pendingKey,
+  someoneCame,
+  summary,
+  titleOf,
+  waiting,
+  word,
+} from "../../static/js/host-state.js";
+
+const seat = (letter, state, more = {}) => ({
+  seat: letter,
+  label: `Partner ${letter}`,
+  role: "patient",
+  slot: 0,
+  state,
+  since: 0,
+  presence: "connected",
+  "presence-since": 0,
+  "in-room": state === "admitted",
+  muted: false,
+  agreed: true,
+  knocks: 1,
+  "new-device": false,
+  suite: null,
+  ...more,
+});
+const roster = (a, b, more = {}) => ({
+  type: "roster",
+  me: "T",
+  entered: true,
+  "media-here": true,
+  open: true,
+  "clinician-present": true,
+  "store-ok": true,
+  starts: 0,
+  ends: 1,
+  kind: "couple",
+  seats: [
+    typeof a === "string" ? seat("A", a) : a,
+    typeof b === "string" ? seat("B", b) : b,
+    seat("T", "admitted", { role: "host", label: "Therapist", slot: null }),
+  ],
+  ...more,
+});
+const shown = (...events) => events.reduce((state, event) => advance(state, event), START);
+
+test("each state offers its own actions and no others", () => {
+  assert.deepEqual(actionsFor(seat("A", "waiting")), ["admit", "ask-to-wait", "deny"]);
+  assert.deepEqual(actionsFor(seat("A", "asked-to-wait")), ["admit", "deny"]);
+  assert.deepEqual(actionsFor(seat("A", "admitted")), ["hold", "mute", "move-back", "remove"]);
+  assert.deepEqual(actionsFor(seat("A", "admitted", { muted: true })), ["hold", "unmute", "move-back", "remove"]);
+  assert.deepEqual(actionsFor(seat("A", "held")), ["resume", "move-back", "remove"]);
+  assert.deepEqual(actionsFor(seat("A", "removed")), ["readmit"]);
+  assert.deepEqual(actionsFor(seat("T", "admitted", { role: "host" })), []);
+  assert.deepEqual(actionsFor(seat("A", "a state of a later server")), []);
+});
+
+test("the couple is spoken of as one", () => {
+  assert.equal(summary(roster(seat("A", "expected", { presence: "absent" }), seat("B", "expected", { presence: "absent" }))), "Nobody is here yet");
+  assert.equal(summary(roster("waiting", seat("B", "expected", { presence: "absent" }))), "One is here and waits");
+  assert.equal(summary(roster("waiting", seat("B", "expected"))), "One waits, one is getting ready");
+  assert.equal(summary(roster("waiting", "asked-to-wait")), "Both are waiting");
+  assert.equal(summary(roster("admitted", "waiting")), "One is in the room, one waits");
+  assert.equal(summary(roster("admitted", "held")), "Both are in the room");
+});
+
+test("a chime for whoever comes, not for whoever was moved back", () => {
+  const none = roster("expected", "expected");
+  assert.equal(someoneCame(none, roster("waiting", "expected")), true);
+  assert.equal(someoneCame(roster("waiting", "expected"), roster("waiting", "waiting")), true);
+  assert.equal(someoneCame(roster("waiting", "waiting"), roster("waiting", "asked-to-wait")), false);
+  assert.equal(someoneCame(roster("asked-to-wait", "expected"), roster("waiting", "expected")), false);
+  assert.equal(someoneCame(roster("admitted", "expected"), roster("waiting", "expected")), false);
+  assert.equal(someoneCame(null, roster("waiting", "expected")), true);
+});
+
+test("the title counts who waits and never says who", () => {
+  assert.equal(titleOf(shown(roster("waiting", "waiting"))), "(2) Waiting – Quietroom");
+  assert.equal(titleOf(shown(roster("admitted", "held"))), "In the room – Quietroom");
+});
+
+test("a question about somebody who has left meanwhile closes by itself", () => {
+  const asked = shown(roster("waiting", "waiting"), { type: "question", question: { action: "deny", seat: "A" } });
+  assert.deepEqual(advance(asked, roster("waiting", "expected")).question, { action: "deny", seat: "A" });
+  assert.equal(advance(asked, roster("left", "waiting")).question, null);
+});
+
+test("the question whether to end stays whatever seats do", () => {
+  const asked = shown(roster("admitted", "admitted"), { type: "question", question: { action: "end", seat: null } });
+  assert.equal(advance(asked, roster("left", "left")).question.action, "end");
+});
+
+test("a request on its way rests its button until it is answered", () => {
+  const key = pendingKey("admit", ["B", "A"]);
+  assert.equal(key, pendingKey("admit", ["A", "B"]));
+  const asked = shown({ type: "asked", key });
+  assert.deepEqual(asked.pending, [key]);
+  const answered = advance(asked, { type: "answered", key, problem: "The room is full." });
+  assert.deepEqual([answered.pending, answered.problem], [[], "The room is full."]);
+});
+
+test("the page knows whether the room is open, and where", () => {
+  assert.equal(word(START), "loading");
+  assert.equal(word(shown(roster("waiting", "waiting", { entered: false, "media-here": false }))), "outside");
+  assert.equal(word(shown(roster("waiting", "waiting"))), "room");
+  assert.equal(word(shown(roster("waiting", "waiting", { "media-here": false }))), "elsewhere");
+  assert.equal(word(shown(roster("ended", "ended", { open: false }))), "over");
+});
+
+test("a lost store is told as an alarm with what still works", () => {
+  const down = shown(roster("waiting", "admitted", { "store-ok": false }));
+  assert.equal(banner(down).tone, "alarm");
+  assert.match(banner(down).text, /nobody new can be let in/);
+});
+
+test("comings and goings are announced in one sentence", () => {
+  const before = shown(roster("expected", "expected"));
+  const after = advance(before, roster("waiting", "waiting"));
+  assert.deepEqual(announcement(before, after), {
+    assertive: false,
+    text: "Partner A is waiting. Partner B is waiting.",
+  });
+  const away = advance(after, roster(seat("A", "waiting", { presence: "away" }), "waiting"));
+  assert.equal(announcement(after, away).text, "Partner A is away.");
+  assert.equal(announcement(away, advance(away, { type: "line", line: "open" })), null);
+});
+
+test("who waits includes whoever was asked to", () => {
+  assert.deepEqual(waiting(roster("waiting", "asked-to-wait")).map(({ seat: letter }) => letter), ["A", "B"]);
+});

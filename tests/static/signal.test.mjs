@@ -1,0 +1,251 @@
+// The signaling connection on a clock of our own: how it comes back, and when it does not.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ApiError } from "../../static/js/api.js";
+import { Signal, delayBefore, socketUrl } from "../../static/js/signal.js";
+
+/** Time, timers and sockets that move only when told to. */
+class World {
+  time = 0;
+  sockets = [];
+  #timers = new Map();
+  #next = 1;
+
+  connect(url, protocols) {
+    const socket = { url, protocols, sent: [], closed: false };
+    socket.send = (text) => socket.sent.push(JSON.parse(text));
+    socket.close = () => {
+      socket.closed = true;
+    };
+    this.sockets.push(socket);
+    return socket;
+  }
+
+  later(action, milliseconds) {
+    const timer = this.#next++;
+    this.#timers.set(timer, { at: this.time + milliseconds, action });
+    return timer;
+  }
+
+  cancel(timer) {
+    this.#timers.delete(timer);
+  }
+
+  now() {
+    return this.time;
+  }
+
+  random() {
+    return 1; // the longest delays: what they promise must hold for these
+  }
+
+  async pass(milliseconds) {
+    const until = this.time + milliseconds;
+    for (;;) {
+      await settled();
+      const due = [...this.#timers].filter(([, timer]) => timer.at <= until).sort((a, b) => a[1].at - b[1].at)[0];
+      if (!due) break;
+      this.#timers.delete(due[0]);
+      this.time = due[1].at;
+      due[1].action();
+    }
+    this.time = until;
+    await settled();
+  }
+
+  get timers() {
+    return this.#timers.size;
+  }
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+async function play({ ticket = async () => "t1", mediaKept = () => false } = {}) {
+  const world = new World();
+  const seen = { lines: [], messages: [], ends: [], tickets: 0 };
+  const signal = new Signal({
+    url: "wss://host/ws",
+    ticket: () => {
+      seen.tickets += 1;
+      return ticket(seen.tickets);
+    },
+    mediaKept,
+    onMessage: (message) => seen.messages.push(message.type),
+    onLine: (line) => seen.lines.push(line),
+    onEnd: (end) => seen.ends.push(end),
+    world,
+  });
+  signal.start();
+  await settled();
+  return { world, signal, seen };
+}
+
+const last = (world) => world.sockets.at(-1);
+const hear = (socket, message) => socket.onmessage({ data: JSON.stringify(message) });
+
+async function opened(options) {
+  const stage = await play(options);
+  await open(stage);
+  return stage;
+}
+
+async function open({ world }) {
+  last(world).onopen();
+  hear(last(world), { type: "welcome", seat: "A", role: "patient", now: 0 });
+  await settled();
+}
+
+test("a connection carries its ticket in the subprotocol and says hello first", async () => {
+  const { world, seen } = await opened({ mediaKept: () => true });
+  assert.deepEqual(last(world).protocols, ["quietroom.v1", "ticket.t1"]);
+  assert.deepEqual(last(world).sent, [{ type: "hello", "media-kept": true }]);
+  assert.deepEqual(seen.lines, ["connecting", "open"]);
+});
+
+test("delays double from 250 ms, stay below 3 s and are spread", () => {
+  assert.deepEqual([0, 1, 2, 3, 4, 60].map((attempt) => delayBefore(attempt, 1)), [250, 500, 1000, 2000, 3000, 3000]);
+  assert.equal(delayBefore(0, 0), 125);
+});
+
+test("a lost connection comes back with a new ticket", async () => {
+  const { world, signal, seen } = await opened();
+  last(world).onclose();
+  assert.equal(signal.line, "lost");
+  await world.pass(250);
+  assert.equal(world.sockets.length, 2);
+  assert.equal(seen.tickets, 2);
+  await open({ world });
+  assert.deepEqual(seen.lines, ["connecting", "open", "lost", "open"]);
+});
+
+test("a server that returns is found within five seconds, however long it was away", async () => {
+  let up = true;
+  const { world, seen } = await opened({
+    ticket: async () => {
+      if (!up) throw new ApiError(0, "unreachable", "…");
+      return "t";
+    },
+  });
+  up = false;
+  last(world).onclose();
+  await world.pass(120_000);
+  const tried = seen.tickets;
+  up = true;
+  const sockets = world.sockets.length;
+  await world.pass(5_000);
+  assert.ok(seen.tickets > tried);
+  assert.ok(world.sockets.length > sockets);
+});
+
+test("an attempt that hangs is given up after three seconds", async () => {
+  const { world, seen } = await play({ ticket: () => new Promise(() => {}) });
+  await world.pass(3_000 + 250);
+  assert.equal(seen.tickets, 2);
+  assert.deepEqual(seen.lines, ["connecting"]);
+});
+
+test("the network's return cuts the wait short, once", async () => {
+  const { world, signal, seen } = await opened();
+  last(world).onclose();
+  signal.wake();
+  await settled();
+  assert.equal(world.sockets.length, 2);
+  signal.wake(); // an attempt is on its way
+  await world.pass(250);
+  assert.equal(world.sockets.length, 2);
+  assert.equal(seen.tickets, 2);
+});
+
+test("the network's loss gives the connection up at once", async () => {
+  const { world, signal } = await opened();
+  const first = last(world);
+  signal.suspect();
+  assert.equal(first.closed, true);
+  assert.equal(signal.line, "lost");
+});
+
+for (const code of ["removed", "ended", "opened-elsewhere", "replaced", "device-refused"]) {
+  test(`after bye ${code} it stays away`, async () => {
+    const { world, seen } = await opened();
+    hear(last(world), { type: "bye", code, text: "because" });
+    last(world).onclose();
+    await world.pass(60_000);
+    assert.deepEqual(seen.ends, [{ code, text: "because" }]);
+    assert.equal(world.sockets.length, 1);
+    assert.equal(world.timers, 0);
+  });
+}
+
+test("a draining server is looked for again", async () => {
+  const { world, seen } = await opened();
+  hear(last(world), { type: "bye", code: "draining", text: "…" });
+  last(world).onclose();
+  await world.pass(250);
+  assert.equal(world.sockets.length, 2);
+  assert.deepEqual(seen.ends, []);
+});
+
+test("a refused ticket ends it, a busy server does not", async () => {
+  const refused = await play({ ticket: async () => Promise.reject(new ApiError(403, "enter-again", "Enter again.")) });
+  assert.deepEqual(refused.seen.ends, [{ code: "enter-again", text: "Enter again." }]);
+  const busy = await play({ ticket: async () => Promise.reject(new ApiError(429, "busy", "…")) });
+  await busy.world.pass(1_000);
+  assert.deepEqual(busy.seen.ends, []);
+  assert.ok(busy.seen.tickets > 1);
+});
+
+test("replies find their requests, whatever their order", async () => {
+  const { world, signal } = await opened();
+  const knock = signal.ask({ type: "knock" });
+  const leave = signal.ask({ type: "leave" });
+  const [, first, second] = last(world).sent;
+  hear(last(world), { type: "reply", id: second.id, code: "wrong-state", text: "Too late." });
+  hear(last(world), { type: "reply", id: first.id, code: null });
+  assert.deepEqual(await knock, { code: null, text: null });
+  assert.deepEqual(await leave, { code: "wrong-state", text: "Too late." });
+});
+
+test("a request is never left hanging", async () => {
+  const { world, signal } = await opened();
+  const silent = signal.ask({ type: "knock" });
+  await world.pass(5_000);
+  assert.equal((await silent).code, "no-reply");
+  const lost = signal.ask({ type: "knock" });
+  last(world).onclose();
+  assert.equal((await lost).code, "connection-lost");
+  assert.equal((await signal.ask({ type: "knock" })).code, "connection-lost");
+});
+
+test("whatever is not a message of ours is passed over", async () => {
+  const { world, seen } = await opened();
+  for (const data of ["", "{", "[]", "null", "7", '{"type":7}', new Uint8Array(3)]) last(world).onmessage({ data });
+  assert.deepEqual(seen.messages, ["welcome"]);
+});
+
+test("a socket that was given up says nothing any more", async () => {
+  const { world, signal, seen } = await opened();
+  const first = last(world);
+  signal.suspect();
+  hear(first, { type: "place" });
+  first.onclose();
+  assert.deepEqual(seen.messages, ["welcome"]);
+  assert.equal(world.timers, 1, "one attempt is due, not two");
+});
+
+test("stopping leaves nothing behind and starting begins anew", async () => {
+  const { world, signal } = await opened();
+  signal.stop();
+  signal.stop();
+  assert.equal(signal.line, "idle");
+  assert.equal(world.timers, 0);
+  signal.start();
+  await settled();
+  assert.equal(world.sockets.length, 2);
+});
+
+test("the socket is encrypted wherever the page is", () => {
+  assert.equal(socketUrl({ protocol: "https:", host: "q.example" }), "wss://q.example/ws");
+  assert.equal(socketUrl({ protocol: "http:", host: "localhost:8080" }), "ws://localhost:8080/ws");
+});

@@ -1,0 +1,171 @@
+// A patient's visit, told as a story: what happened, then what the page shows.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { START, advance, announcement, banner, needsDevices, scene, shouldKnock, word } from "../../static/js/visit-state.js";
+
+const AGREED = { meeting: "m", seat: "A", label: "Partner A", kind: "couple", agreed: true, state: "expected" };
+const NEW = { ...AGREED, agreed: false };
+
+const place = (state, more = {}) => ({
+  type: "place",
+  seat: "A",
+  label: "Partner A",
+  state,
+  since: 1_000,
+  reason: null,
+  muted: false,
+  agreed: true,
+  others: [],
+  "device-asks": false,
+  "store-ok": true,
+  ends: 9_000,
+  ...more,
+});
+const other = (seat, presence = "connected") => ({ seat, label: `Partner ${seat}`, slot: 0, presence, muted: false });
+const after = (...events) => events.reduce((state, event) => advance(state, event), START);
+const entered = (seat = AGREED) => ({ type: "entered", entered: seat });
+const CHECKED = { type: "checked" };
+const OPEN = { type: "line", line: "open" };
+const LOST = { type: "line", line: "lost" };
+
+test("a newcomer checks the devices, agrees, knocks and waits", () => {
+  let state = after({ type: "opened", meeting: "m", tokenGiven: true, passwordGiven: false }, { type: "credentials-needed" });
+  assert.equal(word(state), "credentials");
+  state = advance(state, entered(NEW));
+  assert.equal(word(state), "check");
+  state = advance(state, CHECKED);
+  assert.equal(word(state), "agreement");
+  state = advance(state, { type: "agreed" });
+  assert.equal(word(state), "knocking");
+  state = advance(state, OPEN);
+  assert.equal(shouldKnock(state), false, "not before the server has shown the place");
+  state = advance(state, place("expected"));
+  assert.equal(shouldKnock(state), true);
+  state = advance(state, place("waiting"));
+  assert.equal(word(state), "waiting");
+  assert.equal(shouldKnock(state), false);
+});
+
+test("whoever agreed before knocks without being asked again", () => {
+  assert.equal(word(after(entered(), CHECKED)), "knocking");
+});
+
+test("a reload comes straight back to the place", () => {
+  const state = after(entered({ ...AGREED, state: "admitted" }));
+  assert.equal(word(state), "resuming");
+  assert.equal(needsDevices(state), false, "not before the place is known");
+  assert.equal(needsDevices(advance(state, place("admitted"))), true);
+});
+
+test("a denied person who reloads sees the reason, without camera", () => {
+  const state = after(entered({ ...AGREED, state: "denied" }), OPEN, place("denied", { reason: "Call first" }));
+  assert.equal(word(state), "denied");
+  assert.equal(needsDevices(state), false);
+  const again = advance(state, CHECKED);
+  assert.equal(word(again), "knocking");
+  assert.equal(shouldKnock(again), true);
+});
+
+test("a refused password stays in the form with its sentence", () => {
+  const state = after({ type: "credentials-needed" }, { type: "asked" }, { type: "refused", text: "Check it." });
+  assert.deepEqual([state.step, state.busy, state.problem], ["credentials", false, "Check it."]);
+});
+
+test("testing again while waiting is not interrupted, being admitted is seen at once", () => {
+  let state = after(entered(), CHECKED, OPEN, place("waiting"), { type: "check-again" });
+  assert.equal(word(state), "check");
+  state = advance(state, place("waiting", { "store-ok": false }));
+  assert.equal(word(state), "check");
+  assert.equal(word(advance(state, CHECKED)), "waiting", "and leads back to the place, not to another knock");
+  assert.equal(word(advance(state, place("admitted"))), "admitted");
+});
+
+test("a knock waits for the store and is repeated when it is back", () => {
+  let state = after(entered(), CHECKED, OPEN, place("expected", { "store-ok": false }));
+  assert.equal(shouldKnock(state), false);
+  state = advance(state, { type: "knock-answered", code: "audit-unavailable", text: "…" });
+  assert.equal(word(state), "knocking");
+  assert.equal(shouldKnock(advance(state, place("expected"))), true);
+});
+
+test("a knock that the lost connection swallowed is repeated", () => {
+  const state = after(entered(), CHECKED, OPEN, place("expected"), LOST, {
+    type: "knock-answered",
+    code: "connection-lost",
+    text: "…",
+  });
+  assert.equal(shouldKnock(state), false);
+  assert.equal(shouldKnock(advance(state, OPEN)), true);
+});
+
+test("a new agreement leads back to reading it", () => {
+  const state = after(entered(), CHECKED, OPEN, place("expected"), {
+    type: "knock-answered",
+    code: "agreement-needed",
+    text: null,
+  });
+  assert.equal(word(state), "agreement");
+  assert.equal(state.entered.agreed, false);
+});
+
+test("a session that is not open yet says so at the check", () => {
+  const state = after(entered(), CHECKED, { type: "knock-answered", code: "not-open", text: "It opens at ten." });
+  assert.deepEqual([word(state), state.problem], ["check", "It opens at ten."]);
+});
+
+for (const ending of ["removed", "ended", "left"]) {
+  test(`a place that is ${ending} is over`, () => {
+    const state = after(entered(), CHECKED, OPEN, place("admitted"), place(ending, { reason: "because" }));
+    assert.equal(state.step, "over");
+    assert.equal(word(state), ending);
+  });
+}
+
+test("coming back keeps the seat and nothing else", () => {
+  const state = after(entered(), CHECKED, place("admitted"), { type: "over", code: "replaced", text: null }, { type: "came-back" });
+  assert.deepEqual([state.step, state.entered.seat, state.place, state.devices], ["opening", "A", null, null]);
+});
+
+test("sharing a screen ends with being held", () => {
+  const state = after(entered(), CHECKED, OPEN, place("admitted"), { type: "sharing", on: true }, place("held"));
+  assert.equal(state.sharing, false);
+});
+
+test("waiting and the room are two scenes, hold and pause belong to the room", () => {
+  const scenes = ["waiting", "asked-to-wait", "admitted", "paused", "held"].map((state) =>
+    scene(after(entered(), CHECKED, place(state))),
+  );
+  assert.deepEqual(scenes, ["waiting-room", "waiting-room", "room", "room", "room"]);
+});
+
+test("a lost connection is told before a lost store, and as an alarm", () => {
+  const waiting = after(entered(), CHECKED, OPEN, place("waiting", { "store-ok": false }));
+  assert.equal(banner(waiting).tone, "calm");
+  const lost = advance(waiting, LOST);
+  assert.equal(banner(lost).tone, "alarm");
+  assert.match(banner(lost).text, /Your place is kept/);
+  assert.equal(announcement(waiting, lost).assertive, true);
+  assert.equal(announcement(lost, advance(advance(lost, place("waiting")), OPEN)).text, "Connected again.");
+});
+
+test("pause is announced at once and says that nobody hears", () => {
+  const inside = after(entered(), CHECKED, OPEN, place("admitted"));
+  const said = announcement(inside, advance(inside, place("paused")));
+  assert.equal(said.assertive, true);
+  assert.match(said.text, /nobody hears you/i);
+});
+
+test("what others do in the room is announced, politely", () => {
+  const inside = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
+  const away = advance(inside, place("admitted", { others: [other("B", "away")] }));
+  assert.deepEqual(announcement(inside, away), { assertive: false, text: "Partner B is reconnecting." });
+  assert.equal(announcement(away, inside).text, "Partner B is back.");
+  const muted = advance(inside, place("admitted", { others: [other("B")], muted: true }));
+  assert.equal(announcement(inside, muted).text, "Your therapist has muted you.");
+});
+
+test("the server's clock is learnt from welcome", () => {
+  assert.equal(after({ type: "welcome", seat: "A", role: "patient", now: 5_000, at: 3_000 }).skew, 2_000);
+});
