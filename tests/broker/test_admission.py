@@ -6,13 +6,15 @@ import asyncio
 from collections import defaultdict
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from broker.agreement import CURRENT
 from broker.audit import EventType
 from broker.booking import BookedSession
 from broker.errors import BadInput, Refused
 from broker.ids import new_meeting_id
-from broker.seats import SeatAction, SeatCode, SeatState, SessionKind
+from broker.seats import INSIDE_STATES, MOVES, SeatAction, SeatCode, SeatState, SessionKind
 from tests.support.practice import COHOST, HOST, MINUTE, A, B, C, P, Practice, T
 
 E = EventType
@@ -238,3 +240,75 @@ async def test_an_event_without_a_change_is_on_record_before_the_answer(practice
     [event] = [event for event in await practice.events() if event.type is E.MEDIA_UP]
     assert (event.subject, event.seat, event.detail) == (f"{booked.meeting}/A", "A", {"suite": "x"})
     assert abs(at_ms - practice.now) < MINUTE
+
+
+def predicted(
+    states: dict[SeatCode, SeatState],
+    agreed: set[SeatCode],
+    capacity: int,
+    action: SeatAction,
+    seats: list[SeatCode],
+) -> str | dict[SeatCode, SeatState]:
+    """What a move must come to, by the table alone: a refusal code, or the new states."""
+    move, after = MOVES[action], dict(states)
+    for seat in seats:
+        if (seat == T) is not (action is SeatAction.ENTER) and not (seat == T and action is SeatAction.LEAVE):
+            return "not-allowed"
+    for seat in seats:
+        if after[seat] is move.to:
+            continue
+        if after[seat] not in move.origins:
+            return "wrong-state"
+        if move.needs_agreement and seat not in agreed:
+            return "agreement-needed"
+        after[seat] = move.to
+        inside = sum(state in INSIDE_STATES for state in after.values())
+        if move.needs_capacity and inside > capacity:
+            return "full"
+    return after
+
+
+@given(
+    st.integers(1, 3),
+    st.sets(st.sampled_from([A, B])),
+    st.lists(
+        st.tuples(
+            st.sampled_from(SeatAction),
+            st.lists(st.sampled_from([A, B, T]), min_size=1, max_size=3, unique=True),
+        ),
+        max_size=30,
+    ),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # every example books a session of its own
+)
+async def test_the_store_follows_the_table_whatever_is_clicked(
+    practice: Practice, capacity: int, agreed: set[SeatCode], clicks: list[tuple[SeatAction, list[SeatCode]]]
+) -> None:
+    booked = await practice.book()
+    await practice.rewrite(
+        booked, capacity=capacity, **{f"{seat}_agreed": CURRENT.version for seat in agreed}
+    )
+    states = dict.fromkeys((A, B, T), SeatState.EXPECTED)
+    epochs = dict.fromkeys((A, B, T), 0)
+    for action, seats in clicks:
+        expected = predicted(states, agreed, capacity, action, seats)
+        size = await practice.store.log_size()
+        change = practice.admission.change(booked.meeting, action, tuple(seats), HOST.id)
+        if isinstance(expected, str):
+            with pytest.raises(Refused, match=expected):
+                await change
+            assert await practice.store.log_size() == size
+            continue
+        changed = [seat for seat in seats if states[seat] is not expected[seat]]
+        assert (await change).already is (not changed)
+        assert await practice.store.log_size() == size + len(changed)
+        for seat in changed:
+            epochs[seat] += action is SeatAction.REMOVE
+        states = expected
+    session = await practice.booking.load(booked.meeting)
+    assert session is not None
+    assert {code: seat.state for code, seat in session.seats.items()} == states
+    assert {code: seat.epoch for code, seat in session.seats.items()} == epochs

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.agreement import CURRENT
-from broker.audit import EventType
+from broker.audit import AuditEvent, EventType
 from broker.booking import BookedSession
 from broker.credentials import Credentials, SeatGrant, _claim
 from broker.errors import Refused, StoreUnavailable
@@ -271,6 +271,18 @@ def test_any_text_at_the_door_becomes_a_bounded_claim(meeting: str, token: str) 
     assert len(claim.scope) in {26, 64}
     assert claim.scope.isascii()
     assert len(claim.seat) <= 4
+
+
+async def test_entering_again_after_a_lost_answer_is_one_entry(practice: Practice) -> None:
+    booked = await practice.book()
+    events = [AuditEvent(type=kind, actor="seat:A", subject="s") for kind in (E.AUTH_OK, E.AUTH_FAILED)]
+    ok, shut = [practice.ledger.prepare(event) for event in events]
+    for _ in range(2):
+        assert await practice.store.enter(
+            booked.meeting, "A", "digest", {"seat": "A"}, epoch=0, early_ms=0, device="d", ok=ok, shut=shut
+        )
+    assert len(await practice.events(E.AUTH_OK)) == 1
+    assert await practice.events(E.AUTH_FAILED) == []
 
 
 # ---------------------------------------------------------------------- the cookie
