@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
@@ -57,7 +57,7 @@ async def _viewed(call: Call, after: int) -> None:
 
 async def _records(ledger: Ledger, after: int) -> AsyncGenerator[Sent]:
     # Closed with us, not when the collector comes round: the ledger counts its readers.
-    async with aclosing(cast("AsyncGenerator[Entry]", ledger.tail(after))) as entries:
+    async with aclosing(ledger.tail(after)) as entries:
         async for entry in entries:
             yield Sent("audit", record(entry), entry.index)
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from broker.policy import Permission
 from signaling import audit_api, board_api, pages, patient_api, staff_api
+from signaling.logs import AccessLog
 from signaling.messages import MAX_MESSAGE_BYTES
 from signaling.metrics import Metrics
 from signaling.openapi import document
@@ -61,6 +62,7 @@ def application(services: Services, *more: Route) -> web.Application:
             "lingering_time": 2.0,
             "auto_decompress": False,  # a compressed body is refused, not unpacked
             "logger": ServerLog(),
+            "access_log_class": AccessLog,  # aiohttp's own writes addresses and whole paths
         },
     )
     app[SERVICES] = services

@@ -244,8 +244,8 @@ def _described(kind: type[msgspec.Struct]) -> Iterator[str]:
         raise AssertionError("A struct's type info is a StructType.")
     for field in info.fields:
         optional = "" if field.required else ", may be left out"
-        kind = re.sub(r"ReadonlyArray<(\w+)>", r"\1[]", _js(field.type))
-        yield f"`{field.encode_name}` `{kind}`{optional}"
+        said = re.sub(r"ReadonlyArray<(\w+)>", r"\1[]", _js(field.type))
+        yield f"`{field.encode_name}` `{said}`{optional}"
 
 
 def _first(kind: type[msgspec.Struct]) -> str:

@@ -24,7 +24,7 @@ __all__ = ["front", "hasher", "keys", "ledger", "server", "store"]
 def server() -> Iterator[Server]:
     """One store server of any make: which one it is makes no difference up here."""
     data = Path(tempfile.mkdtemp(prefix="quietroom-test-"))
-    process = spawn(binaries()[sorted(binaries())[0]], data)
+    process = spawn(binaries()[min(binaries())], data)
     try:
         wait_ready(socket_path(data))
         yield Server(f"unix://{socket_path(data)}", process.pid)

@@ -108,7 +108,9 @@ class Front:
         signed_in = await self.services.identity.sign_in(name, Private(PASSWORD))
         return signed_in.staff, {STAFF_COOKIES[role]: signed_in.token.reveal()}
 
-    async def book(self, host: Staff, kind: SessionKind = SessionKind.COUPLE, hours: int = 1) -> BookedSession:
+    async def book(
+        self, host: Staff, kind: SessionKind = SessionKind.COUPLE, hours: int = 1
+    ) -> BookedSession:
         """A session that is open now."""
         now = time.time_ns() // 1_000_000
         return await self.services.booking.book(
@@ -157,7 +159,7 @@ async def running_front(
         ledger=ledger,
         board=board,
         changes=Changes(),
-        reload=lambda meeting: front.reloaded.append(meeting),
+        reload=lambda meeting: front.reloaded.append(meeting),  # noqa: PLW0108  # the front comes after its services
         store_ok=lambda: store.healthy,
         draining=lambda: front.draining,
         gauges=lambda: {"rooms": float(len(front.rooms))},
@@ -165,8 +167,9 @@ async def running_front(
         public_url=ORIGIN,
         static_dir=static,
     )
+    server = TestServer(application(services, *more))
     async with (
-        TestServer(application(services, *more)) as server,
+        server,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):
         front = Front(services, server, http)

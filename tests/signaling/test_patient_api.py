@@ -116,9 +116,7 @@ async def test_every_cause_for_not_entering_looks_the_same(front: Front) -> None
         "host's seat": of(booked.meeting, new_seat_token("T").reveal(), right),
         "unknown meeting": of(new_meeting_id(), token, right),
         "nonsense meeting": of("x", token, right),
-        "another session's token": of(
-            booked.meeting, next(iter(other.seat_tokens.values())).reveal(), right
-        ),
+        "another session's token": of(booked.meeting, next(iter(other.seat_tokens.values())).reveal(), right),
         "ended": of(ended.meeting, ended.seat_tokens[seat].reveal(), ended.password.reveal()),
         "removed": of(removed.meeting, removed.seat_tokens[seat].reveal(), removed.password.reveal()),
     }

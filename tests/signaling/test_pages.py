@@ -1,0 +1,92 @@
+"""Pages, files, health."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from signaling.pages import PAGES
+from tests.signaling.front import Front
+from tests.support.stores import Server
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize(("path", "name"), [(path, name) for path, (name, _) in PAGES.items()])
+async def test_a_page_is_one_file_whatever_its_address_says(front: Front, path: str, name: str) -> None:
+    answers = [await front.get(path.format(meeting=meeting)) for meeting in ("0" * 26, "nonsense", "%00..")]
+    assert {answer.status for answer in answers} == {200}
+    assert {answer.body for answer in answers} == {f"<!doctype html><title>{name}</title>".encode()}
+    assert answers[0].headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answers[0].headers["Cache-Control"] == "no-store"
+
+
+async def test_a_file_is_kept_by_its_etag(front: Front) -> None:
+    script = await front.get("/static/js/page.js")
+    assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert script.headers["X-Content-Type-Options"] == "nosniff"
+    again = await front.get("/static/js/page.js", headers={"If-None-Match": script.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/absent.js",
+        "/static/notes.md",
+        "/static/js",
+        "/static/js/",
+        "/static/../front.py",
+        "/static/%2e%2e/secret.js",
+        "/static/..%2fsecret.js",
+        "/static//etc/hostname.txt",
+        "/static/%2fetc/hostname",
+        "/static/js/page.js%00.png",
+        "/static/out.js",
+        "/static/loop.js",
+        "/static/" + "x" * 5000 + ".js",
+    ],
+)
+async def test_nothing_outside_the_folder_or_of_another_kind_is_served(
+    front: Front, path: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.js").write_text("secret")
+    (tmp_path / "static" / "out.js").symlink_to(tmp_path / "secret.js")
+    (tmp_path / "static" / "loop.js").symlink_to(tmp_path / "static" / "loop.js")
+    async with front.http.get(front.url + path) as response:
+        assert response.status == 404
+        assert b"secret" not in await response.read()
+
+
+async def test_head_answers_like_get_without_a_body(front: Front) -> None:
+    for path in ("/", "/static/js/page.js", "/healthz"):
+        answer = await front.ask("HEAD", path)
+        assert (answer.status, answer.body) == (200, b"")
+
+
+async def test_ready_means_that_somebody_new_can_be_served(front: Front, server: Server) -> None:
+    assert (await front.get("/readyz")).body == b"ready\n"
+    front.draining = True
+    assert (await front.get("/readyz")).code == "draining"
+    assert (await front.get("/healthz")).status == 200
+
+
+async def test_ready_is_red_while_the_store_is_away(front: Front, server: Server) -> None:
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        # The store is found to be away by using it.
+        await front.post("/api/link-opened", {"meeting": "m", "seat-token": "t"})
+        await eventually(lambda: not front.services.store_ok(), timeout=10)
+        answer = await front.get("/readyz")
+        assert (answer.status, answer.code) == (503, "audit-unavailable")
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    await eventually(front.services.store_ok, timeout=10)
+
+
+async def test_the_description_is_served(front: Front) -> None:
+    described = await front.get("/openapi.json")
+    assert described.json["openapi"] == "3.1.0"
+    assert "/api/enter" in described.json["paths"]

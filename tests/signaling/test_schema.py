@@ -1,0 +1,63 @@
+"""What is generated is up to date."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec.inspect as mi
+import pytest
+
+from signaling import schema
+from signaling.messages import Act, Place
+from signaling.problems import TEXTS
+from signaling.schema import PROTOCOL_DOC, SCRIPT, protocol_document, script, undocumented
+
+
+def test_the_pages_types_are_up_to_date() -> None:
+    assert SCRIPT.read_text(encoding="utf-8") == script(), "run `make schema`"
+
+
+def test_the_protocol_document_is_up_to_date() -> None:
+    text = PROTOCOL_DOC.read_text(encoding="utf-8")
+    assert text == protocol_document(text), "run `make schema`"
+    assert set(re.findall(r"<!-- generated: ([\w-]+) -->", text)) == {
+        "routes",
+        "client-messages",
+        "server-messages",
+        "codes",
+        "close-codes",
+        "bodies",
+    }
+
+
+def test_a_document_that_fell_behind_is_found() -> None:
+    text = "before\n<!-- generated: codes -->\nbehind the times\n<!-- end -->\nafter"
+    rendered = protocol_document(text)
+    assert "behind the times" not in rendered
+    assert rendered.startswith("before\n<!-- generated: codes -->\n\n| Code |")
+    assert rendered.endswith("<!-- end -->\nafter")
+    assert protocol_document(rendered) == rendered
+
+
+def test_every_code_is_documented() -> None:
+    assert undocumented() == set()
+    text = PROTOCOL_DOC.read_text(encoding="utf-8")
+    assert [code for code in TEXTS if f"`{code}`" not in text] == []
+
+
+def test_types_are_written_as_typescript_reads_them() -> None:
+    text = script()
+    assert '"seats"?: ReadonlyArray<string>' in text
+    assert '"reason": string|null' in text
+    assert "{Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye} ServerMessage" in text
+    assert '"detail": Readonly<Record<string, string|number|boolean>>' in text
+    assert {Act, Place} <= set(schema.structs())
+
+
+def test_attributes_are_named_as_on_the_wire() -> None:
+    assert "media-kept: the page still has" in script()
+
+
+def test_a_type_without_a_spelling_is_a_mistake_of_ours() -> None:
+    with pytest.raises(AssertionError, match="no place on the wire"):
+        schema._js(mi.DateTimeType(tz=None))
