@@ -39,10 +39,10 @@ from redis.exceptions import (
 )
 
 from broker.audit import Prepared
+from broker.changes import Arg
 from broker.circuit import Circuit
 from broker.errors import StoreFenced, StoreUnavailable
 
-Arg = str | bytes | int
 Reply = list[Any]
 
 DEADLINE: Final = 2.0

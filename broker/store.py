@@ -18,117 +18,33 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from broker.audit import Prepared, Receipt
+from broker.changes import (
+    SEAT_GUARD,
+    Add,
+    Arg,
+    Attempt,
+    Changed,
+    Guard,
+    SeatChange,
+    StoreTime,
+    Value,
+    changes_args,
+    event_args,
+    events_args,
+    fields_args,
+    read_receipt,
+)
 from broker.errors import ChangeRefused, Refused
-from broker.redis_store import Arg, RedisStore, Reply
+from broker.redis_store import RedisStore, Reply
+
+__all__ = ["SEAT_GUARD", "Add", "Attempt", "Changed", "Guard", "SeatChange", "Store", "StoreTime", "Value"]
 
 TICKET_MS: Final = 30_000
 _UNKNOWN_BUCKETS: Final = 1 << 16
 _UNKNOWN_MS: Final = 30 * 24 * 3600 * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Add:
-    """Add to a number in a field."""
-
-    amount: int
-
-
-class StoreTime:
-    """Put the store's time (milliseconds since 1970) into a field.
-
-    Args:
-        once: leave the field alone when it has a value already.
-    """
-
-    __slots__ = ("once",)
-
-    def __init__(self, *, once: bool = False) -> None:
-        self.once = once
-
-
-Value = str | int | Add | StoreTime | None
-"""What to do with a field: set it, add to it, stamp it with the store's time, or (``None``) remove it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeatChange:
-    """One seat's part of a change.
-
-    Args:
-        seat: seat code.
-        origins: states it may be in; empty for any.
-        to: the new state; ``None`` to change fields only.
-        event: what is recorded.
-        needs_open: refuse with ``not-open`` unless the session is open.
-        needs_window: refuse with ``not-open`` earlier than so many ms before its start, and from its end on.
-        needs_agreement: refuse with ``agreement-needed`` unless the seat accepted this version.
-        needs_capacity: refuse with ``full`` if then more seats than the session's capacity would be in
-            one of these states; empty for no check.
-        bump_epoch: raise the seat's epoch.
-        fields: further fields of the seat, by name without the seat (``muted``, ``notice``).
-    """
-
-    seat: str
-    origins: AbstractSet[str]
-    to: str | None
-    event: Prepared
-    needs_open: bool = False
-    needs_window: int | None = None
-    needs_agreement: str | None = None
-    needs_capacity: AbstractSet[str] = frozenset()
-    bump_epoch: bool = False
-    fields: Mapping[str, Value] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A change is stored.
-
-    Args:
-        receipts: one per change of the call; ``None`` where the seat was already so and nothing was written.
-        rev: revision of the session after it.
-        time_us: store time, microseconds since 1970.
-    """
-
-    receipts: tuple[Receipt | None, ...]
-    rev: int
-    time_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """How patient we are with wrong passwords.
-
-    Args:
-        slow_from: the failure in a row from which the next attempt has to wait 1, 2, 4 … 300 s.
-        lock_at: the failure in a row that locks the credential.
-    """
-
-    slow_from: int
-    lock_at: int
-
-
-SEAT_GUARD: Final = Guard(3, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Whether a password may be looked at now.
-
-    Args:
-        verdict: ``allowed``, ``delayed`` or ``locked``.
-        failures: failures in a row, this attempt included while it is allowed.
-        wait_ms: how long to wait when delayed, at most 300 000.
-    """
-
-    verdict: Literal["allowed", "delayed", "locked"]
-    failures: int
-    wait_ms: int = 0
 
 
 class Store:
@@ -213,7 +129,7 @@ class Store:
             int(idempotency_key is not None),
             hashlib.sha256(request).digest(),
         ]
-        args += [answer, *_fields(fields), *_events(events)]
+        args += [answer, *fields_args(fields), *events_args(events)]
         reply = await self._run("book", keys, args, events)
         if reply[0] == b"replay":
             return bytes(reply[3])
@@ -237,15 +153,11 @@ class Store:
         """
         if len({change.seat for change in changes}) != len(changes):
             raise AssertionError("A call changes each seat at most once.")
-        args: list[Arg] = [len(changes)]
-        for change in changes:
-            args += [change.seat, ",".join(sorted(change.origins)), change.to or "", _flags(change)]
-            args += [*_event(change.event), *_fields(change.fields)]
         events = [change.event for change in changes]
-        reply = await self._run("change", [self.link.key("session", meeting)], args, events)
+        reply = await self._run("change", [self.link.key("session", meeting)], changes_args(changes), events)
         if reply[0] == b"refused":
             raise ChangeRefused(reply[3].decode(), reply[4].decode(), reply[5].decode())
-        receipts = tuple(_receipt(text) if text else None for text in reply[2])
+        receipts = tuple(read_receipt(text) if text else None for text in reply[2])
         return Changed(receipts, int(reply[3]), int(reply[1]))
 
     async def end(self, meeting: str, events: Sequence[Prepared]) -> int | None:
@@ -259,7 +171,7 @@ class Store:
             StoreUnavailable: nothing was written.
         """
         keys = [self.link.key("session", meeting), self.link.key("open")]
-        reply = await self._run("end", keys, [meeting, *_events(events)], events)
+        reply = await self._run("end", keys, [meeting, *events_args(events)], events)
         if reply[0] == b"refused":
             raise Refused(reply[3].decode())
         return None if reply[0] == b"already" else int(reply[3])
@@ -373,7 +285,7 @@ class Store:
         """
         link = self.link
         keys = [link.key("session", meeting), link.key("try", meeting, seat), link.key("grant", login)]
-        args: list[Arg] = [seat, epoch, early_ms, device, *_fields(fields), *_events([ok, shut])]
+        args: list[Arg] = [seat, epoch, early_ms, device, *fields_args(fields), *events_args([ok, shut])]
         reply = await self._run("enter", keys, args, [ok, shut])
         return bool(reply[2][0])
 
@@ -463,10 +375,10 @@ class Store:
         """
         args: list[Arg] = [len(events)]
         for event, deadline in events:
-            args += [0 if deadline is None else self.link.limit_us(deadline), *_event(event)]
+            args += [0 if deadline is None else self.link.limit_us(deadline), *event_args(event)]
         # Not reported to `on_unused`: the ledger keeps these until it knows, and gives numbers back itself.
         reply = await self.link.settle("append", self._hours(), [], args, [], None)
-        return [_receipt(text) if text else None for text in reply[2]]
+        return [read_receipt(text) if text else None for text in reply[2]]
 
     async def read_log(self, first: int, count: int) -> list[tuple[int, bytes, str, str]]:
         """Return entries of the ledger.
@@ -508,7 +420,7 @@ class Store:
             spread = hashlib.sha256(f"{scope}\0{seat}".encode("utf-8", "surrogatepass")).digest()
             key = self.link.key("try", "?", str(int.from_bytes(spread[:8], "big") % _UNKNOWN_BUCKETS))
         lifetime = 0 if known else _UNKNOWN_MS
-        args: list[Arg] = [verb, lifetime, guard.slow_from, guard.lock_at, *_events(events)]
+        args: list[Arg] = [verb, lifetime, guard.slow_from, guard.lock_at, *events_args(events)]
         return await self._run("attempt", [key], args, events)
 
     async def _put(
@@ -521,8 +433,8 @@ class Store:
         events: Sequence[Prepared],
         listed: bool,
     ) -> None:
-        args: list[Arg] = [name if listed else "", lifetime_ms, *_fields(expect), *_fields(fields)]
-        args += _events(events)
+        args: list[Arg] = [name if listed else "", lifetime_ms, *fields_args(expect), *fields_args(fields)]
+        args += events_args(events)
         reply = await self._run("put", [self.link.key(kind, name), self.link.key(kind)], args, events)
         if reply[0] == b"refused":
             raise Refused("precondition")
@@ -534,50 +446,6 @@ class Store:
     def _hours(self) -> tuple[int, int]:
         hour = int((time.monotonic() + self._epoch_offset) // 3600)
         return hour, hour - 1
-
-
-def _event(event: Prepared) -> list[Arg]:
-    return [event.event_id, event.subject_tag, event.header, event.sealed, event.session]
-
-
-def _events(events: Sequence[Prepared]) -> list[Arg]:
-    return [len(events), *(arg for event in events for arg in _event(event))]
-
-
-def _fields(fields: Mapping[str, Value]) -> list[Arg]:
-    return [len(fields), *(arg for name, value in fields.items() for arg in (name, _operation(value)))]
-
-
-def _operation(value: Value) -> str:
-    match value:
-        case None:
-            return "-"
-        case Add(amount):
-            return f"+{amount}"
-        case StoreTime():
-            return "?" if value.once else "@"
-        case _:
-            return f"={value}"
-
-
-def _flags(change: SeatChange) -> str:
-    flags = []
-    if change.needs_open:
-        flags.append("needs-open")
-    if change.needs_window is not None:
-        flags.append(f"needs-window:{change.needs_window}")
-    if change.needs_agreement is not None:
-        flags.append(f"needs-agreement:{change.needs_agreement}")
-    if change.needs_capacity:
-        flags.append("needs-capacity:" + "+".join(sorted(change.needs_capacity)))
-    if change.bump_epoch:
-        flags.append("bump-epoch")
-    return ",".join(flags)
-
-
-def _receipt(text: bytes) -> Receipt:
-    index, time_us, seq = text.split(b":")[:3]
-    return Receipt(int(index), int(time_us), int(seq))
 
 
 def _entry(item: Any) -> tuple[int, bytes, str, str]:

@@ -11,6 +11,7 @@ PURE = {
     *(
         "broker.agreement",
         "broker.audit",
+        "broker.changes",
         "broker.circuit",
         "broker.errors",
         "broker.policy",
