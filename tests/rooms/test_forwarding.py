@@ -98,7 +98,7 @@ def test_a_reopened_way_continues_where_the_slot_stopped() -> None:
     track.set_routes([])
     forward(track, 4, 5, 6, now=1.0, timestamp=91_000)
     assert track.set_routes([seen])
-    out = forward(track, 7, now=2.0, timestamp=181_000)
+    out = forward(track, 7, now=2.01, timestamp=181_000)
     assert sequences(out) == [4]
     # The clock of one source goes on during the pause: sound and picture stay in step.
     assert timestamps(out) == [181_000]

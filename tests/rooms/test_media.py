@@ -148,6 +148,20 @@ async def test_opening_asks_each_publisher_for_a_key_frame_at_once(room: Room) -
     assert room.port.counters["key_frame_requests"] == 2
 
 
+async def test_a_screen_is_seen_by_all_others_in_their_last_slot(room: Room) -> None:
+    a, b, c = await room.seat("a", 0), await room.seat("b", 1), await room.seat("c", 2)
+    room.gate("abc")
+    a.client.send_rtp(Kind.SCREEN, 1, payload=b"screen of a")
+    for other in (b, c):
+        # Media and retransmission of the last slot are the last two streams of the offer.
+        await until(lambda other=other: len(other.client.of(other.client.slots[-2])) == 1, "it is seen")  # type: ignore[misc]  # a default binds the loop's value
+    b.client.send_rtp(Kind.SCREEN, 1, payload=b"screen of b")
+    await until(lambda: len(a.client.of(a.client.slots[-2])) == 1, "the last to start is seen")
+    await until(lambda: len(c.client.of(c.client.slots[-2])) == 2, "in the same slot")
+    assert b.client.of(b.client.slots[-2])[0].endswith(b"screen of a")
+    assert len(b.client.rtp) == 1
+
+
 async def test_a_gate_set_before_anybody_came_holds(room: Room) -> None:
     room.gate("ab")
     a, b = await room.seat("a", 0), await room.seat("b", 1)
@@ -228,6 +242,7 @@ async def test_a_packet_lost_before_the_server_is_fetched_from_its_publisher(roo
     a.client.send_rtx(Kind.CAMERA, 1, 101, b"late")
     await until(lambda: len(b.client.of(b.client.slots[2])) == 1, "the packet comes after all")
     assert b.client.of(b.client.slots[2])[0].endswith(b"\x00\x02late")
+    assert a.peer.member.tracks[Kind.CAMERA].reception.received == 2
 
 
 async def test_what_was_sent_before_admission_cannot_be_asked_for(room: Room) -> None:
@@ -427,6 +442,7 @@ async def test_a_silent_seat_is_gone_and_gets_nothing_until_heard_again(room: Ro
     await room.settled(a)
     assert room.port.counters["packets_out"] == 0
     await b.client.check()
+    assert b.peer.member.live, "the very packet brings it back"
     await until(lambda: b.states[-1] is PeerState.CONNECTED, "it is back")
     a.client.send_rtp(Kind.CAMERA, 2)
     await until(lambda: len(b.client.rtp) == 1, "media goes on")

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
 from rooms.media import MediaPort, Peer, PeerState
+from tests.rooms.raw_client import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -98,7 +98,7 @@ class Relay:
         self.up = 0
         self.down = 0
         self.lose_down: Callable[[], bool] = lambda: False
-        self._server = server
+        self.server = server
         self._loop = asyncio.get_running_loop()
         self._ways: dict[tuple[str, int], socket.socket] = {}
         self._front = _udp_socket()
@@ -117,7 +117,7 @@ class Relay:
         way = self._ways.get(page)
         if way is None:
             way = self._ways[page] = _udp_socket()
-            way.connect(self._server)
+            way.connect(self.server)
             self._loop.add_reader(way, self._to_page, way, page)
         with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
             way.send(data)
@@ -174,23 +174,7 @@ class Seat:
         await until(lambda: self.peer.state is PeerState.CONNECTED, f"{self.name} connected")
 
     def _through_relay(self, offer: str) -> str:
-        port = self.peer._port.port
-        return offer.replace(f" {port} ", f" {self.relay.port} ")
-
-
-async def until(
-    condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 15.0, every: float = 0.05
-) -> None:
-    """Wait until something holds, or fail saying what never did."""
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                holds = condition()
-                if await holds if inspect.isawaitable(holds) else holds:
-                    return
-                await asyncio.sleep(every)
-    except TimeoutError:
-        pytest.fail(f"never: {what}")
+        return offer.replace(f" {self.relay.server[1]} ", f" {self.relay.port} ")
 
 
 class Visit:
@@ -324,7 +308,6 @@ async def test_nothing_passes_before_the_gate_opens_and_all_is_seen_and_heard_af
     assert host.states == [PeerState.CONNECTING, PeerState.CONNECTED]
 
     visit.gate(host)
-    await asyncio.sleep(0)
     before = (host.relay.down, patient.relay.down)
     await sends_behind_the_gate(host, patient)
     # At most what the kernel still held for the relay at that instant.

@@ -10,6 +10,8 @@ from rooms.forwarding import Kind
 from rooms.ice import Credentials
 from rooms.media import MediaPort
 from rooms.peer import Peer, PeerState
+from rooms.rtcp import build_receiver_report
+from rooms.rtp import HEADER
 from rooms.sdp import BadSdp
 from tests.rooms.raw_client import RawClient, until
 
@@ -206,6 +208,29 @@ async def test_quality_is_numbers_from_the_first_moment(peer: Peer, client: RawC
 
     numbers = iter(range(1, 65_000))
     await until(flowing, "the rate is measured")
+
+
+async def test_one_packet_is_never_encrypted_twice(port: MediaPort, peer: Peer, client: RawClient) -> None:
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    packet = HEADER.pack(0x80, 96, 1, 0, client.slots[1])
+    peer.send_rtp(packet + b"one")
+    peer.send_rtp(packet + b"other")
+    assert port.counters["packets_out"] == 1
+    assert port.counters["dropped_unsendable"] == 1
+
+
+async def test_few_senders_of_rtcp_are_kept_per_transport(
+    port: MediaPort, peer: Peer, client: RawClient
+) -> None:
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    for sender in range(1, 50):
+        client.send_rtcp(build_receiver_report(sender, []))
+    await client.check()
+    assert port.counters["dropped_unauthenticated"] == 49 - 32
 
 
 async def test_nothing_private_shows(peer: Peer, client: RawClient) -> None:
