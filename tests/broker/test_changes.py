@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from broker.audit import Prepared, Receipt
-from broker.changes import Add, SeatChange, StoreTime, changes_args, events_args, fields_args, read_receipt
+from broker.changes import (
+    Add,
+    SeatChange,
+    StoreTime,
+    Value,
+    changes_args,
+    events_args,
+    fields_args,
+    read_receipt,
+)
 
 EVENT = Prepared(b"id", b"tag", b"header", b"sealed", "m", 3)
 
 
 def test_fields_say_what_to_do_with_them() -> None:
-    fields = {"a": "-", "b": 7, "c": Add(2), "d": StoreTime(), "e": StoreTime(once=True), "f": None}
+    fields: dict[str, Value] = {
+        "a": "-",
+        "b": 7,
+        "c": Add(2),
+        "d": StoreTime(),
+        "e": StoreTime(once=True),
+        "f": None,
+    }
     assert fields_args(fields) == [6, "a", "=-", "b", "=7", "c", "+2", "d", "@", "e", "?", "f", "-"]
 
 
