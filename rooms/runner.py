@@ -317,9 +317,15 @@ class Runner:
                 return item
 
     def _keeps_media(self, event: Connected) -> bool:
-        """Take over the transport that this device's former page had, if it still lives."""
+        """Whether the room may believe that the page has its media still.
+
+        If the transport of its device lives, the page takes it over. If the seat has none at all (this server
+        is new, or it died meanwhile), the room sees so and offers another one.
+        """
         transport = self._transports.get(event.seat)
-        if transport is None or transport.peer.state is PeerState.GONE or transport.device != event.device:
+        if transport is None or transport.peer.state is PeerState.GONE:
+            return self.room.seats[event.seat].suite is None
+        if transport.device != event.device:
             return False
         transport.link = event.link
         return True

@@ -27,6 +27,7 @@ from rooms.media import MediaPort
 from rooms.room import Room
 from rooms.runner import FLUSH_WITHIN, HOST_PATIENCE, Runner
 from rooms.sdp import BadSdp
+from tests.support.heard import EVERY, Heard
 
 A, B, T = (SeatCode(code) for code in "ABT")
 HOUR_MS = 3_600_000
@@ -125,6 +126,7 @@ class House:
     media: MediaPort
     task: asyncio.Task[None]
     requests: int = 0
+    heard: dict[str, Heard] = field(default_factory=dict)
 
     def join(
         self, link: str, seat: SeatCode, device: str | None = None, *, media_kept: bool = False
@@ -139,11 +141,23 @@ class House:
         self.runner.tell(Asked(link, self.requests, action, seats))
         return self.requests
 
+    async def connect(self, link: str, outbox: Outbox) -> Heard:
+        """Connect the media that this page was offered, and be heard."""
+        await until(lambda: outbox.offers)
+
+        def answer(sdp: str) -> None:
+            assert self.runner.answer(link, sdp) is None
+
+        self.heard[link] = Heard(outbox.offers[-1][0], answer)
+        await self.heard[link].connect()
+        return self.heard[link]
+
     async def visit(self) -> tuple[Outbox, Outbox, Outbox]:
         """Both partners and the therapist in the room."""
         host = self.join("t", T)
         self.ask("t", SeatAction.ENTER)
-        await until(lambda: host.roster and host.roster.entered)
+        await self.connect("t", host)
+        await until(lambda: host.roster and host.roster.clinician_present)
         first, second = self.join("a", A), self.join("b", B)
         self.ask("a", SeatAction.KNOCK)
         self.ask("b", SeatAction.KNOCK)
@@ -177,6 +191,8 @@ async def running(
     try:
         yield house
     finally:
+        for heard in house.heard.values():
+            await heard.close()
         store.gate.set()
         runner.stop()
         await asyncio.wait({house.task})
@@ -236,29 +252,45 @@ async def test_a_silent_clinician_leaves_nobody_alone_within_two_seconds() -> No
     async with running() as house:
         host, first, second = await house.visit()
         loop = asyncio.get_running_loop()
+        house.heard["t"].fall_silent()
         lost_at = loop.time()
-        house.runner.heard("t")
 
         def paused() -> bool:
-            house.runner.heard("a")
-            house.runner.heard("b")
+            for link in "tab":  # the clinician's page lives on; only the media is gone
+                house.runner.heard(link)
             return first.state == "paused" and second.state == "paused"
 
         await until(paused)
-        assert HOST_PATIENCE < loop.time() - lost_at < 2.0
+        assert HOST_PATIENCE - 2 * EVERY < loop.time() - lost_at < 2.0
         assert house.runner.room.flowing == frozenset()
-        house.runner.heard("t")
+        house.heard["t"].talk()
         await until(lambda: first.state == "admitted" and second.state == "admitted")
         held = [(r.event, r.reason) for r in house.store.records if r.event is EventType.SEAT_HELD]
         assert held == [(EventType.SEAT_HELD, "clinician-lost")] * 2
         assert host.closed == []
 
 
-async def test_a_clinician_who_closes_the_page_is_lost_at_once() -> None:
+async def test_a_clinician_who_closes_the_page_is_lost() -> None:
     async with running() as house:
         _, first, second = await house.visit()
         house.runner.part("t")
+        await house.heard["t"].close()  # the browser says goodbye on the media path too
         await until(lambda: first.state == "paused" and second.state == "paused", within=0.5)
+
+
+async def test_a_clinician_whose_signaling_alone_is_lost_stays_in_the_room() -> None:
+    async with running() as house:
+        _, first, _ = await house.visit()
+        house.runner.part("t")
+        back = house.join("t2", T, media_kept=True)
+        await until(lambda: back.roster and back.roster.media_here)
+        assert back.offers == []
+        assert {_state(view) for view in first.views} == {"expected", "waiting", "admitted"}
+
+
+def _state(view: View) -> str:
+    assert isinstance(view, PlaceView)
+    return view.state
 
 
 async def test_our_own_stall_is_nobodys_silence() -> None:
@@ -275,8 +307,7 @@ async def test_our_own_stall_is_nobodys_silence() -> None:
             return checks > 60
 
         await until(heard)
-        states = {view.state for view in (*first.views, *second.views) if isinstance(view, PlaceView)}
-        assert "paused" not in states
+        assert "paused" not in {_state(view) for view in (*first.views, *second.views)}
 
 
 async def test_a_second_device_that_asks_keeps_the_dead_first_one_not_alive() -> None:
@@ -311,6 +342,19 @@ async def test_a_page_that_only_claims_to_have_kept_its_media_is_offered_a_trans
         page = house.join("a", A, media_kept=True)
         await until(lambda: page.offers)
         assert page.offers[0][1] is False
+
+
+async def test_a_host_whose_transport_died_with_the_server_is_offered_another() -> None:
+    async with running({T: SeatState.ADMITTED}) as house:
+        page = house.join("t", T, media_kept=True)
+        await until(lambda: page.offers)
+        other = house.join(
+            "t2", T, "elsewhere", media_kept=True
+        )  # the seat has a transport, and not this one
+        await until(lambda: other.roster is not None)
+        assert other.offers == []
+        assert other.roster is not None
+        assert other.roster.media_here is False
 
 
 async def test_media_restarts_only_for_the_page_that_carries_it() -> None:

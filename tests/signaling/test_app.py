@@ -105,9 +105,12 @@ async def alone(data_dir: Path) -> AsyncIterator[tuple[Alone, Visit]]:
     server = Alone(settings)
     await server.start()
     async with browser() as http:
+        visit = await booked(settings, http)
         try:
-            yield server, await booked(settings, http)
+            yield server, visit
         finally:
+            for page in visit.pages:
+                await page.close()
             if server.process is not None and server.process.returncode is None:
                 server.process.kill()
                 await server.process.wait()
@@ -168,11 +171,12 @@ async def test_a_killed_server_comes_back_with_every_seat_and_admission(tmp_path
         assert first.state == "waiting"
         assert second.state == "paused"  # let in, and never alone
         host = await visit.page("T", media_kept=True)
+        for page in (first, second, host):  # the old transports died with the process
+            await offered(page)
+        await host.connect_media()
         await second.until("admitted")
         assert asyncio.get_running_loop().time() - back < 5.0
         assert host.view["entered"] is True
-        for page in (first, second, host):  # the old transports died with the process
-            await eventually(lambda page=page: [offer["restart"] for offer in page.of("offer")] == [False])
         recorded = await events(server.settings)
         assert recorded[: len(before)] == before
         assert [kind for kind, seat in recorded if seat == "A"].count("seat.knocked") == 1
@@ -201,6 +205,17 @@ async def test_a_killed_store_costs_nothing(tmp_path: Path) -> None:
         assert [page.of("bye") for page in (host, first, second)] == [[], [], []]
 
 
+async def offered(page: Page) -> None:
+    """Wait for the one offer of a new transport."""
+    await eventually(lambda: [offer["restart"] for offer in page.of("offer")] == [False])
+
+
+def flowing(visit: Visit) -> frozenset[str]:
+    """The seats that exchange media now."""
+    runner = visit.server.house.room(visit.meeting)
+    return frozenset() if runner is None else frozenset(runner.room.flowing)
+
+
 async def resumed(host: Page) -> bool:
     return await host.ask("act", action="resume", seats=["A"]) is None
 
@@ -212,6 +227,7 @@ async def test_with_a_stalled_store_nobody_new_is_let_in_and_the_visit_goes_on(t
         embedded = visit.server.practice.embedded
         assert embedded is not None
         assert embedded.pid is not None
+        assert (await visit.server.house.board()).store_ok is True
         os.kill(embedded.pid, signal.SIGSTOP)
         try:
             assert await host.ask("act", action="admit", seats=["A"]) == "audit-unavailable"
@@ -222,8 +238,7 @@ async def test_with_a_stalled_store_nobody_new_is_let_in_and_the_visit_goes_on(t
                 assert answer.status == 503
             # What closes never waits: B is out of the room before anything can be recorded.
             assert await host.ask("act", action="hold", seats=["B"]) == "audit-unavailable"
-            flowing = visit.server.house.room(visit.meeting).room.flowing
-            assert flowing == {"T"}
+            assert flowing(visit) == {"T"}
             assert (await visit.server.house.board()).store_ok is False
         finally:
             os.kill(embedded.pid, signal.SIGCONT)
@@ -267,7 +282,7 @@ async def test_draining_with_a_dead_store_still_ends_in_time(tmp_path: Path) -> 
         assert embedded.pid is not None
         os.kill(embedded.pid, signal.SIGSTOP)
         await host.say("act", id=99, action="hold", seats=["A"])
-        await eventually(lambda: "A" not in visit.server.house.room(visit.meeting).room.flowing)
+        await eventually(lambda: "A" not in flowing(visit))
         stop = loop.call_later(4.0, os.kill, embedded.pid, signal.SIGCONT)
         began = loop.time()
         await visit.server.__aexit__(None, None, None)

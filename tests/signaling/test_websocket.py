@@ -52,8 +52,7 @@ async def test_a_waiting_page_is_told_nothing_of_the_others(visit: Visit) -> Non
     assert await waiting.ask("knock") is None
     await waiting.until("waiting")
     before = len(waiting.messages)
-    second, host = await visit.page("B"), await visit.page("T")
-    assert await host.ask("enter") is None
+    second, host = await visit.page("B"), await visit.host()
     assert await second.ask("knock") is None
     assert await host.ask("act", action="admit", seats=["B"]) is None
     assert await second.ask("leave") is None
@@ -98,7 +97,9 @@ async def test_the_board_shows_the_room(visit: Visit) -> None:
         ("B", "admitted", "connected"),
         ("T", "admitted", "connected"),
     ]
-    assert visit.server.house.gauges() == {"rooms": 1, "links": 3, "peers": 0, "waiting": 0}
+    assert visit.server.house.gauges() == {"rooms": 1, "links": 3, "peers": 1, "waiting": 0}
+    assert room.seats[2].suite == "AEAD_AES_256_GCM"
+    assert room.seats[2].kbps is not None
 
 
 async def told(page: Page, errors: int) -> None:
@@ -223,7 +224,7 @@ async def test_a_hosts_bad_message_is_an_error(visit: Visit, message: dict[str, 
 async def test_moves_that_are_not_possible_are_answered_not_raised(visit: Visit) -> None:
     page = await visit.page("T")
     assert await page.ask("act", action="admit", seats=["A"]) == "clinician-absent"
-    assert await page.ask("enter") is None
+    page = await visit.host()
     assert await page.ask("act", action="admit", seats=["A"]) == "wrong-state"
     assert await page.ask("act", action="admit", seats=["Z"]) == "no-seat"
     assert await page.ask("act", action="admit", seats=["T"]) == "no-seat"
@@ -305,8 +306,7 @@ async def test_after_the_end_nothing_is_possible(visit: Visit) -> None:
 
 
 async def test_a_page_that_stops_answering_is_let_go(visit: Visit) -> None:
-    host = await visit.page("T")
-    assert await host.ask("enter") is None
+    host = await visit.host()
     await visit.enter("A")
     silent = await visit.connect(await visit.ticket("A"), autoping=False)
     await silent.say("hello")

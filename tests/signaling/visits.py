@@ -20,6 +20,7 @@ from broker.private import Private
 from broker.seats import SeatCode, SessionKind
 from signaling.app import Server
 from signaling.settings import Settings
+from tests.support.heard import Heard
 from tests.support.waiting import eventually
 
 PASSWORD = "a long enough staff password"
@@ -31,6 +32,7 @@ class Page:
 
     socket: aiohttp.ClientWebSocketResponse
     messages: list[dict[str, Any]] = field(default_factory=list)
+    heard: Heard | None = None
     _reader: asyncio.Task[None] | None = None
     _number: int = 0
 
@@ -85,7 +87,20 @@ class Page:
         byes = self.of("bye")
         return (byes[-1]["code"] if byes else None), self.socket.close_code
 
+    async def connect_media(self) -> None:
+        """Connect the media that was offered last, and be heard (a host's page)."""
+        offer = (await eventually(lambda: self.of("offer")))[-1]
+
+        async def answer(sdp: str) -> None:
+            await self.say("answer", sdp=sdp)
+            assert await self.ask("act", action="hold") == "no-seat"  # so the answer has been taken
+
+        self.heard = Heard(offer["sdp"], answer)
+        await self.heard.connect()
+
     async def close(self) -> None:
+        if self.heard is not None:
+            await self.heard.close()
         await self.socket.close()
         if self._reader is not None:
             await self._reader
@@ -156,11 +171,18 @@ class Visit:
         await eventually(lambda: page.view)
         return page
 
+    async def host(self) -> Page:
+        """The therapist's page, in the room and heard."""
+        page = await self.page("T")
+        assert await page.ask("enter") is None
+        await page.connect_media()
+        await eventually(lambda: page.view["clinician-present"])
+        return page
+
     async def all_in(self) -> tuple[Page, Page, Page]:
         """Therapist and both partners in the room."""
-        host = await self.page("T")
+        host = await self.host()
         first, second = await self.page("A"), await self.page("B")
-        assert await host.ask("enter") is None
         assert await first.ask("knock") is None
         assert await second.ask("knock") is None
         assert await host.ask("act", action="admit", seats=["A", "B"]) is None
