@@ -16,11 +16,13 @@
 /**
  * @typedef {object} HostState
  * @property {Roster | null} roster
+ * @property {boolean} fresh the roster came after this connection was opened and after the last `enter`
  * @property {LineState} line
  * @property {TransportState} transport
  * @property {number} skew server time minus this device's, milliseconds
  * @property {DeviceReport | null} devices null until the room is opened
  * @property {boolean} opening camera and microphone are being asked for, or `enter` is on its way
+ * @property {boolean} inside this page is to be in the room: it opened it, and comes back there by itself
  * @property {boolean} sharing
  * @property {{action: 'deny' | 'remove' | 'end', seat: string | null} | null} question open on the page
  * @property {readonly string[]} pending requests on their way, as `pendingKey`
@@ -31,11 +33,13 @@
 /** @type {Readonly<HostState>} */
 export const START = Object.freeze({
   roster: null,
+  fresh: false,
   line: "idle",
   transport: "none",
   skew: 0,
   devices: null,
   opening: false,
+  inside: false,
   sharing: false,
   question: null,
   pending: [],
@@ -50,7 +54,7 @@ export const START = Object.freeze({
  *   | {type: 'transport', transport: TransportState}
  *   | {type: 'devices', report: DeviceReport | null}
  *   | {type: 'opening'}
- *   | {type: 'opened', problem: string | null}
+ *   | {type: 'opened', code: string | null, problem: string | null}
  *   | {type: 'sharing', on: boolean}
  *   | {type: 'question', question: HostState['question']}
  *   | {type: 'asked', key: string}
@@ -74,7 +78,7 @@ export function advance(state, event) {
     case "welcome":
       return { ...state, skew: event.now - event.at };
     case "line":
-      return { ...state, line: event.line };
+      return { ...state, line: event.line, fresh: false };
     case "transport":
       return { ...state, transport: event.transport };
     case "devices":
@@ -82,7 +86,13 @@ export function advance(state, event) {
     case "opening":
       return { ...state, opening: true, problem: null };
     case "opened":
-      return { ...state, opening: false, problem: event.problem };
+      return {
+        ...state,
+        opening: false,
+        fresh: false,
+        problem: event.problem,
+        inside: event.code === null || (state.inside && event.code === "connection-lost"),
+      };
     case "sharing":
       return { ...state, sharing: event.on };
     case "question":
@@ -104,6 +114,7 @@ export function advance(state, event) {
         question: null,
         pending: [],
         opening: false,
+        inside: false,
         sharing: false,
         line: "idle",
         transport: "none",
@@ -123,7 +134,26 @@ function shown(state, roster) {
   const seat = question && roster.seats.find((one) => one.seat === question.seat);
   // A question about somebody who has left meanwhile answers itself.
   const stands = question && (question.action === "end" || (seat && actionsFor(seat).includes(question.action)));
-  return { ...state, roster, question: stands ? question : null, sharing: state.sharing && roster["media-here"] };
+  const elsewhere = roster.entered && !roster["media-here"];
+  return {
+    ...state,
+    roster,
+    fresh: true,
+    question: stands ? question : null,
+    inside: state.inside && roster.open && !elsewhere,
+    sharing: state.sharing && !elsewhere,
+  };
+}
+
+/**
+ * Whether the server should be told now that this page comes into the room again: it was reloaded, or lost its
+ * connection for so long that its media did not survive.
+ *
+ * @param {Readonly<HostState>} state
+ * @returns {boolean}
+ */
+export function shouldEnter(state) {
+  return state.inside && state.fresh && !state.opening && state.line === "open" && state.roster?.entered === false;
 }
 
 /**
@@ -237,6 +267,7 @@ export function word(state) {
   if (state.over) return "over";
   if (!state.roster) return "loading";
   if (!state.roster.open) return "over";
+  if (state.inside) return "room";
   if (!state.roster.entered) return "outside";
   return state.roster["media-here"] ? "room" : "elsewhere";
 }

@@ -5,7 +5,7 @@ import { post } from "./api.js";
 import { chime } from "./chime.js";
 import { meetingOfPath } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
-import { START, advance, announcement, pendingKey, someoneCame, titleOf, word } from "./host-state.js";
+import { START, advance, announcement, pendingKey, shouldEnter, someoneCame, titleOf, word } from "./host-state.js";
 import { hostView } from "./host-view.js";
 import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
@@ -16,7 +16,9 @@ import { signIn } from "./staff-account.js";
 
 const meeting = meetingOfPath(location.pathname).toLowerCase();
 
-let state = START;
+const REMEMBERED = "quietroom.host"; // the meeting whose room this tab has open: a reload comes back to it
+
+let state = { ...START, inside: sessionStorage.getItem(REMEMBERED) === meeting };
 let soundBlocked = false;
 let soundUnblocked = 0;
 /** @type {MediaStreamTrack | null} */
@@ -64,8 +66,11 @@ function apply(event) {
   if (before.sharing && !state.sharing) stopSharing();
   if (word(state) === "over" && word(before) !== "over") silence();
   if (state.roster?.["clinician-present"]) onPresent();
-  // After a reload this seat may still be in the room: bring sound and picture back without being asked.
-  if (word(state) === "room" && devices === null) void openDevices();
+  if (state.inside !== before.inside) {
+    if (state.inside) sessionStorage.setItem(REMEMBERED, meeting);
+    else sessionStorage.removeItem(REMEMBERED);
+  }
+  if (shouldEnter(state)) void openRoom();
 }
 
 function repaint() {
@@ -127,20 +132,21 @@ async function openDevices() {
  * @returns {Promise<boolean>} whether this page is in the room.
  */
 async function openRoom() {
-  if (word(state) === "room") return true;
+  if (state.roster?.entered && state.roster["media-here"]) return true;
   apply({ type: "opening" });
-  const report = await openDevices();
+  const report = devices?.report.microphone ? devices.report : await openDevices();
   if (report.microphone === null) {
     const text = {
       denied: "Your browser keeps the microphone closed. Allow it beside the address and open the room again.",
       busy: "Your microphone is used by another program. Close that program and open the room again.",
       missing: "No microphone was found. Connect one and open the room again.",
     };
-    apply({ type: "opened", problem: text[report.microphoneProblem ?? "missing"] });
+    apply({ type: "opened", code: "no-microphone", problem: text[report.microphoneProblem ?? "missing"] });
     return false;
   }
   const { code, text } = await signal.ask({ type: "enter" });
-  apply({ type: "opened", problem: code === null ? null : (text ?? "The room could not be opened. Please try again.") });
+  const problem = code === null ? null : (text ?? "The room could not be opened. Please try again.");
+  apply({ type: "opened", code, problem: code === "connection-lost" ? null : problem });
   return code === null;
 }
 

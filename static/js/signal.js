@@ -127,10 +127,10 @@ export class Signal {
 
   /** The network or the page came back: if an attempt is due later, make it now. */
   wake() {
+    this.#attempt = 0; // an attempt under way, begun without a network, must not be followed by a long wait
     if (this.#retry === null) return;
     this.#world.cancel(this.#retry);
     this.#retry = null;
-    this.#attempt = 0;
     void this.#connect();
   }
 

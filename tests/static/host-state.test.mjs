@@ -10,6 +10,7 @@ import {
   announcement,
   banner,
   pendingKey,
+  shouldEnter,
   someoneCame,
   summary,
   titleOf,
@@ -137,4 +138,29 @@ test("comings and goings are announced in one sentence", () => {
 
 test("who waits includes whoever was asked to", () => {
   assert.deepEqual(waiting(roster("waiting", "asked-to-wait")).map(({ seat: letter }) => letter), ["A", "B"]);
+});
+
+test("a page that had the room open comes back to it by itself", () => {
+  const outside = roster("held", "held", { entered: false, "media-here": false });
+  const open = { type: "line", line: "open" };
+  const inside = shown(open, roster("waiting", "waiting", { entered: false, "media-here": false }), { type: "opening" }, {
+    type: "opened",
+    code: null,
+    problem: null,
+  });
+  assert.equal(shouldEnter(inside), false, "what the page knows is older than its own coming in");
+  const back = advance(inside, outside);
+  assert.equal(word(back), "room", "and is not asked to open it again");
+  assert.equal(shouldEnter(back), true);
+  assert.equal(shouldEnter(advance(back, { type: "opening" })), false);
+  assert.equal(shouldEnter(advance(back, { type: "line", line: "lost" })), false);
+  assert.equal(shouldEnter(advance(back, roster("held", "held"))), false);
+});
+
+test("a page does not fight another window, a refusal or a leave", () => {
+  const inside = shown({ type: "line", line: "open" }, roster("waiting", "waiting"), { type: "opened", code: null, problem: null });
+  assert.equal(advance(inside, roster("waiting", "waiting", { "media-here": false })).inside, false);
+  assert.equal(advance(inside, { type: "opened", code: "full", problem: "…" }).inside, false);
+  assert.equal(advance(inside, { type: "opened", code: "connection-lost", problem: null }).inside, true);
+  assert.equal(advance(inside, { type: "over", code: "left", text: null }).inside, false);
 });
