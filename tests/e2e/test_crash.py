@@ -1,0 +1,65 @@
+"""SIGKILL of the server and of the store during a live session and a full waiting room: nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.e2e.people import People
+from tests.e2e.practice import Practice
+from tests.e2e.test_visit import couple_in_the_room
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BACK_WITHIN = 5.0
+"""Seconds from the server's return to everybody in the same seat."""
+
+
+async def test_a_killed_server_loses_no_place_and_no_admission(
+    own_practice: Practice, own_people: People
+) -> None:
+    live, full = await own_practice.book(), await own_practice.book()
+    a, b, therapist = await couple_in_the_room(own_people, live)
+    waiting = [await own_people.patient(full, "A"), await own_people.patient(full, "B")]
+    await asyncio.gather(*(person.waits() for person in waiting))
+    before = await own_practice.audit(live.meeting)
+
+    await own_practice.kill()
+    await own_practice.start()
+    began = time.monotonic()
+    await asyncio.gather(
+        a.is_in_the_room(),
+        b.is_in_the_room(),
+        *(person.page.wait_for_selector("body[data-line=open]") for person in waiting),
+    )
+    took = time.monotonic() - began
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
+    for person in waiting:
+        await person.sees("You are in the waiting room")
+    assert took < BACK_WITHIN
+
+    after = await own_practice.audit(live.meeting)
+    assert after[: len(before)] == before, "an acknowledged event was lost"
+    assert [e[0] for e in after].count("seat.knocked") == 2, "nobody had to knock again"
+    assert [e[0] for e in after].count("seat.admitted") == 2, "nobody had to be admitted again"
+    assert ("seat.held", "A", "system", "server-restarted") in after
+    assert ("seat.resumed", "A", "system", "clinician-back") in after
+
+
+async def test_a_killed_store_interrupts_no_running_call(own_practice: Practice, own_people: People) -> None:
+    live = await own_practice.book()
+    a, b, therapist = await couple_in_the_room(own_people, live)
+    before = await own_practice.audit(live.meeting)
+    killed = own_practice.store_pid()
+    await own_practice.kill_store()
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
+
+    await own_practice.ready()
+    assert own_practice.store_pid() != killed
+    after = await own_practice.audit(live.meeting)
+    assert after[: len(before)] == before
+    await therapist.presses("Move back Partner A")
+    await a.sees("You are in the waiting room")
+    assert ("seat.moved-back", "A", "staff", None) in await own_practice.audit(live.meeting)

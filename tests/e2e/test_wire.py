@@ -1,0 +1,62 @@
+"""On the wire: nothing leaves towards a waiting seat, nothing of a waiting seat reaches anyone (A05, A08)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from tests.e2e.people import CARRIED, People, Person
+from tests.e2e.practice import Practice
+from tests.e2e.test_visit import couple_in_the_room, couple_waiting
+from tests.e2e.wire import Wire
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="watching the wire needs the right to open a packet socket"),
+]
+
+LOCAL_PORT = """async () => {
+  const stats = await window.connections.at(-1).getStats();
+  const entries = [...stats.values()];
+  const pair = stats.get(entries.find((e) => e.type === "transport").selectedCandidatePairId);
+  return stats.get(pair.localCandidateId).port;
+}"""
+
+
+async def port_of(person: Person) -> int:
+    """The UDP port of the person's browser."""
+    return int(await person.page.evaluate(LOCAL_PORT))
+
+
+async def test_before_admission_no_media_packet_leaves_the_server(practice: Practice, people: People) -> None:
+    visit = await practice.book()
+    a, b, therapist = await couple_waiting(people, visit)
+    async with Wire() as wire:
+        await asyncio.sleep(0)
+        for person in (a, b, therapist):
+            # Each sends sound and picture to the closed gate, so the wire is full of packets coming in.
+            sent = (await person.carried())["packetsSent"]
+            await person.page.wait_for_function(
+                f"async (sent) => (await ({CARRIED})()).packetsSent > sent + 60",
+                arg=sent,
+            )
+        incoming = sum(n for (_, to), n in wire.media.items() if to == practice.port)
+        assert incoming > 100, "the seats did send"
+        assert wire.sent_by(practice.port) == 0
+
+
+async def test_a_waiting_seat_gets_nothing_of_a_live_room(practice: Practice, people: People) -> None:
+    live, other = await practice.book(), await practice.book("individual")
+    a, b, therapist = await couple_in_the_room(people, live)
+    waiting = await people.patient(other, "P")
+    await waiting.waits()
+    await waiting.page.wait_for_selector("body[data-transport=connected]")
+    await therapist.presses("Move back Partner B")
+    await b.sees("You are in the waiting room")
+    async with Wire() as wire:
+        await asyncio.gather(a.sees_and_hears(1, frames=30), therapist.sees_and_hears(1, frames=30))
+        assert wire.sent_to(practice.port, await port_of(a)) > 0
+        assert wire.sent_to(practice.port, await port_of(b)) == 0
+        assert wire.sent_to(practice.port, await port_of(waiting)) == 0
