@@ -103,11 +103,6 @@ async def test_an_account_must_make_sense(
 
 async def test_wrong_name_and_wrong_password_have_one_answer_and_the_same_work(practice: Practice) -> None:
     staff = await add(practice)
-
-    async def commands() -> tuple[int, int]:
-        stats = await practice.store.link.read("INFO", "commandstats")
-        return stats["cmdstat_hgetall"]["calls"], stats["cmdstat_evalsha"]["calls"]
-
     await refused(practice, "first", WRONG)  # the scripts are loaded from here on
     answers, works = set(), set()
     for name, password in (
@@ -117,9 +112,9 @@ async def test_wrong_name_and_wrong_password_have_one_answer_and_the_same_work(p
         ("", Private("")),
         (NAME, WRONG),
     ):
-        before, hashed = await commands(), practice.hasher.computed[Profile.STAFF]
+        before, hashed = await practice.commands(), practice.hasher.computed[Profile.STAFF]
         answers.add(await refused(practice, name, password))
-        after = await commands()
+        after = await practice.commands()
         works.add((after[0] - before[0], after[1] - before[1]))
         assert practice.hasher.computed[Profile.STAFF] - hashed == 1
     assert len(answers) == 1
