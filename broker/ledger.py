@@ -132,8 +132,11 @@ class Ledger:
             async with asyncio.timeout(patience):
                 await self._idle.wait()
         flushed = self._idle.is_set()
-        for task in self._tasks:
-            task.cancel()
+        # Again until it is done: redis-py swallows a cancellation that meets it while it connects.
+        while any(not task.done() for task in self._tasks):
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.1)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         for waiting in self._queue:

@@ -128,9 +128,11 @@ class RedisStore:
     async def close(self) -> None:
         """Stop watching and disconnect; may be called twice."""
         self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Again until all are done: redis-py swallows a cancellation that meets it while it connects.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=0.1)
         for client in (self._client, self._tail):
             with contextlib.suppress(RedisError, OSError, RuntimeError):
                 await client.aclose()
