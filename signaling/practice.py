@@ -22,8 +22,10 @@ from broker.credentials import Credentials
 from broker.embedded import EmbeddedStore
 from broker.errors import DataDirectoryBusy
 from broker.identity import Identity
+from broker.ids import new_password
 from broker.ledger import Ledger
 from broker.passwords import Hasher
+from broker.private import Private
 from broker.sealing import Keyring
 from broker.store import Store
 from signaling.settings import Settings
@@ -95,6 +97,11 @@ async def open_practice(settings: Settings, *, command: bool = False) -> AsyncIt
             credentials=Credentials(store, ledger, booking, hasher),
             admission=Admission(store, ledger, booking),
         )
+
+
+def new_staff_password() -> Private[str]:
+    """Make a password for a staff account: 75 bits, ``XXXXX-XXXXX-XXXXX``."""
+    return Private(f"{new_password().reveal()}-{new_password().reveal()[:5]}")
 
 
 async def _embedded(settings: Settings, stack: AsyncExitStack, *, command: bool) -> EmbeddedStore:

@@ -10,6 +10,7 @@ One number serves both ports: TCP for pages and signaling, UDP for media.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from broker.errors import BadInput
@@ -26,6 +27,17 @@ from broker.errors import BadInput
 DEFAULT_PORT: Final = 8443
 PREFIX: Final = "QUIETROOM_"
 
+_SERVING_FILE: Final = "serving.json"
+_SERVING: Final = (
+    "host",
+    "port",
+    "media_host",
+    "media_port",
+    "public_url",
+    "tls_cert",
+    "tls_key",
+    "behind_proxy",
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HOST_NAME = re.compile(
     r"[a-z0-9.-]{1,253}|[0-9a-f:.]{2,45}"
@@ -201,7 +213,7 @@ class Settings:
         return found
 
 
-def read_settings(environ: Mapping[str, str] | None = None, **flags: object) -> Settings:
+def read_settings(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     """Settings from flags, then the environment, then defaults.
 
     Args:
@@ -232,6 +244,45 @@ def read_settings(environ: Mapping[str, str] | None = None, **flags: object) -> 
         if isinstance(path := values.get(name), str | Path):
             values[name] = Path(path).expanduser().absolute()  # a later change of directory moves nothing
     return Settings(**values)  # type: ignore[arg-type]  # names are fields; __post_init__ checks the values
+
+
+def remember(settings: Settings) -> None:
+    """Note in the data directory how the server is being run, so that commands beside it need not be told.
+
+    Args:
+        settings: of a server that has started.
+    """
+    noted = {name: getattr(settings, name) for name in _SERVING}
+    text = json.dumps(
+        {name: str(value) if isinstance(value, Path) else value for name, value in noted.items()}
+    )
+    draft = settings.data_dir / f".{_SERVING_FILE}.{secrets.token_hex(4)}"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(settings.data_dir / _SERVING_FILE)
+
+
+def recall(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Flags of a command, completed by how the server on the same data directory was started last.
+
+    Args:
+        flags: fields of ``Settings``; ``None`` where the flag was not given.
+        environ: the environment; ``None`` for this process's own.
+
+    Returns:
+        Flags for ``read_settings``. What was noted counts only if neither flags nor environment say anything
+        about serving: half of one and half of the other would fit nothing.
+    """
+    env = os.environ if environ is None else environ
+    if any(flags.get(name) is not None or env.get(PREFIX + name.upper()) for name in _SERVING):
+        return dict(flags)
+    data_dir = Path(str(flags.get("data_dir") or env.get(f"{PREFIX}DATA_DIR") or default_data_dir(env)))
+    try:
+        noted = json.loads((data_dir.expanduser() / _SERVING_FILE).read_text(encoding="utf-8"))
+        known = {name: noted[name] for name in _SERVING}
+        Settings(data_dir=data_dir, **known)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError):
+        return dict(flags)  # never served, or noted by another version: the defaults are as good
+    return {**flags, **known}
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:

@@ -208,6 +208,12 @@ def self_signed(directory: Path, names: Iterable[str]) -> tuple[Path, Path]:
     return cert, key
 
 
+def fingerprint(cert: Path) -> str:
+    """SHA-256 of a certificate as browsers show it, ``AB:CD:…``."""
+    digest = x509.load_pem_x509_certificate(cert.read_bytes()).fingerprint(hashes.SHA256())
+    return digest.hex(":").upper()
+
+
 def names_of_this_machine() -> tuple[str, ...]:
     """What a browser may type to reach this machine: its names and its addresses in the local network."""
     name = socket.gethostname().lower()
