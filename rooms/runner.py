@@ -123,7 +123,7 @@ _Item = Event | _Stop | _Failed
 _RELOAD: Final = "reload"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Runner:
     """The only task that touches its room, so the room needs no locks.
 

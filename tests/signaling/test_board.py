@@ -1,0 +1,68 @@
+"""One room on the admin's board."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from broker.seats import SeatCode, SeatState
+from rooms.peer import Quality
+from signaling.board import board_room, board_state
+from tests.rooms.playbook import A, B, Play, T, live, waiting
+
+MEETING = "0123456789abcdefghjkmnpqrs"
+
+
+@pytest.mark.parametrize(
+    ("play", "state"),
+    [
+        (Play(), "scheduled"),
+        (Play(states={A: SeatState.WAITING}), "waiting"),
+        (live(), "live"),
+        (Play(states={A: SeatState.ADMITTED, B: SeatState.WAITING}), "paused"),
+        (Play(states={A: SeatState.HELD, B: SeatState.LEFT}), "paused"),
+        (Play(states={A: SeatState.LEFT, B: SeatState.DENIED}), "scheduled"),
+    ],
+    ids=["nobody yet", "somebody waits", "clinician inside", "clinician away", "held alone", "all gone"],
+)
+def test_a_room_is_told_in_one_word(play: Play, state: str) -> None:
+    assert board_state(play.room) == state
+
+
+def test_an_ended_room_is_ended() -> None:
+    play = live()
+    play.room.open = False
+    assert board_state(play.room) == "ended"
+
+
+def test_waiting_is_told_as_a_duration_and_everything_else_as_none() -> None:
+    room = waiting().room
+    since = room.seats[A].since_ms
+    shown = board_room(MEETING, room, {}, frozenset(), since + 90_000)
+    seats = {seat.seat: seat for seat in shown.seats}
+    assert seats["A"].waiting_ms == 90_000
+    assert seats["T"].waiting_ms is None
+    early = board_room(MEETING, room, {}, frozenset(), since - 5)  # the store's clock may be ahead of ours
+    assert early.seats[0].waiting_ms == 0
+
+
+def test_quality_is_numbers_and_locks_are_shown() -> None:
+    quality = {
+        A: Quality(
+            loss_in=0.011, loss_out=0.02, jitter_ms=3.0, bitrate_in=400_000, bitrate_out=800_999, rtt_ms=12.34
+        )
+    }
+    shown = board_room(MEETING, live().room, quality, frozenset({SeatCode("B")}), 0)
+    first, second, host = shown.seats
+    assert (first.loss_percent, first.rtt_ms, first.kbps) == (2.0, 12.3, 1200)
+    assert (second.loss_percent, second.rtt_ms, second.kbps) == (None, None, None)
+    assert [seat.locked for seat in (first, second, host)] == [False, True, False]
+    assert host.suite == "AEAD_AES_256_GCM"
+
+
+def test_the_board_holds_codes_and_no_labels() -> None:
+    shown = msgspec.json.encode(board_room(MEETING, live().room, {}, frozenset(), 0)).decode()
+    assert f'"code":"{MEETING[:6]}"' in shown
+    for label in ("Partner", "Therapist"):
+        assert label not in shown
+    assert {seat.seat for seat in board_room(MEETING, live().room, {}, frozenset(), 0).seats} == {A, B, T}
