@@ -160,9 +160,7 @@ MOVES: Final[dict[SeatAction, Move]] = {
         frozenset({SeatState.ADMITTED}), SeatState.HELD, EventType.SEAT_HELD, needs_open=False
     ),
     SeatAction.RESUME: Move(frozenset({SeatState.HELD}), SeatState.ADMITTED, EventType.SEAT_RESUMED),
-    SeatAction.MOVE_BACK: Move(
-        INSIDE_STATES, SeatState.WAITING, EventType.SEAT_MOVED_BACK, needs_open=False
-    ),
+    SeatAction.MOVE_BACK: Move(INSIDE_STATES, SeatState.WAITING, EventType.SEAT_MOVED_BACK, needs_open=False),
     SeatAction.REMOVE: Move(
         PLACED_STATES | {SeatState.EXPECTED, SeatState.LEFT, SeatState.DENIED},
         SeatState.REMOVED,
@@ -170,9 +168,7 @@ MOVES: Final[dict[SeatAction, Move]] = {
         needs_open=False,
         bumps_epoch=True,
     ),
-    SeatAction.READMIT: Move(
-        frozenset({SeatState.REMOVED}), SeatState.EXPECTED, EventType.SEAT_READMITTED
-    ),
+    SeatAction.READMIT: Move(frozenset({SeatState.REMOVED}), SeatState.EXPECTED, EventType.SEAT_READMITTED),
     SeatAction.LEAVE: Move(PLACED_STATES, SeatState.LEFT, EventType.SEAT_LEFT, needs_open=False),
 }
 """Opening moves need an open session and a stored event first; closing moves never wait for either."""
