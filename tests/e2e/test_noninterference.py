@@ -32,8 +32,9 @@ async def seat_answer(person: Patient) -> Any:
     assert person.visit is not None
     return await person.page.evaluate(
         """async ([meeting, seat]) => {
-            const answer = await fetch("/api/seat", {
-                method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({meeting, seat})});
+            const headersSent = {"Content-Type": "application/json"};
+            const body = JSON.stringify({meeting, seat});
+            const answer = await fetch("/api/seat", {method: "POST", headers: headersSent, body});
             const headers = [...answer.headers.entries()].filter(([name]) => name !== "date");
             return [answer.status, headers, await answer.text()];
         }""",
