@@ -135,7 +135,7 @@ class Server:
             store_ok=self.store.healthy,
         )
         self.store.on_health(self.house.store_health)
-        self.house.start(await self.store.log_size() - 1)
+        known = await self.store.log_size() - 1  # before any room is loaded, so that no change is missed
         self.sockets = Sockets(self.house, settings.public_url)
         self.services = Services(
             booking=self.practice.booking,
@@ -156,6 +156,7 @@ class Server:
         await self._serve_web(stack, listening)
         stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)
         stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
+        self.house.start(known)
         await self.ledger.append(self._event(EventType.SERVER_STARTED))
         log.info("server started", node=settings.node, media_port=self.media.port)
 

@@ -344,6 +344,24 @@ async def test_a_page_that_does_not_read_loses_its_connection_and_nobody_else(vi
     await undisturbed(host)
 
 
+async def test_pages_that_vanish_leave_nothing_behind(visit: Visit) -> None:
+    host, _, _ = await visit.all_in()
+    await visit.enter("A", device="laptop")
+    before = len(asyncio.all_tasks())
+    for number in range(12):
+        page = await visit.connect(await visit.ticket("A", "laptop"))
+        if number % 3:
+            await page.say("hello")
+        connection = page.socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.abort()  # no goodbye at all
+        await eventually(lambda: len(visit.server.sockets) == 3)
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)
+    assert visit.server.house.gauges()["links"] == 3
+    await undisturbed(host)
+
+
 def test_a_view_replaces_an_unsent_one_and_a_full_outbox_ends() -> None:
     outbox = Outbox()
     outbox.put(Bye("a", "first"), view=True)
