@@ -120,8 +120,7 @@ async function ended(code, text) {
 async function openDevices() {
   devices ??= new Devices((report) => {
     apply({ type: "devices", report });
-    void peer.setLocal("audio", report.microphone);
-    void peer.setLocal("camera", report.camera);
+    peer.follow(report);
   });
   return devices.open();
 }

@@ -21,6 +21,7 @@ const PATIENCE = 1_000; // ms `disconnected` may heal by itself
 const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 1_000; // ms between looks at what arrives
+const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
 
 /**
@@ -44,6 +45,7 @@ export class Peer {
   /** @type {Map<string, MediaStream>} */ #received = new Map();
   /** @type {Map<string, {frames: number, still: number}>} */ #pictures = new Map();
   /** @type {Promise<void>} */ #work = Promise.resolve();
+  #fadeTimer = 0;
   #troubleTimer = 0;
   #restarts = 0;
   #unanswered = false;
@@ -105,6 +107,23 @@ export class Peer {
   }
 
   /**
+   * Send what this device gives. A camera that is off is sent black for a moment, so that no frozen face stays
+   * with the others, and then not at all.
+   *
+   * @param {Pick<import('./devices.js').DeviceReport, 'microphone' | 'camera' | 'cameraOn'>} report
+   */
+  follow({ microphone, camera, cameraOn }) {
+    if (microphone !== this.#local.audio) void this.setLocal("audio", microphone);
+    window.clearTimeout(this.#fadeTimer);
+    if (camera && !cameraOn && this.#local.camera) {
+      this.#fadeTimer = window.setTimeout(() => void this.setLocal("camera", null), FADE);
+    } else {
+      const sent = cameraOn ? camera : null;
+      if (sent !== this.#local.camera) void this.setLocal("camera", sent);
+    }
+  }
+
+  /**
    * What another seat sends.
    *
    * @param {number} slot 0…2
@@ -130,6 +149,7 @@ export class Peer {
 
   /** End the transport. Local tracks stay as they are. May be called twice. */
   close() {
+    window.clearTimeout(this.#fadeTimer);
     window.clearTimeout(this.#troubleTimer);
     window.clearInterval(this.#watchTimer);
     this.#pc?.close();

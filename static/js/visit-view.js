@@ -350,7 +350,13 @@ function WaitingRoom({ state, act, live }) {
       </p>`}
     ${shown === "expected" &&
     html`<button type="button" class="primary wide" onClick=${act.knock}>Enter the waiting room</button>`}
-    <${SelfView} devices=${state.devices} note="Only you see this" />
+    ${shown !== "resuming" && html`<${WaitingBody} state=${state} act=${act} />`}
+  </section>`;
+}
+
+/** @param {{state: VisitState, act: VisitActions}} props */
+function WaitingBody({ state, act }) {
+  return html`<${SelfView} devices=${state.devices} note="Only you see this" />
     <p class="quiet">
       ${state.devices?.camera && state.devices.cameraOn
         ? "Your camera is on so that you are ready. Nobody can see or hear you until your therapist lets you in."
@@ -364,8 +370,7 @@ function WaitingRoom({ state, act, live }) {
     <div class="row">
       <button type="button" onClick=${act.checkAgain}>Test camera and microphone again</button>
       <button type="button" onClick=${act.leave}>Leave the waiting room</button>
-    </div>
-  </section>`;
+    </div>`;
 }
 
 /** @param {{state: VisitState, act: VisitActions}} props */

@@ -196,8 +196,7 @@ async function openDevices() {
   if (devices === null) {
     devices = new Devices((report) => {
       apply({ type: "devices", report });
-      void peer.setLocal("audio", report.microphone);
-      void peer.setLocal("camera", report.camera);
+      peer.follow(report);
     });
   }
   await devices.open(chosen);
