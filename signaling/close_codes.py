@@ -26,7 +26,6 @@ CLOSE_CODES: Final[dict[str, int]] = {
     "replaced": 4002,
     "device-refused": 4003,
     "removed": 4004,
-    "denied": 4005,
     "ended": 4006,
     "too-fast": 4007,
     "too-slow": 4008,

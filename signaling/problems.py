@@ -119,11 +119,6 @@ TEXTS: Final[dict[str, Text]] = {
     "clinician-absent": Text(
         409, "No clinician is in the room", "A clinician must come in first; nobody is ever in there alone."
     ),
-    "asking-device": Text(
-        409,
-        "Another device is in this seat",
-        "It is being asked whether you may take its place. Please wait.",
-    ),
     # How much.
     "busy": Text(
         429, "Many people are coming in at this moment", "Wait a few seconds and try again.", retry_after=5
@@ -164,11 +159,6 @@ TEXTS: Final[dict[str, Text]] = {
     ),
     "removed": Text(
         403, "You were removed from this session", "Call your practice if you think this was a mistake."
-    ),
-    "denied": Text(
-        403,
-        "You were not let in",
-        "Your therapist did not let you in this time. Call your practice for help.",
     ),
     "left": Text(409, "You left the session", "To come back, open your link again."),
     "ended": Text(410, "This session has ended", "You can close this page."),

@@ -306,7 +306,6 @@ export const CLOSE_CODES = Object.freeze({
   "replaced": 4002,
   "device-refused": 4003,
   "removed": 4004,
-  "denied": 4005,
   "ended": 4006,
   "too-fast": 4007,
   "too-slow": 4008,
@@ -427,10 +426,6 @@ export const TEXTS = Object.freeze({
     "title": "No clinician is in the room",
     "detail": "A clinician must come in first; nobody is ever in there alone."
   },
-  "asking-device": {
-    "title": "Another device is in this seat",
-    "detail": "It is being asked whether you may take its place. Please wait."
-  },
   "busy": {
     "title": "Many people are coming in at this moment",
     "detail": "Wait a few seconds and try again."
@@ -466,10 +461,6 @@ export const TEXTS = Object.freeze({
   "removed": {
     "title": "You were removed from this session",
     "detail": "Call your practice if you think this was a mistake."
-  },
-  "denied": {
-    "title": "You were not let in",
-    "detail": "Your therapist did not let you in this time. Call your practice for help."
   },
   "left": {
     "title": "You left the session",

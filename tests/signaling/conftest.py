@@ -14,7 +14,7 @@ from broker.ledger import Ledger
 from broker.passwords import Hasher
 from broker.sealing import Keyring
 from broker.store import Store
-from tests.signaling.front import Front, running_front
+from tests.signaling.front import Front, Remembering, running_front
 from tests.support.stores import Server, binaries, keys, ledger, store, wait_ready
 
 __all__ = ["front", "hasher", "keys", "ledger", "server", "store"]
@@ -37,7 +37,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def hasher() -> Iterator[Hasher]:
     """Real password hashing."""
-    hasher = Hasher()
+    hasher = Remembering()
     yield hasher
     hasher.close()
 

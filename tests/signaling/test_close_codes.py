@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from broker.seats import SeatState
 from signaling.close_codes import CLOSE_CODES, COMES_BACK, ending
 from signaling.problems import TEXTS
 
@@ -33,4 +34,8 @@ def test_our_own_close_codes_say_one_thing_each() -> None:
 
 def test_a_page_comes_back_only_where_its_place_is_kept() -> None:
     assert CLOSE_CODES.keys() >= COMES_BACK
-    assert COMES_BACK.isdisjoint({"removed", "denied", "ended", "left", "replaced", "opened-elsewhere"})
+    assert COMES_BACK.isdisjoint({"removed", "ended", "left", "replaced", "opened-elsewhere"})
+
+
+def test_a_seat_whose_visit_is_over_has_its_ending() -> None:
+    assert {SeatState.REMOVED.value, SeatState.ENDED.value} <= CLOSE_CODES.keys()

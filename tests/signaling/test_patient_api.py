@@ -9,7 +9,6 @@ import pytest
 from broker.agreement import CURRENT
 from broker.audit import EventType
 from broker.ids import new_meeting_id, new_seat_token
-from broker.passwords import Hasher
 from broker.policy import Role
 from broker.seats import SeatAction, SessionKind
 from signaling.routing import seat_cookie
@@ -153,7 +152,7 @@ async def test_an_older_agreement_is_not_accepted(front: Front) -> None:
     assert await front.events(EventType.AGREEMENT_ACCEPTED) == []
 
 
-async def test_too_many_at_the_door_are_asked_to_come_back(front: Front, hasher: Hasher) -> None:
+async def test_too_many_at_the_door_are_asked_to_come_back(front: Front) -> None:
     body = {"meeting": new_meeting_id(), "seat-token": "A-0000-0000-0000-0000", "password": "00000-00000"}
     answers = await asyncio.gather(*(front.post("/api/enter", body) for _ in range(24)))
     busy = [answer for answer in answers if answer.status == 429]
