@@ -45,6 +45,11 @@ def test_an_unknown_group_is_refused_with_the_known_ones(capsys: pytest.CaptureF
     assert "No bench group nothing" in capsys.readouterr().err
 
 
+def test_what_groups_are_made_of_is_no_group() -> None:
+    assert "visit" in bench.groups()
+    assert not {"parts", "rows", "test_bench", "__main__"} & set(bench.groups())
+
+
 def test_a_failing_group_does_not_hide_the_next(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,155 @@
+"""People in real browsers: how soon an admitted patient is seen, and how soon a lost therapist is missed.
+
+Each browser is a process group of its own, so that it can be killed as a whole and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests.bench.parts.wire import WITHIN, Message, book, calling
+from tests.e2e.conftest import CHROMIUM, FLAGS
+from tests.e2e.people import People, Therapist
+from tests.e2e.practice import Practice
+
+SEAT: Final = "P"
+LABEL: Final = "Patient"
+
+# Reads every picture this page decodes, before it is painted, and notes the first one after a click. A frame
+# that was on its way from before cannot be taken for it: the click comes only after a while without any.
+WATCH: Final = """() => {
+  window.watched = {lastFrame: performance.now(), clicked: null, firstFrame: null};
+  const clicked = (event) => Object.assign(watched, {clicked: event.timeStamp, firstFrame: null});
+  addEventListener("click", clicked, {capture: true});
+  for (const {receiver} of window.connections.at(-1).getTransceivers()) {
+    if (receiver.track.kind !== "video") continue;
+    const reader = new MediaStreamTrackProcessor({track: receiver.track.clone()}).readable.getReader();
+    (async () => {
+      for (;;) {
+        const {done, value} = await reader.read();
+        if (done) return;
+        value.close();
+        watched.lastFrame = performance.now();
+        if (watched.clicked !== null) watched.firstFrame ??= watched.lastFrame;
+      }
+    })();
+  }
+}"""
+QUIET: Final = "() => performance.now() - watched.lastFrame > 500"
+SEEN: Final = "() => watched.firstFrame !== null && watched.firstFrame - watched.clicked"
+
+
+@dataclass(frozen=True, slots=True)
+class Chromium:
+    """A running browser."""
+
+    browser: Browser
+    process: asyncio.subprocess.Process
+
+    def kill(self) -> float:
+        """SIGKILL to all its processes at once; returns when, in monotonic seconds."""
+        now = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGKILL)
+        return now
+
+
+@asynccontextmanager
+async def chromium(playwright: Playwright) -> AsyncIterator[Chromium]:
+    """A browser with a fake camera of 30 pictures a second; gone at the end with all its processes."""
+    with tempfile.TemporaryDirectory(prefix="quietroom-bench-", ignore_cleanup_errors=True) as profile:
+        flags = [flag for flag in FLAGS if flag != "--use-fake-device-for-media-stream"]
+        process = await asyncio.create_subprocess_exec(
+            CHROMIUM,
+            "--headless",
+            "--remote-debugging-port=0",
+            f"--user-data-dir={profile}",
+            "--use-fake-device-for-media-stream=fps=30",
+            *flags,
+            "about:blank",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            port = await _debugging_port(Path(profile) / "DevToolsActivePort")
+            browser = await playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+            yield Chromium(browser, process)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def _debugging_port(told_in: Path) -> int:
+    async with asyncio.timeout(WITHIN):
+        while not (told_in.exists() and (lines := told_in.read_text().splitlines())):  # noqa: ASYNC110, ASYNC240 -- another process writes it
+            await asyncio.sleep(0.02)
+    return int(lines[0])
+
+
+async def admissions(practice: Practice, runs: int) -> list[float]:
+    """Milliseconds from the therapist's click on Admit to the first decoded picture of the patient.
+
+    The patient waits with a connected transport; between runs the therapist moves them back.
+    """
+    (visit,) = await book(practice, 1)
+    took = []
+    async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
+        therapist = await People(practice, one.browser).therapist(visit)
+        patient = await People(practice, other.browser).patient(visit, SEAT)
+        await asyncio.gather(therapist.opens_the_room(), patient.waits())
+        await therapist.sees_seat(SEAT, state="waiting", presence="connected")
+        await patient.page.wait_for_selector("body[data-transport=connected]")
+        await therapist.page.evaluate(WATCH)
+        for _ in range(runs):
+            took.append(await _admitted_and_seen(therapist))
+            await therapist.presses(f"Move back {LABEL}")
+            await therapist.sees_seat(SEAT, state="waiting")
+    return took
+
+
+async def _admitted_and_seen(therapist: Therapist) -> float:
+    page = therapist.page
+    await page.wait_for_function(QUIET, timeout=WITHIN * 1000)
+    await therapist.presses(f"Admit {LABEL}")
+    seen = await page.wait_for_function(SEEN, timeout=WITHIN * 1000)
+    return float(await seen.json_value())
+
+
+async def lost_clinicians(practice: Practice, runs: int) -> list[float]:
+    """Milliseconds from the death of the therapist's browser to the patient's ``place`` that says paused.
+
+    The patient has no browser: when a message reached them is then a reading of the same clock as the kill.
+    """
+    (visit,) = await book(practice, 1)
+    took = []
+    async with async_playwright() as playwright, calling(practice) as wire:
+        patient = await wire.waiting(visit, SEAT)
+        for run in range(runs):
+            began = time.monotonic()
+            async with chromium(playwright) as browser:
+                therapist = await People(practice, browser.browser).therapist(visit)
+                await therapist.opens_the_room()
+                await therapist.page.wait_for_selector("body[data-transport=connected]")
+                if run == 0:
+                    await therapist.presses(f"Admit {LABEL}")
+                await patient.when(_is("admitted"), since=began)
+                killed = browser.kill()
+                took.append((await patient.when(_is("paused"), since=killed) - killed) * 1000)
+    return took
+
+
+def _is(state: str) -> Callable[[Message], bool]:
+    return lambda message: message["type"] == "place" and message["state"] == state
