@@ -1,8 +1,8 @@
 """A visit, measured where people feel it: from the knock to the picture, and what it costs the server.
 
 One practice runs as ``quietroom serve`` with its embedded store, on loopback. Clients are raw HTTP and
-WebSocket where a message is what counts, and Chromium with fake devices where a picture does. Nothing is compared
-with another product here.
+WebSocket where a message is what counts, and Chromium with fake devices where a picture does. Nothing is
+compared with another product here.
 
     knock_to_card_ms           knock sent ─▶ roster shows the patient waiting
     admit_to_frame_ms          click on Admit ─▶ first decoded picture of the patient, transport warm
