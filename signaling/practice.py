@@ -69,6 +69,7 @@ async def open_practice(settings: Settings, *, command: bool = False) -> AsyncIt
         NoStoreServer: no store server is installed.
         UnsafeFiles: others could read the keys or the data.
     """
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = Keyring(settings.keys_dir)
     # A name from the environment is the server's; two writers of one name would number their events alike.
     node = f"c-{secrets.token_hex(6)}" if command else settings.node
@@ -105,7 +106,6 @@ def new_staff_password() -> Private[str]:
 
 
 async def _embedded(settings: Settings, stack: AsyncExitStack, *, command: bool) -> EmbeddedStore:
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if command:
         return await stack.enter_async_context(EmbeddedStore.attach(settings.store_dir))
     give_up = asyncio.get_running_loop().time() + _MOMENT
