@@ -50,9 +50,10 @@ from rooms.events import (
     Tick,
 )
 from rooms.media import MediaPort
-from rooms.peer import Peer, PeerState, Quality
+from rooms.peer import Quality
 from rooms.room import Room
 from rooms.seat import Seat
+from rooms.transports import Transports
 
 HOST_PATIENCE: Final = 1.5
 """Seconds of silence after which a clinician counts as lost: with the check below, held within 2 s."""
@@ -97,16 +98,6 @@ class _Page:
     heard_at: float
 
 
-@dataclass(slots=True)
-class _Transport:
-    """The transport of one seat, the page that carries it, and whether the room was told that it is up."""
-
-    peer: Peer
-    link: Link
-    device: Device | None
-    up: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class _Stop:
     """The server is going down."""
@@ -148,10 +139,18 @@ class Runner:
     _inbox: asyncio.Queue[_Item] = field(default_factory=asyncio.Queue, init=False)
     _jobs: asyncio.Queue[Commit | str] = field(default_factory=asyncio.Queue, init=False)
     _pages: dict[Link, _Page] = field(default_factory=dict, init=False)
-    _transports: dict[SeatCode, _Transport] = field(default_factory=dict, init=False)
+    _transports: Transports = field(init=False)
     _issued: int = field(default=0, init=False)
     _answered: int = field(default=0, init=False)
     _reload_asked: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Listen to the transports."""
+        self._transports = Transports(
+            self.meeting,
+            self.media,
+            lambda seat, suite: self._inbox.put_nowait(MediaChanged(seat, suite)),
+        )
 
     # ---- from the pages; none of it waits ----------------------------------------------------------------
 
@@ -205,10 +204,9 @@ class Runner:
         Raises:
             BadSdp: ``bad-sdp``.
         """
-        transport = self._transport_of(link)
-        if transport is None:
+        if (seat := self._seat_carried_by(link)) is None:
             return "not-allowed"
-        transport.peer.answer(sdp)
+        self._transports.answer(seat, sdp)
         return None
 
     def restart_media(self, link: Link, *, fresh: bool) -> str | None:
@@ -217,14 +215,12 @@ class Runner:
         Returns:
             ``None`` when an offer is on its way, ``not-allowed`` when the page has no transport to restart.
         """
-        transport = self._transport_of(link)
-        if transport is None:
+        if (seat := self._seat_carried_by(link)) is None:
             return "not-allowed"
-        page = self._pages[link]
-        if fresh or transport.peer.state is PeerState.GONE:
-            self._open_peer(page.seat, link)
+        if fresh or not self._transports.lives(seat):
+            self._open_peer(seat, link)
         else:
-            page.outbox.offer(transport.peer.restart(), restart=True)
+            self._pages[link].outbox.offer(self._transports.restart(seat), restart=True)
         return None
 
     def reload(self) -> None:
@@ -239,11 +235,7 @@ class Runner:
 
     def quality(self) -> dict[SeatCode, Quality]:
         """Numbers about each seat's connected transport."""
-        return {
-            seat: transport.peer.quality()
-            for seat, transport in self._transports.items()
-            if transport.peer.state is PeerState.CONNECTED
-        }
+        return self._transports.quality()
 
     # ---- the task ----------------------------------------------------------------------------------------
 
@@ -322,13 +314,9 @@ class Runner:
         If the transport of its device lives, the page takes it over. If the seat has none at all (this server
         is new, or it died meanwhile), the room sees so and offers another one.
         """
-        transport = self._transports.get(event.seat)
-        if transport is None or transport.peer.state is PeerState.GONE:
+        if not self._transports.lives(event.seat):
             return self.room.seats[event.seat].suite is None
-        if transport.device != event.device:
-            return False
-        transport.link = event.link
-        return True
+        return self._transports.take_over(event.seat, event.link, event.device)
 
     # ---- effects -----------------------------------------------------------------------------------------
 
@@ -344,7 +332,7 @@ class Runner:
             case OpenPeer(seat, link):
                 self._open_peer(seat, link)
             case ClosePeer(seat):
-                self._close_peer(seat)
+                self._transports.close(seat)
             case Show(link, view):
                 if (page := self._pages.get(link)) is not None:
                     page.outbox.show(view)
@@ -360,46 +348,15 @@ class Runner:
                 assert_never(effect)
 
     def _open_peer(self, seat: SeatCode, link: Link) -> None:
-        if (page := self._pages.get(link)) is None:
+        page, known = self._pages.get(link), self.room.seats[seat].pages.get(link)
+        if page is None or known is None:
             return  # its page is gone; the next one asks anew
-        former = self._transports.pop(seat, None)
-        opened: Peer | None = None
+        offer = self._transports.open(seat, self.room.seats[seat].place, link, known.device)
+        page.outbox.offer(offer, restart=False)
 
-        def changed(state: PeerState) -> None:
-            transport = self._transports.get(seat)
-            if transport is not None and transport.peer is opened:
-                self._media_changed(seat, transport, state)
-
-        device = self._device_of(seat, link)
-        opened = self.media.open_peer(self.meeting, seat, self.room.seats[seat].place, changed)
-        self._transports[seat] = _Transport(opened, link, device)
-        if (
-            former is not None
-        ):  # the port has replaced it, so that its subscribers' slots go on without a jump
-            self._media_changed(seat, former, PeerState.GONE)
-        page.outbox.offer(opened.offer(), restart=False)
-
-    def _close_peer(self, seat: SeatCode) -> None:
-        if (transport := self._transports.pop(seat, None)) is not None:
-            transport.peer.close()
-            self._media_changed(seat, transport, PeerState.GONE)
-
-    def _media_changed(self, seat: SeatCode, transport: _Transport, state: PeerState) -> None:
-        if state is PeerState.CONNECTED and not transport.up:
-            transport.up = True
-            self._inbox.put_nowait(MediaChanged(seat, transport.peer.suite or "unknown"))
-        elif state is PeerState.GONE and transport.up:
-            transport.up = False
-            self._inbox.put_nowait(MediaChanged(seat, None))
-
-    def _transport_of(self, link: Link) -> _Transport | None:
+    def _seat_carried_by(self, link: Link) -> SeatCode | None:
         page = self._pages.get(link)
-        transport = self._transports.get(page.seat) if page else None
-        return transport if transport is not None and transport.link == link else None
-
-    def _device_of(self, seat: SeatCode, link: Link) -> Device | None:
-        page = self.room.seats[seat].pages.get(link)
-        return page.device if page else None
+        return page.seat if page is not None and self._transports.carries(page.seat, link) else None
 
     # ---- signs of life -----------------------------------------------------------------------------------
 
@@ -423,14 +380,11 @@ class Runner:
         Only pages that hold the seat count: a second device that asks must not keep the first one alive. Of a
         clinician with media only the media counts: one who can no longer hear the partners is not with them.
         """
-        host_media = self._transports.get(code) if seat.is_host else None
-        if host_media is not None and host_media.up:
-            return host_media.peer.last_heard
+        media = self._transports.heard_at(code)
+        if seat.is_host and media is not None:
+            return media
         signs = [page.heard_at for link in seat.pages if (page := self._pages.get(link)) is not None]
-        transport = self._transports.get(code)
-        if transport is not None and transport.up:
-            signs.append(transport.peer.last_heard)
-        return max(signs, default=None)
+        return max(signs if media is None else [*signs, media], default=None)
 
     # ---- commits, and the end ----------------------------------------------------------------------------
 
@@ -453,9 +407,7 @@ class Runner:
     def _shut(self) -> None:
         """Fail closed: nothing flows from this line on, and every page is told to come back."""
         self.finished = True
-        self.media.set_gate(self.meeting, frozenset(), frozenset())
-        self.media.close_room(self.meeting)
-        self._transports.clear()
+        self._transports.close_all()
         pages, self._pages = self._pages, {}
         for page in pages.values():
             page.outbox.close("draining")
