@@ -12,7 +12,7 @@ BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
-	@exec .venv/bin/quietroom demo
+	@QUIETROOM_DATA_DIR="$${QUIETROOM_DATA_DIR:-$(CURDIR)/data}" exec .venv/bin/quietroom demo
 
 test: format lint types layers js all-tests  ## Everything, as CI does; pytest last, so that its summary closes the output.
 
