@@ -24,7 +24,7 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
 
 const FIRST_DELAY = 250; // ms
 const LONGEST_DELAY = 3_000; // ms: a page is to be back within 5 s of the server's return
-const ATTEMPT_LIMIT = 3_000; // ms for one attempt to reach `welcome`
+const ATTEMPT_LIMIT = 4_000; // ms for one attempt to reach `welcome`
 const REPLY_LIMIT = 5_000; // ms
 const STEADY = 2_000; // ms a connection must have lasted for the delays to start over
 

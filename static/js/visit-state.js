@@ -252,13 +252,13 @@ export function announcement(before, after) {
     return text === undefined ? null : { assertive: word(after) === "paused", text };
   }
   const place = after.place;
+  if (place?.["device-asks"] && !before.place?.["device-asks"]) {
+    return { assertive: true, text: "Another device asks to take your place." };
+  }
   if (place !== null && before.place !== null && scene(after) === "room") {
     if (place.muted !== before.place.muted) {
       const text = place.muted ? "Your therapist has muted you." : "You are no longer muted.";
       return { assertive: false, text };
-    }
-    if (place["device-asks"] && !before.place["device-asks"]) {
-      return { assertive: true, text: "Another device asks to take your place." };
     }
     return companyChange(before.place, place);
   }

@@ -166,6 +166,13 @@ test("what others do in the room is announced, politely", () => {
   assert.equal(announcement(inside, muted).text, "Your therapist has muted you.");
 });
 
+test("another device's question is announced at once, in the waiting room too", () => {
+  const waiting = after(entered(), CHECKED, OPEN, place("waiting"));
+  const asked = advance(waiting, place("waiting", { "device-asks": true }));
+  assert.deepEqual(announcement(waiting, asked), { assertive: true, text: "Another device asks to take your place." });
+  assert.equal(announcement(asked, waiting), null);
+});
+
 test("the server's clock is learnt from welcome", () => {
   assert.equal(after({ type: "welcome", seat: "A", role: "patient", now: 5_000, at: 3_000 }).skew, 2_000);
 });
