@@ -21,6 +21,7 @@ export function Picture({ stream, label, mirrored = false, whole = false }) {
     video.srcObject = stream;
     if (stream) video.play().catch(() => undefined); // muted video may always play; a replaced one rejects
   }, [stream]);
+  useLettingGo(ref);
   const kind = `picture${mirrored ? " mirrored" : ""}${whole ? " whole" : ""}`;
   return html`<video ref=${ref} class=${kind} aria-label=${label} muted playsinline></video>`;
 }
@@ -43,7 +44,23 @@ export function Sound({ stream, onBlocked, unblocked }) {
       if (error instanceof DOMException && error.name === "NotAllowedError") onBlocked();
     });
   }, [stream, unblocked]);
+  useLettingGo(ref);
   return html`<audio ref=${ref}></audio>`;
+}
+
+/**
+ * Let an element that leaves the page go of its stream. Until it is collected it would hold frames of the camera,
+ * which has only a few to give: after some changes of scene it gives none, to anyone, for seconds.
+ *
+ * @param {{current: HTMLMediaElement | null}} ref
+ */
+function useLettingGo(ref) {
+  useEffect(() => {
+    const element = ref.current;
+    return () => {
+      if (element) element.srcObject = null;
+    };
+  }, []);
 }
 
 /**
