@@ -19,7 +19,7 @@ def settings(**values: Any) -> Settings:
 
 
 def test_flag_wins_over_environment_wins_over_default() -> None:
-    environ = {"QUIETROOM_PORT": "9001", "QUIETROOM_HOST": "127.0.0.2", "HOME": "/home/x"}
+    environ = {"QUIETROOM_PORT": "9001", "QUIETROOM_HOST": "127.0.0.2", "HOME": "/home/quietroom"}
     read = read_settings(environ, port=9002, host=None)
     assert (read.port, read.host, read.practice) == (9002, "127.0.0.2", "main")
 
@@ -128,7 +128,7 @@ def test_contradictions_are_refused_with_the_remedy(values: dict[str, Any], reme
 )
 def test_an_unreadable_variable_is_named_and_its_value_is_not(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=variable) as refusal:
-        read_settings({variable: value, "HOME": "/home/x"})
+        read_settings({variable: value, "HOME": "/home/quietroom"})
     assert value not in refusal.value.text
 
 
@@ -154,7 +154,7 @@ def test_a_store_password_is_not_shown() -> None:
 
 def test_default_data_dir_follows_the_base_directories() -> None:
     assert default_data_dir({"XDG_DATA_HOME": "/x"}) == Path("/x/quietroom")
-    assert default_data_dir({"HOME": "/home/y"}) == Path("/home/y/.local/share/quietroom")
+    assert default_data_dir({"HOME": "/home/quietroom"}) == Path("/home/quietroom/.local/share/quietroom")
 
 
 def test_relative_paths_survive_a_change_of_directory(

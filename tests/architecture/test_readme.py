@@ -1,0 +1,100 @@
+"""What the documents tell people to type exists: commands, options, make targets, variables, files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from signaling.cli import main
+from signaling.settings import PREFIX, Settings
+from tests.architecture.tree import ROOT
+
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "docs/operations.md", "docs/threat-model.md")
+BROUGHT_LATER = {"docs/images/visit.png"}  # the picture is taken of a running visit
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Every ``quietroom …`` command line, in a block or between backquotes."""
+    joined = text.replace("\\\n", " ")
+    found = re.findall(r"`quietroom ([^`]+)`", joined)
+    for block in re.findall(r"^```sh\n(.*?)^```", joined, flags=re.MULTILINE | re.DOTALL):
+        found += re.findall(r"^(?:\S+/)?quietroom (.+)$", block, flags=re.MULTILINE)
+    return (shlex.split(line) for line in found)
+
+
+def unknown(words: list[str]) -> str | None:
+    """Which word of a command line the command does not know; ``None`` when it knows all."""
+    command: click.Command = main
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        word = rest.pop(0)
+        child = command.commands.get(word)
+        if child is None:
+            return word
+        command = child
+    known = {"--help", "--version"}
+    known |= {
+        name for parameter in command.params if isinstance(parameter, click.Option) for name in parameter.opts
+    }
+    return next((word for word in rest if word.startswith("-") and word not in known), None)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_that_is_told_is_known(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert [words for words in commands(text) if unknown(words)] == []
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    told = {" ".join(words) for words in commands((ROOT / "README.md").read_text(encoding="utf-8"))}
+
+    def walk(command: click.Command, path: str) -> Iterator[str]:
+        if isinstance(command, click.Group):
+            for name, child in command.commands.items():
+                yield from walk(child, f"{path} {name}".strip())
+        else:
+            yield path
+
+    assert [path for path in walk(main, "") if not any(line.startswith(path) for line in told)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_that_is_told_exists(document: str) -> None:
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
+    text = (ROOT / document).read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+    told = set(re.findall(r"`make ([a-z-]+)", text))
+    told |= set(re.findall(r"^make ([a-z-]+)", blocks, flags=re.MULTILINE))
+    assert told - targets == set()
+
+
+def test_operations_explain_every_setting_and_no_other() -> None:
+    told = set(re.findall(rf"{PREFIX}([A-Z_]+)", (ROOT / "docs/operations.md").read_text(encoding="utf-8")))
+    assert told == {name.upper() for name in Settings.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_that_is_told_exists(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    here = (ROOT / document).parent
+    linked = {path for path in re.findall(r"\]\(([^)#:]+)\)", text) if path not in BROUGHT_LATER}
+    assert [path for path in linked if not (here / path).exists()] == []
+    named = re.findall(r"`((?:broker|rooms|signaling|static|tests)/[\w/.*-]+)`", text)
+    assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_what_does_not_exist_is_found() -> None:
+    assert unknown(["book", "--kind", "couple", "--host", "dora"]) is None
+    assert unknown(["audit", "tail", "-f"]) is None
+    assert unknown(["fly"]) == "fly"
+    assert unknown(["serve", "--insecure"]) == "--insecure"
+    assert list(commands("`quietroom status`\n```sh\na/quietroom serve \\\n  --host x\n```")) == [
+        ["status"],
+        ["serve", "--host", "x"],
+    ]
