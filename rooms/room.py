@@ -358,6 +358,8 @@ class Room:
             self._retry_at = now + RETRY_AFTER
             if commit.action in CLOSING or commit.action in (HostAction.END, HostAction.MUTE):
                 self._owed.append(commit)
+        elif commit.action is HostAction.END:
+            self._end()  # the store knows no such open session: nobody belongs here any more
         if pending.link is not None:
             self._emit(Reply(pending.link, pending.request, code))
 

@@ -44,6 +44,9 @@ HANDLERS_WITHIN: Final = 0.4
 LEDGER_WITHIN: Final = 0.8
 """Seconds for each step of going down; together, with the store's own end, below five."""
 
+SWEEP_EVERY: Final = 600.0
+"""Seconds between looks for sessions whose window closed long ago."""
+
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -157,6 +160,8 @@ class Server:
         stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)
         stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
         self.house.start(known)
+        sweeping = asyncio.create_task(self._end_overdue(), name="overdue")
+        stack.push_async_callback(_cancelled, sweeping)
         await self.ledger.append(self._event(EventType.SERVER_STARTED))
         log.info("server started", node=settings.node, media_port=self.media.port)
 
@@ -184,6 +189,16 @@ class Server:
             "store_ok": self.store.healthy,
             "store_restarts": 0 if self.practice.embedded is None else self.practice.embedded.restarts,
         }
+
+    async def _end_overdue(self) -> None:
+        """End sessions that nobody came to; a room that is open ends by itself when its window closes."""
+        while True:
+            try:
+                for meeting in await self.practice.booking.end_overdue():
+                    self.house.reload(meeting)
+            except StoreUnavailable:
+                pass  # next time
+            await asyncio.sleep(SWEEP_EVERY)
 
     async def _record_stopped(self) -> None:
         try:

@@ -13,6 +13,7 @@ from broker.audit import EventType
 from broker.seats import SeatAction, SeatState, SessionKind
 from rooms.effects import Close, ClosePeer, OpenPeer, Presence, Record, SetGate
 from rooms.events import (
+    CommitRefused,
     DeviceAnswered,
     Disconnected,
     FellSilent,
@@ -221,6 +222,15 @@ def test_ending_ends_for_all() -> None:
     assert play.gate.seats == NOBODY
     assert play.closed == dict.fromkeys(("a", "b", "t"), "ended")
     assert play.place("a").state == "ended"
+
+
+def test_a_session_that_the_store_no_longer_has_is_over() -> None:
+    play = live()
+    play.hold_answers = True
+    play.asks("t", HostAction.END)
+    play >> CommitRefused(play.waiting_commits[0].number, "no-session")
+    assert play.gate.seats == NOBODY
+    assert play.closed == dict.fromkeys(("a", "b", "t"), "ended")
 
 
 def test_the_window_ends_the_session_by_itself() -> None:
