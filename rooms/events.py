@@ -70,7 +70,7 @@ class MediaChanged:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The page behind ``link`` asked for a move: for itself (knock, leave, enter) or, as a host, for others."""
+    """The page behind ``link`` asked: for itself (knock, leave, enter) or, as a host, for others."""
 
     link: Link
     request: int
