@@ -24,7 +24,9 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
 
 const FIRST_DELAY = 250; // ms
 const LONGEST_DELAY = 3_000; // ms: a page is to be back within 5 s of the server's return
-const ATTEMPT_LIMIT = 4_000; // ms for one attempt to reach `welcome`
+const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
+const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
+const LONGEST_ATTEMPT = 10_000; // ms
 const REPLY_LIMIT = 5_000; // ms
 const STEADY = 2_000; // ms a connection must have lasted for the delays to start over
 
@@ -178,9 +180,10 @@ export class Signal {
   async #connect() {
     this.#turn += 1;
     const turn = this.#turn;
+    const limit = Math.min(LONGEST_ATTEMPT, ATTEMPT_LIMIT + ATTEMPT_MORE * this.#attempt);
     this.#deadline = this.#world.later(() => {
       if (turn === this.#turn) this.#lost();
-    }, ATTEMPT_LIMIT);
+    }, limit);
     let ticket;
     try {
       ticket = await this.#ticket();

@@ -139,10 +139,14 @@ test("a server that returns is found within five seconds, however long it was aw
   assert.ok(world.sockets.length > sockets);
 });
 
-test("an attempt that hangs is given up after four seconds", async () => {
+test("an attempt that hangs is given up, each later one with more patience", async () => {
   const { world, seen } = await play({ ticket: () => new Promise(() => {}) });
   await world.pass(4_000 + 250);
   assert.equal(seen.tickets, 2);
+  await world.pass(4_000 + 500);
+  assert.equal(seen.tickets, 2);
+  await world.pass(2_000);
+  assert.equal(seen.tickets, 3);
   assert.deepEqual(seen.lines, ["connecting"]);
 });
 
