@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar, cast
 
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -143,6 +143,13 @@ class Patient(Person):
         await self.sees("You are in the waiting room")
         return self
 
+    async def waits_again(self) -> Self:
+        """From the link back into the waiting room, for somebody who agreed before."""
+        await self.opens_link()
+        await self.enters()
+        await self.sees("You are in the waiting room")
+        return self
+
     async def is_in_the_room(self) -> Self:
         """Wait until the page says so."""
         return await self.sees("You are in the room")
@@ -197,8 +204,11 @@ class People:
         self._contexts: list[BrowserContext] = []
         self.persons: list[Person] = []
 
-    async def _browser_of_their_own(self) -> tuple[BrowserContext, Page]:
-        context = await self.browser.new_context(permissions=["camera", "microphone"])
+    async def _browser_of_their_own(
+        self, browser: Browser | None = None, **settings: Any
+    ) -> tuple[BrowserContext, Page]:
+        settings = {"permissions": ["camera", "microphone"]} | settings
+        context = await (browser or self.browser).new_context(**settings)
         context.set_default_timeout(WITHIN)
         await context.add_init_script(REMEMBER_CONNECTIONS)
         self._contexts.append(context)
@@ -209,10 +219,14 @@ class People:
         self.persons.append(person)
         return person
 
-    async def patient(self, visit: Visit, seat: str) -> Patient:
-        """Somebody with the link of that seat."""
-        context, page = await self._browser_of_their_own()
+    async def patient(self, visit: Visit, seat: str, **browser: Any) -> Patient:
+        """Somebody with the link of that seat; in another ``browser``, or with other settings of it."""
+        context, page = await self._browser_of_their_own(**browser)
         return self._watch(Patient(self.practice, context, page, visit=visit, seat=seat))
+
+    async def another_tab(self, person: PersonType) -> PersonType:
+        """The same person in the same browser, at a second tab."""
+        return self._watch(replace(person, page=await person.context.new_page(), errors=[]))
 
     async def therapist(self, visit: Visit | None = None) -> Therapist:
         """The therapist, not yet signed in."""
