@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
+import signal
 import socket
+import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -256,3 +262,72 @@ def test_every_command_explains_itself() -> None:
         result = CliRunner().invoke(main, [*path, "--help"])
         assert result.exit_code == 0
         assert "Usage:" in result.output
+
+
+# ---- as processes, the way people run them --------------------------------------------------------------
+
+
+class Process:
+    """A command in a process of its own, its lines as they come."""
+
+    def __init__(self, *words: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "signaling.cli", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.seen = ""
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Read up to the line that fits; the test's own timeout bounds it."""
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.seen += line
+            if found := re.search(pattern, line):
+                return found
+        raise AssertionError(f"it ended without that line: {self.seen}")
+
+    def stop(self, number: signal.Signals) -> int:
+        os.kill(self._process.pid, number)
+        try:
+            return self._process.wait(30)
+        finally:
+            assert self._process.stdout
+            self._process.stdout.close()
+
+
+@pytest.mark.slow
+def test_following_shows_what_others_do_until_ctrl_c(data: Path) -> None:
+    following = Process("audit", "tail", "--follow", "--data-dir", str(data))
+    following.until("audit.viewed")
+    meeting = book(data)["meeting"]
+    following.until(rf"session\.booked +{meeting[:6]}/- +by operator")
+    assert following.stop(signal.SIGINT) == 0
+    assert "Traceback" not in following.seen
+
+
+@pytest.mark.slow
+def test_a_first_try_on_a_phone(tmp_path: Path) -> None:
+    """Self-signed on all addresses; commands beside it know where it is; SIGTERM ends it well."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["serve", "--self-signed", "--port", str(port), "--data-dir", str(tmp_path)]
+    serving = Process(*words)
+    fingerprint = serving.until(r"^ +((?:[0-9A-F]{2}:){31}[0-9A-F]{2})$")[1]
+    url = serving.until(r"Quietroom is at (https://\S+)")[1]
+    try:
+        shown = ssl.get_server_certificate(("127.0.0.1", port))
+        assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(shown)).digest().hex(":").upper() == fingerprint
+        assert run(tmp_path, "doctor", "--live").exit_code == 0
+        health = run(tmp_path, "doctor")
+        assert health.exit_code == 0, health.output
+        assert health.output.count("The running server has it.") == 2
+        run(tmp_path, "staff", "add", "dora", "--role", "therapist", "--generate")
+        assert book(tmp_path)["host-link"].startswith(f"{url}/host/")
+    finally:
+        code = serving.stop(signal.SIGTERM)
+    assert code == 0
+    assert "Traceback" not in serving.seen
