@@ -154,13 +154,17 @@ class Credentials:
         self._heard[subject] = now
         self._ledger.append_later(_about(EventType.LINK_OPENED, session, seat))
 
-    async def enter(self, meeting: str, seat_token: str, password: Private[str]) -> SeatGrant:
+    async def enter(
+        self, meeting: str, seat_token: str, password: Private[str], cookie: str | None = None
+    ) -> SeatGrant:
         """Open a credential session for a seat.
 
         Args:
             meeting: as typed or from the link.
             seat_token: as typed or from the link.
             password: as typed.
+            cookie: what this browser holds for the seat already, anything at all: with a living one it stays
+                the same device, so that a second tab of it need not ask the first.
 
         Raises:
             Refused: ``cannot-enter`` whatever the cause; ``busy`` when too many try at once, for everybody
@@ -185,7 +189,7 @@ class Credentials:
             await self._store.attempt_undone(claim.scope, claim.seat, known=known)
             raise
         if session is not None and seat is not None and right:
-            grant = await self._open(session, seat)
+            grant = await self._open(session, seat, cookie)
             if grant is not None:
                 return grant
         else:
@@ -345,9 +349,10 @@ class Credentials:
 
     # ------------------------------------------------------------------ inside
 
-    async def _open(self, session: Session, seat: Seat) -> SeatGrant | None:
+    async def _open(self, session: Session, seat: Seat, cookie: str | None) -> SeatGrant | None:
         """Make the credential session, if the door is open; record either."""
-        secret, device = new_secret(), new_code(8)
+        former = await self.seat_for(session.meeting, seat.code, cookie)
+        secret, device = new_secret(), former.device if former else new_code(8)
         now = self._store.now_ms()
         if now is None:
             raise StoreUnavailable

@@ -16,6 +16,7 @@ from aiohttp import web
 from broker.agreement import CURRENT
 from broker.credentials import SeatGrant
 from broker.errors import BadInput, Refused
+from broker.ids import parse_meeting_id, parse_seat_token
 from broker.policy import Permission
 from broker.private import Private
 from broker.seats import SeatAction
@@ -34,7 +35,9 @@ async def link_opened(call: Call, body: LinkOpened) -> web.StreamResponse:
 
 async def enter(call: Call, body: EnterBody) -> web.StreamResponse:
     """Open a credential session for a seat."""
-    grant = await call.services.credentials.enter(body.meeting, body.seat_token, Private(body.password))
+    grant = await call.services.credentials.enter(
+        body.meeting, body.seat_token, Private(body.password), held_cookie(call, body)
+    )
     response = answer(entered(grant))
     set_cookie(response, seat_cookie(grant.meeting, grant.seat), grant.secret.reveal())
     return response
@@ -76,6 +79,15 @@ async def seat_leave(call: Call, body: SeatBody) -> web.StreamResponse:
     response = no_content()
     clear_cookie(response, seat_cookie(grant.meeting, grant.seat))
     return response
+
+
+def held_cookie(call: Call, body: EnterBody) -> str | None:
+    """What this browser holds already for the seat that it wants to enter."""
+    try:
+        meeting, (seat, _) = parse_meeting_id(body.meeting), parse_seat_token(body.seat_token)
+    except BadInput:
+        return None
+    return call.request.cookies.get(seat_cookie(meeting, seat))
 
 
 def entered(grant: SeatGrant) -> Entered:

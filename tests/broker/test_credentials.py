@@ -60,6 +60,18 @@ async def test_token_and_password_open_the_seat_and_nothing_else(practice: Pract
     assert (event.actor, event.subject, event.outcome) == ("seat:B", f"{booked.meeting}/B", "ok")
 
 
+async def test_a_browser_that_holds_the_seat_stays_the_same_device(practice: Practice) -> None:
+    booked = await practice.book()
+    first = await practice.enter(booked, A)
+    token = booked.seat_tokens[A].reveal()
+    enter = practice.credentials.enter
+    again = await enter(booked.meeting, token, booked.password, first.secret.reveal())
+    assert again.device == first.device
+    assert again.secret != first.secret
+    for cookie in ("nonsense", (await practice.enter(booked, B)).secret.reveal()):
+        assert (await enter(booked.meeting, token, booked.password, cookie)).device != first.device
+
+
 async def test_credentials_may_be_typed_as_people_type(practice: Practice) -> None:
     booked = await practice.book()
     token = booked.seat_tokens[A].reveal().lower().replace("-", " ").replace(" ", "-", 1).replace("0", "o")
