@@ -28,7 +28,7 @@ DEFAULT_PORT: Final = 8443
 PREFIX: Final = "QUIETROOM_"
 
 _SERVING_FILE: Final = "serving.json"
-_SERVING: Final = (
+SERVING: Final = (
     "host",
     "port",
     "media_host",
@@ -38,6 +38,8 @@ _SERVING: Final = (
     "tls_key",
     "behind_proxy",
 )
+"""The settings that say how a server is reached; noted for commands beside it."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HOST_NAME = re.compile(
     r"[a-z0-9.-]{1,253}|[0-9a-f:.]{2,45}"
@@ -252,7 +254,7 @@ def remember(settings: Settings) -> None:
     Args:
         settings: of a server that has started.
     """
-    noted = {name: getattr(settings, name) for name in _SERVING}
+    noted = {name: getattr(settings, name) for name in SERVING}
     text = json.dumps(
         {name: str(value) if isinstance(value, Path) else value for name, value in noted.items()}
     )
@@ -273,12 +275,12 @@ def recall(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -
         about serving: half of one and half of the other would fit nothing.
     """
     env = os.environ if environ is None else environ
-    if any(flags.get(name) is not None or env.get(PREFIX + name.upper()) for name in _SERVING):
+    if any(flags.get(name) is not None or env.get(PREFIX + name.upper()) for name in SERVING):
         return dict(flags)
     data_dir = Path(str(flags.get("data_dir") or env.get(f"{PREFIX}DATA_DIR") or default_data_dir(env)))
     try:
         noted = json.loads((data_dir.expanduser() / _SERVING_FILE).read_text(encoding="utf-8"))
-        known = {name: noted[name] for name in _SERVING}
+        known = {name: noted[name] for name in SERVING}
         Settings(data_dir=data_dir, **known)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError):
         return dict(flags)  # never served, or noted by another version: the defaults are as good
