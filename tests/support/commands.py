@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from broker.embedded import find_binary, socket_path, spawn
 from signaling.cli import main
 from tests.support.stores import wait_ready
 
-Run = Callable[..., Result]
 PASSWORD = "correct horse battery"
 
 
