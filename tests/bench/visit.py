@@ -32,12 +32,14 @@ EVENTS_DUE: Final = 1500
 
 
 async def rows() -> list[Row]:
-    """Measure all of it; about two and a half minutes."""
+    """Measure all of it; about two minutes."""
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
         folder = Path(name)
-        load = await appends.steady_load(folder / "audit", EVENTS_DUE, seconds=10)
-        if load.lost:
-            raise RuntimeError(f"{load.lost} events of the load were not stored")
+        loads = [
+            await appends.steady_load(folder / f"audit-{run}", EVENTS_DUE, seconds=10) for run in range(3)
+        ]
+        if lost := sum(load.lost for load in loads):
+            raise RuntimeError(f"{lost} events of the load were not stored")
         async with running_practice(folder / "practice") as practice:
             waiting = await memory.waiting_seats(practice, seats=200, batches=4)
             admitted = await memory.admitted_seats(practice, sessions=9, batches=4)
@@ -52,8 +54,8 @@ async def rows() -> list[Row]:
         Row.of("clinician_lost_to_held_ms", "ms", losses),
         Row.of("waiting_seat_kb", "kB", waiting),
         Row.of("admitted_seat_kb", "kB", admitted),
-        Row.of("audit_events_per_s", "1/s", load.rates),
-        Row.of("audit_p99_ms", "ms", [load.p99_ms]),
+        Row.of("audit_events_per_s", "1/s", [rate for load in loads for rate in load.rates]),
+        Row.of("audit_p99_ms", "ms", [load.p99_ms for load in loads]),
         Row.of("joins_per_s", "1/s", joins),
         Row.of("server_start_ms", "ms", starts),
     ]
