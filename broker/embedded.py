@@ -38,7 +38,7 @@ from broker.files import private_directory
 _PR_SET_PDEATHSIG: Final = 1
 _SOCKET_PATH_MAX: Final = 107  # sun_path holds 108 bytes with the final zero
 _READY: Final = 60.0  # a large append-only file takes a while to load: 1 M events about 3 s
-_STOP: Final = 35.0
+_STOP: Final = 0.5  # it has nothing left to write; a frozen one must not keep us beyond five seconds
 _BACK_OFF: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 5.0)
 _STEADY: Final = 30.0
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -258,7 +258,7 @@ class EmbeddedStore:
         return False
 
     async def _stop(self) -> None:
-        """Ask the server to end and wait; after 35 s it is killed, and what it acknowledged is on disk."""
+        """Ask the server to end and wait a moment, then kill it: what it acknowledged is on disk."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -275,6 +275,8 @@ class EmbeddedStore:
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process without a thread, and collect it."""
+    if process.poll() is not None:  # collected before: its number may be another process's by now
+        return
     loop = asyncio.get_running_loop()
     try:
         fd = os.pidfd_open(process.pid)

@@ -41,7 +41,7 @@ STATIC: Final = Path(__file__).resolve().parent.parent / "static"
 ROOMS_WITHIN: Final = 2.2
 SOCKETS_WITHIN: Final = 0.6
 HANDLERS_WITHIN: Final = 0.4
-LEDGER_WITHIN: Final = 0.8
+LEDGER_WITHIN: Final = 0.5
 """Seconds for each step of going down; together, with the store's own end, below five."""
 
 SWEEP_EVERY: Final = 600.0
