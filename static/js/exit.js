@@ -4,6 +4,7 @@
 const NEUTRAL = "/static/neutral.html";
 const PRESSES = 3;
 const WITHIN = 2_000; // ms
+const ANSWER_WITHIN = 3_000; // ms
 
 /**
  * Whether this Escape is the third within two seconds. Pure.
@@ -21,24 +22,25 @@ export function escapePressed(earlier, now) {
  * Make the page's "Leave quickly" button and Escape work.
  *
  * @param {object} options
- * @param {() => void} options.silence stops everything that is heard, seen or connected; must not wait
+ * @param {() => void} options.hush stops everything that is heard or seen, and all painting; must not wait
+ * @param {() => void} options.close ends what is still connected
  * @param {() => {meeting: string, seat: string} | null} options.seat the place to give up
  */
-export function installExit({ silence, seat }) {
+export function installExit({ hush, close, seat }) {
   const neutral = fetchNeutral();
+  let left = false;
   const leave = () => {
+    if (left) return;
+    left = true;
     document.documentElement.hidden = true; // blank before anything that could fail
     document.title = "Kitchen measures";
     const place = seat();
-    if (place) {
-      const body = new Blob([JSON.stringify(place)], { type: "application/json" });
-      navigator.sendBeacon("/api/seat-leave", body);
-    }
     try {
-      silence();
+      hush();
       sessionStorage.clear();
     } finally {
-      void replacePage(neutral());
+      showInstead(neutral());
+      void goAway(place, close);
     }
   };
   document.getElementById("leave-quickly")?.addEventListener("click", leave);
@@ -72,12 +74,11 @@ function fetchNeutral() {
 }
 
 /**
- * Show the neutral page in place of the visit's history entry: at once from memory, then for real, so that
- * nothing of this page stays alive behind it.
+ * Show the neutral page in place of the visit, here and in the history.
  *
  * @param {Document | null} page
  */
-async function replacePage(page) {
+function showInstead(page) {
   history.replaceState(null, "", NEUTRAL);
   if (page?.documentElement) {
     document.documentElement.replaceWith(document.adoptNode(page.documentElement));
@@ -85,10 +86,37 @@ async function replacePage(page) {
     document.body.replaceChildren();
     document.documentElement.hidden = false;
   }
+}
+
+/**
+ * Give the place up, then load the neutral page for real, so that nothing of the visit stays alive behind it.
+ * Without a network what is shown stays, for a navigation would only bring an error page; the rest follows when
+ * the network is back.
+ *
+ * @param {{meeting: string, seat: string} | null} place
+ * @param {() => void} close
+ */
+async function goAway(place, close) {
   try {
-    await fetch(NEUTRAL, { cache: "no-store", signal: AbortSignal.timeout(3_000) });
+    // The connections end after the place does: a connection lost first would show the others "reconnecting",
+    // which no ordinary leaving does.
+    if (place) await ask("/api/seat-leave", place);
+    close();
+    await ask(NEUTRAL);
     location.replace(NEUTRAL);
   } catch {
-    // No network: what is shown stays, and a navigation would only bring an error page.
+    close();
+    window.addEventListener("online", () => void goAway(place, close), { once: true });
   }
+}
+
+/**
+ * @param {string} path
+ * @param {object} [body] posted, and sent to its end even if this page is closed meanwhile
+ */
+function ask(path, body) {
+  const settings = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(ANSWER_WITHIN) };
+  if (!body) return fetch(path, settings);
+  const headers = { "Content-Type": "application/json" };
+  return fetch(path, { ...settings, method: "POST", headers, body: JSON.stringify(body), keepalive: true });
 }

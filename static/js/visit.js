@@ -24,6 +24,7 @@ let state = START;
 let token = fragment?.token ?? "";
 let password = fragment?.password ?? "";
 let knockAsked = false;
+let gone = false; // left quickly: whatever still happens is neither painted nor followed
 let soundBlocked = false;
 let soundUnblocked = 0;
 let chosen = { camera: remembered()?.camera ?? true, microphoneId: "", cameraId: "" };
@@ -58,7 +59,7 @@ const peer = new Peer({
 /** @type {Devices | null} */
 let devices = null;
 
-installExit({ silence, seat: () => (state.entered ? place() : null) });
+installExit({ hush, close: () => peer.close(), seat: () => (state.entered ? place() : null) });
 
 /**
  * Advance the visit, paint it, and do what follows from it.
@@ -66,6 +67,7 @@ installExit({ silence, seat: () => (state.entered ? place() : null) });
  * @param {Parameters<typeof advance>[1]} event
  */
 function apply(event) {
+  if (gone) return;
   const before = state;
   state = advance(state, event);
   if (state === before) return;
@@ -87,6 +89,7 @@ function follow(before) {
 }
 
 function repaint() {
+  if (gone) return;
   paint(
     visitView(state, actions, {
       now: Date.now() + state.skew,
@@ -230,6 +233,15 @@ function silence() {
   devices = null;
   signal.stop();
   peer.close();
+}
+
+/** Leave quickly: camera and microphone are off and nothing is painted; only the transport still stands. */
+function hush() {
+  gone = true;
+  stopSharing();
+  devices?.close();
+  devices = null;
+  signal.stop();
 }
 
 /** @type {import('./visit-view.js').VisitActions} */

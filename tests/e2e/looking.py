@@ -6,6 +6,7 @@ colours, so each width is looked at whole in one scheme and for contrast in the 
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from pathlib import Path
@@ -32,11 +33,14 @@ _RUN = """async (rules) => {
     `${id} at ${target.join(" ")}: ${failureSummary.replace(/\\s+/g, " ")}`));
 }"""
 
+_SHOWN = """[innerWidth, devicePixelRatio, matchMedia("(prefers-color-scheme: dark)").matches]"""
+
 _TOO_WIDE = """() => {
   const {scrollWidth, clientWidth} = document.documentElement;
   if (scrollWidth <= clientWidth) return [];
-  const wide = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > clientWidth);
-  return [`scrolls sideways, ${scrollWidth} of ${clientWidth}: ` + wide.slice(-3).map((e) => e.outerHTML.slice(0, 90))];
+  const sticksOut = (element) => element.getBoundingClientRect().right > clientWidth;
+  const wide = [...document.querySelectorAll("body *")].filter(sticksOut).slice(-3);
+  return [`scrolls sideways, ${scrollWidth} of ${clientWidth}: ${wide.map((e) => e.outerHTML.slice(0, 90))}`];
 }"""
 
 
@@ -61,8 +65,7 @@ async def looks_right(page: Page, state: str) -> None:
             found = await page.evaluate(_RUN, rules) + await page.evaluate(_TOO_WIDE)
             wrong += [f"{state}, {width[0]} px, {scheme}: {what}" for what in found]
             if SHOTS:
-                name = re.sub(r"\W+", "-", state)
-                await page.screenshot(path=f"{SHOTS}/{name}-{width[0]}-{scheme}.png", full_page=True)
+                await _take_picture(screen, f"{state}-{width[0]}-{scheme}")
         await _show(page, screen, ENLARGED, "light")
         wrong += [f"{state}, at 200 %: {what}" for what in await page.evaluate(_TOO_WIDE)]
     finally:
@@ -79,3 +82,12 @@ async def _show(page: Page, screen: CDPSession, size: tuple[int, int, int], sche
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": height, "deviceScaleFactor": ratio, "mobile": False},
     )
+    shown = await page.evaluate(_SHOWN)
+    assert shown == [width, ratio, scheme == "dark"], shown
+
+
+async def _take_picture(screen: CDPSession, name: str) -> None:
+    # Not Playwright's own way, which measures the page anew in the width that it knows of.
+    taken = await screen.send("Page.captureScreenshot", {"captureBeyondViewport": True})
+    file = Path(SHOTS or ".") / re.sub(r"[^a-z0-9]+", "-", name)
+    file.with_suffix(".png").write_bytes(base64.b64decode(taken["data"]))
