@@ -14,7 +14,6 @@ from signaling.settings import PREFIX, Settings
 from tests.architecture.tree import ROOT
 
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "docs/operations.md", "docs/threat-model.md")
-BROUGHT_LATER = {"docs/images/visit.png"}  # the picture is taken of a running visit
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -83,7 +82,7 @@ def test_operations_explain_every_setting_and_no_other() -> None:
 def test_every_file_that_is_told_exists(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     here = (ROOT / document).parent
-    linked = {path for path in re.findall(r"\]\(([^)#:]+)\)", text) if path not in BROUGHT_LATER}
+    linked = set(re.findall(r"\]\(([^)#:]+)\)", text))
     assert [path for path in linked if not (here / path).exists()] == []
     named = re.findall(r"`((?:broker|rooms|signaling|static|tests)/[\w/.*-]+)`", text)
     assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
