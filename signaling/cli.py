@@ -27,7 +27,10 @@ _REMEDIES: Final = {
     "data-directory-busy": "Stop the other server, or give this one its own --data-dir.",
     "no-store-server": "`quietroom doctor` tells more.",
     "unsafe-files": "Give it to the user who runs Quietroom, and to nobody else: chown, then chmod 700.",
+    "no-practice": "Give the --data-dir that the server uses, or begin with: "
+    "quietroom staff add NAME --role therapist",
     "no-session": "`quietroom status` lists the open ones.",
+    "no-staff": "Check the spelling, and --data-dir.",
     "bad-window": "See `quietroom book --help` for how to write times.",
     "busy": "Try again in a moment.",
     "cannot-unseal": "The keys are not the ones this was sealed with; restore the right --keys-dir.",

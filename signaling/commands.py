@@ -100,7 +100,7 @@ def book(
     """Book a session and print its meeting ID, password and links, this once."""
     from signaling.staff_api import booked_answer
 
-    settings = known_settings(flags)
+    settings = _begun(known_settings(flags))
     begin = _moment(starts, "--starts") if starts else datetime.now(UTC)
     finish = _moment(ends, "--ends") if ends else begin + timedelta(hours=2)
 
@@ -151,7 +151,7 @@ def book(
 @options(*WHERE)
 def status(as_json: bool, **flags: Any) -> None:
     """List the open sessions and their seats, as codes. Looking is itself on record."""
-    settings = known_settings(flags)
+    settings = _begun(known_settings(flags))
 
     async def work() -> list[Session]:
         from broker.audit import AuditEvent, EventType
@@ -187,7 +187,7 @@ def status(as_json: bool, **flags: Any) -> None:
 @options(*WHERE)
 def end(meeting: str, **flags: Any) -> None:
     """End a session for everybody in it. MEETING is its ID, or the six characters that `status` shows."""
-    settings = known_settings(flags)
+    settings = _begun(known_settings(flags))
 
     async def work() -> tuple[str, bool]:
         from signaling.practice import open_practice
@@ -264,6 +264,23 @@ def add_staff(name: str, role: str, generate: bool, password_stdin: bool, **flag
         click.echo(f"Password: {password.reveal()}  (shown once)")
 
 
+@staff.command()
+@click.argument("name")
+@options(*WHERE)
+def unlock(name: str, **flags: Any) -> None:
+    """Let an account sign in again that too many failed attempts have slowed down or locked."""
+    settings = _begun(known_settings(flags))
+
+    async def work() -> None:
+        from signaling.practice import open_practice
+
+        async with open_practice(settings, command=True) as practice:
+            await practice.identity.unlock(name, actor=OPERATOR)
+
+    run_to_end(work())
+    click.echo(f"Unlocked: {_plain(name)}.")
+
+
 # ---- audit ----------------------------------------------------------------------------------------------
 
 
@@ -279,7 +296,7 @@ def audit() -> None:
 @options(*WHERE)
 def tail(after: int | None, follow: bool, as_json: bool, **flags: Any) -> None:
     """Print events, one per line. Looking is itself on record."""
-    settings = known_settings(flags)
+    settings = _begun(known_settings(flags))
 
     async def work() -> None:
         from broker.audit import AuditEvent, EventType
@@ -344,6 +361,17 @@ def known_settings(flags: dict[str, Any]) -> Settings:
     """The settings of a command: unless told otherwise, as the server here was started last."""
     logs.configure("error")
     return read_settings(**recall(flags))
+
+
+def _begun(settings: Settings) -> Settings:
+    """The settings, if there is a practice where they say: a mistyped folder must not look like an empty one.
+
+    Raises:
+        Refused: ``no-practice``.
+    """
+    if settings.redis_url is None and not settings.store_dir.exists():
+        raise Refused("no-practice", f"There is no practice in {settings.data_dir}.")
+    return settings
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:

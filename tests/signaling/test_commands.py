@@ -104,7 +104,43 @@ def test_staff_password_is_asked_twice(data: Path) -> None:
     assert PASSWORD not in result.output
 
 
+def test_a_locked_account_can_be_unlocked_and_that_is_on_record(data: Path) -> None:
+    unlocked = run(data, "staff", "unlock", "dora")
+    assert (unlocked.exit_code, unlocked.stdout) == (0, "Unlocked: dora.\n")
+    last = [event for event in events(data) if event["type"] == "auth.unlocked"][-1]
+    assert last["actor"] == "operator"
+    assert last["subject"].startswith("staff:")
+    unknown = run(data, "staff", "unlock", "nobody")
+    assert unknown.exit_code == 1
+    assert "no account of this name" in unknown.stderr
+
+
+COMMANDS_ON_A_PRACTICE = [
+    ("status",),
+    ("end", "aaaaaa"),
+    ("audit", "tail"),
+    ("book", "--kind", "couple", "--host", "dora"),
+    ("staff", "unlock", "dora"),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS_ON_A_PRACTICE, ids=" ".join)
+def test_a_mistyped_folder_does_not_look_like_an_empty_practice(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    result = run(tmp_path / "typo", *words)
+    assert result.exit_code == 1
+    assert "no practice in" in result.stderr
+    assert "--data-dir" in result.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def add_somebody(data: Path) -> None:
+    assert run(data, "staff", "add", "Dora", "--role", "therapist", "--generate").exit_code == 0
+
+
 def test_without_a_server_a_command_starts_the_store_for_the_moment(tmp_path: Path) -> None:
+    add_somebody(tmp_path)
     assert run(tmp_path, "status").stdout == "No open sessions.\n"
     assert not socket_path(tmp_path / "store").exists()
     followed = run(tmp_path, "audit", "tail", "--follow")
@@ -114,7 +150,7 @@ def test_without_a_server_a_command_starts_the_store_for_the_moment(tmp_path: Pa
 
 def test_nobody_else_may_enter_the_data_directory(tmp_path: Path) -> None:
     data = tmp_path / "new"
-    assert run(data, "status").exit_code == 0
+    add_somebody(data)
     assert data.stat().st_mode & 0o077 == 0
 
 
