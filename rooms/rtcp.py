@@ -25,7 +25,7 @@ _APPLICATION = 15
 
 #: More packets in one compound than any browser sends.
 MAX_PACKETS = 32
-#: Sequence numbers honoured from one NACK packet.
+#: Sequence numbers honoured from one compound: a datagram of nothing but NACKs could name thousands.
 MAX_NACKED = 256
 
 _HEAD = struct.Struct("!BBH")
@@ -102,11 +102,15 @@ def read(compound: bytes) -> list[Report]:
         compound: one or more RTCP packets; from anybody, so possibly garbage.
     """
     reports: list[Report] = []
+    nacked = 0
     for kind, count, body in _packets(compound):
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
             reports.extend(_read_reports(kind, count, body))
         elif kind == TRANSPORT_FEEDBACK and count == _NACK and len(body) >= 12:
-            reports.append(_read_nack(body))
+            if nacked < MAX_NACKED:
+                nack = _read_nack(body, MAX_NACKED - nacked)
+                nacked += len(nack.sequences)
+                reports.append(nack)
         elif kind == PAYLOAD_FEEDBACK:
             reports.extend(_read_payload_feedback(count, body))
     return reports
@@ -151,15 +155,15 @@ def _read_reports(kind: int, count: int, body: bytes) -> Iterator[Report]:
         position += _BLOCK.size
 
 
-def _read_nack(body: bytes) -> Nack:
+def _read_nack(body: bytes, most: int) -> Nack:
     sequences: list[int] = []
     usable = len(body) - (len(body) - 8) % 4
     for lost, following in struct.iter_unpack("!HH", body[8:usable]):
         sequences.append(lost)
         sequences.extend((lost + bit + 1) & 0xFFFF for bit in range(16) if following >> bit & 1)
-        if len(sequences) >= MAX_NACKED:
+        if len(sequences) >= most:
             break
-    return Nack(struct.unpack_from("!I", body, 4)[0], tuple(sequences[:MAX_NACKED]))
+    return Nack(struct.unpack_from("!I", body, 4)[0], tuple(sequences[:most]))
 
 
 def _read_payload_feedback(fmt: int, body: bytes) -> Iterator[Report]:

@@ -32,6 +32,15 @@ def test_a_nack_for_everything_is_cut_short() -> None:
     assert len(report.sequences) == rtcp.MAX_NACKED
 
 
+def test_many_nacks_in_one_compound_name_no_more_than_one() -> None:
+    entries = struct.pack("!HH", 0, 0xFFFF) * 16
+    nack = struct.pack("!BBHII", 0x81, 205, 2 + 16, 1, 2) + entries
+    reports = rtcp.read(nack * 16 + rtcp.build_pli(1, 2))
+    named = [len(report.sequences) for report in reports if isinstance(report, rtcp.Nack)]
+    assert sum(named) == rtcp.MAX_NACKED
+    assert reports[-1] == rtcp.KeyFrameRequest(2)
+
+
 @given(st.integers(0, 2**40))
 def test_an_estimate_survives_to_within_its_18_bits(bits: int) -> None:
     (report,) = rtcp.read(rtcp.build_remb(1, bits, [5, 6]))
