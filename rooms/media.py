@@ -78,6 +78,7 @@ class MediaPort:
         self._by_address: dict[Address, Peer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat: asyncio.TimerHandle | None = None
+        self._forgiven = False
 
     async def start(self) -> None:
         """Bind the port and begin.
@@ -323,10 +324,13 @@ class MediaPort:
         self._beat = loop.call_later(INTERVAL, self._on_beat)
         try:
             now = self.now()
+            # We were stopped or starved: the silence was ours, their packets lie unread. Not twice in a row:
+            # somebody who keeps this process busy must not keep the others from being found silent.
+            self._forgiven = late > INTERVAL and not self._forgiven
             for peer in list(self._peers.values()):
-                if late > INTERVAL:
-                    # We were stopped or starved: the silence was ours, their packets lie unread.
-                    peer.last_heard += late
+                if self._forgiven:
+                    peer.last_heard = min(now, peer.last_heard + late)
+                    peer.last_media = min(now, peer.last_media + late)
                 peer.settle()
                 if peer.state is PeerState.CONNECTED:
                     self._report(peer, now)

@@ -42,6 +42,8 @@ _REPORT_LIFE = 5.0
 _QUEUE = 64
 # Senders of RTCP honoured from one transport; libsrtp keeps state for each.
 _MAX_RTCP_SENDERS = 32
+# SSRCs one transport may announce over its life, for the same reason; a browser keeps its five.
+_MAX_SSRCS = 32
 _REPLAY_WINDOW = 1024
 
 
@@ -216,6 +218,8 @@ class Peer:
         state: where it stands.
         suite: the SRTP profile in use, such as ``AEAD_AES_256_GCM``; ``None`` before DTLS is done.
         last_heard: loop seconds of the last authenticated packet of any kind; of opening before the first.
+        last_media: the same of SRTP and SRTCP alone. A binding request can be recorded on its way and sent
+            again by anybody; these cannot (RFC 3711 §3.3.2), so only they prove that somebody is there.
     """
 
     def __init__(
@@ -230,7 +234,7 @@ class Peer:
         self.estimate: tuple[int, float] | None = None
         self.tracks_by_ssrc: dict[int, PublishedTrack] = {}
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.member.slots}
-        self.last_heard = port.now()
+        self.last_heard = self.last_media = port.now()
         self.closed = False
         self._port = port
         self._on_change = on_change
@@ -243,6 +247,7 @@ class Peer:
         self._srtp: tuple[pylibsrtp.Session, pylibsrtp.Session] | None = None
         self._over = False
         self._rtcp_senders: set[int] = set()
+        self._announced: frozenset[int] = frozenset()
         self._meter = _Meter()
         self._offer = self._render()
 
@@ -266,6 +271,12 @@ class Peer:
             return
         if self._answer is not None and answer.fingerprints != self._answer.fingerprints:
             raise BadSdp("an ICE restart cannot change the certificate")
+        announced = self._announced.union(
+            ssrc for told in answer.tracks for ssrc in (told.ssrc, told.rtx_ssrc) if ssrc is not None
+        )
+        if len(announced) > _MAX_SSRCS:
+            raise BadSdp("the answers announce ever new streams")
+        self._announced = announced
         former, self._answer = self._answer, answer
         self.agent.answered(answer.ufrag)
         if former is None or former.tracks != answer.tracks:
@@ -356,6 +367,7 @@ class Peer:
         if self._dtls.state == "connected" and self._dtls.profile is not None:
             self.suite = self._dtls.profile.openssl_profile.decode().removeprefix("SRTP_")
             self._srtp = self._dtls.sessions
+            self.last_media = self._port.now()
         elif self._dtls.state in ("closed", "failed"):
             self._over = True
             self._srtp = None
@@ -398,6 +410,7 @@ class Peer:
         except (pylibsrtp.Error, ValueError):
             return None
         self._meter.octets_in += len(datagram)
+        self.last_media = self._port.now()
         return packet
 
     def open_rtcp(self, datagram: bytes, sender: int) -> bytes | None:
@@ -411,6 +424,7 @@ class Peer:
         except (pylibsrtp.Error, ValueError):
             return None
         self._rtcp_senders.add(sender)
+        self.last_media = self._port.now()
         return compound
 
     def send_rtp(self, packet: bytes) -> None:

@@ -254,7 +254,7 @@ class Runner:
 
     async def _serve(self) -> None:
         clock = asyncio.get_running_loop().time
-        check_at = clock() + CHECK_EVERY
+        check_at, forgiven = clock() + CHECK_EVERY, False
         while not self.finished:
             at = check_at if self.room.deadline is None else min(check_at, self.room.deadline)
             try:
@@ -270,8 +270,10 @@ class Runner:
                     self._step(event, clock())
             if (now := clock()) >= check_at:
                 # Having been stopped or starved ourselves says nothing about the others: their packets lie
-                # unread in the sockets. They are judged at the next look.
-                for sign in self._signs_of_life(now) if now < check_at + STALLED else ():
+                # unread in the sockets. They are judged at the next look, which is late or not: somebody who
+                # keeps this process busy must not put the rule off for ever.
+                forgiven = now >= check_at + STALLED and not forgiven
+                for sign in () if forgiven else self._signs_of_life(now):
                     self._step(sign, now)
                 check_at = now + CHECK_EVERY
 
@@ -380,9 +382,9 @@ class Runner:
         Only pages that hold the seat count: a second device that asks must not keep the first one alive. Of a
         clinician with media only the media counts: one who can no longer hear the partners is not with them.
         """
+        if seat.is_host and (present := self._transports.media_heard_at(code)) is not None:
+            return present
         media = self._transports.heard_at(code)
-        if seat.is_host and media is not None:
-            return media
         signs = [page.heard_at for link in seat.pages if (page := self._pages.get(link)) is not None]
         return max(signs if media is None else [*signs, media], default=None)
 

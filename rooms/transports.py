@@ -116,6 +116,11 @@ class Transports:
         transport = self._of.get(seat)
         return transport.peer.last_heard if transport is not None and transport.up else None
 
+    def media_heard_at(self, seat: SeatCode) -> float | None:
+        """The same of media alone, which nobody can send in the seat's place."""
+        transport = self._of.get(seat)
+        return transport.peer.last_media if transport is not None and transport.up else None
+
     def quality(self) -> dict[SeatCode, Quality]:
         """Numbers about each connected transport."""
         return {

@@ -463,6 +463,16 @@ async def test_having_been_stopped_ourselves_is_not_their_silence(room: Room) ->
     assert a.states == [PeerState.CONNECTING, PeerState.CONNECTED]
 
 
+async def test_having_been_stopped_ourselves_moves_no_sign_of_life_ahead_of_time(room: Room) -> None:
+    a = await room.seat("a", 0)
+    a.client.send_rtp(Kind.AUDIO, 1)
+    time.sleep(1.5)  # noqa: ASYNC251 - as above; the packet is read before the beat
+    beats = len(a.client.reports)
+    await until(lambda: len(a.client.reports) > beats, "the next beat")
+    assert a.peer.last_heard <= room.port.now()
+    assert a.peer.last_media <= room.port.now()
+
+
 async def test_an_ice_restart_keeps_keys_slots_and_media(room: Room) -> None:
     a, b = await room.seat("a", 0), await room.seat("b", 1)
     room.gate("ab")

@@ -138,6 +138,32 @@ async def test_a_restart_cannot_change_the_certificate(peer: Peer, client: RawCl
     peer.answer(client.answer())
 
 
+async def test_ever_new_streams_are_refused(peer: Peer, client: RawClient) -> None:
+    """libsrtp keeps state for each stream that was announced and heard."""
+    for number in range(100, 128):
+        peer.answer(client.answer().replace("ssrc:10 ", f"ssrc:{number} "))
+    with pytest.raises(BadSdp):
+        peer.answer(client.answer().replace("ssrc:10 ", "ssrc:99 "))
+    peer.answer(client.answer().replace("ssrc:10 ", "ssrc:127 "))
+
+
+async def test_only_media_proves_that_somebody_is_there(
+    port: MediaPort, peer: Peer, client: RawClient
+) -> None:
+    """A binding request can be recorded on its way and sent again by anybody."""
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    recorded, proved = client.request(), peer.last_media
+    before = len(client.responses)
+    client.send(recorded)
+    client.send(recorded)
+    await until(lambda: len(client.responses) == before + 2, "both are answered")
+    assert peer.last_heard > peer.last_media == proved
+    client.send_rtp(Kind.AUDIO, 1)
+    await until(lambda: peer.last_media > proved, "media proves it")
+
+
 async def test_a_page_that_says_goodbye_is_gone_for_good(
     peer: Peer, client: RawClient, states: list[PeerState]
 ) -> None:

@@ -310,6 +310,17 @@ async def test_our_own_stall_is_nobodys_silence() -> None:
         assert "paused" not in {_state(view) for view in (*first.views, *second.views)}
 
 
+async def test_keeping_the_server_busy_does_not_put_the_rule_off() -> None:
+    async with running() as house:
+        _, first, _ = await house.visit()
+        house.heard["t"].fall_silent()
+        deadline = time.monotonic() + 4
+        while first.state != "paused":
+            assert time.monotonic() < deadline, "every look was late, and none was taken"
+            time.sleep(0.9)  # noqa: ASYNC251 -- the load is what is tested
+            await asyncio.sleep(0.02)
+
+
 async def test_a_second_device_that_asks_keeps_the_dead_first_one_not_alive() -> None:
     async with running({A: SeatState.WAITING}) as house:
         first = house.join("a", A, "phone")
