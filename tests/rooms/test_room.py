@@ -414,6 +414,12 @@ class AnyVisit(RuleBasedStateMachine):
         for link in list(self.play.room.seats[host].pages)[:1]:  # type: ignore[index]  # sampled from SeatCode values
             self.play.asks(link, action, *seats)  # type: ignore[arg-type]  # sampled from SeatCode values
 
+    @precondition(lambda self: self.count > 3)
+    @rule()
+    def a_host_ends_it(self) -> None:
+        for link in list(self.play.room.seats[T].pages)[:1]:
+            self.play.asks(link, HostAction.END)
+
     @rule(data=st.data(), yielded=st.booleans())
     def a_device_answers(self, data: st.DataObject, yielded: bool) -> None:
         links = [link for seat in self.play.room.seats.values() for link in seat.pages]
@@ -444,9 +450,21 @@ class AnyVisit(RuleBasedStateMachine):
     def never_alone(self) -> None:
         room, gate = self.play.room, self.play.gate.seats
         present = {
-            c for c, s in room.seats.items() if s.is_host and s.alive and s.state is SeatState.ADMITTED
+            c
+            for c, s in room.seats.items()
+            if s.is_host and s.alive and s.suite and s.state is SeatState.ADMITTED
         }
         assert not gate or present
+
+    @invariant()
+    def after_the_end_nothing_flows(self) -> None:
+        ended = [seat for seat, state in self.play.truth.items() if state is SeatState.ENDED]
+        assert not (ended and self.play.gate.seats) or self.play.waiting_commits
+
+    @invariant()
+    def the_room_holds_no_more_than_its_roster(self) -> None:
+        inside = {code for code, seat in self.play.room.seats.items() if seat.inside}
+        assert self.play.gate.seats <= inside <= set(self.play.truth)
 
     @invariant()
     def only_admitted_seats_exchange_media(self) -> None:
