@@ -100,8 +100,7 @@ class AccessLog(AbstractAccessLogger):
             response: what was answered.
             time: seconds it took.
         """
-        resource = request.match_info.route.resource if isinstance(request, Request) else None
-        route = "unmatched" if resource is None else resource.canonical
+        route = _pattern(request)
         plain = request.method in {"GET", "HEAD"} and response.status < 400
         level = logging.DEBUG if plain or route in _QUIET_ROUTES else logging.INFO
         log.log(
@@ -112,6 +111,15 @@ class AccessLog(AbstractAccessLogger):
             status=response.status,
             ms=round(time * 1000, 1),
         )
+
+
+def _pattern(request: BaseRequest) -> str:
+    """The path of the request's route as written in the code."""
+    try:
+        resource = request.match_info.route.resource if isinstance(request, Request) else None
+    except AssertionError:  # what could not even be read as HTTP was never looked up
+        resource = None
+    return "unmatched" if resource is None else resource.canonical
 
 
 class _Foreign(logging.Handler):

@@ -115,6 +115,31 @@ async def test_the_access_line_knows_the_pattern_only(out: io.StringIO) -> None:
     assert "127.0.0.1" not in out.getvalue()
 
 
+async def test_what_is_no_request_has_its_access_line_too(out: io.StringIO) -> None:
+    failures: list[object] = []
+
+    class ServerLog(logging.Logger):
+        def exception(self, msg: object, *args: object, exc_info: Any = None, **more: Any) -> None:
+            failures.append(type(exc_info).__name__)
+
+    server = TestServer(web.Application())
+    await server.start_server(
+        access_log_class=logs.AccessLog,
+        access_log=logging.getLogger("access"),
+        logger=ServerLog("server"),
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /Canary HTTP/9.9\r\n\r\n")
+        async with asyncio.timeout(10):
+            await reader.read()
+        writer.close()
+    assert failures == ["BadStatusLine"]  # that of the request, and none of ours while logging it
+    [line] = [line for line in lines(out) if line["event"] == "request answered"]
+    assert (line["route"], line["status"]) == ("unmatched", 400)
+    assert "Canary" not in out.getvalue()
+
+
 def test_a_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch, out: io.StringIO) -> None:
     monkeypatch.setattr(out, "isatty", lambda: True)
     logs.configure("info", stream=out)
