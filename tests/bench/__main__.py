@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -57,4 +58,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Told to stop is told to clean up: servers and browsers have groups of their own and would live on.
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     raise SystemExit(main(sys.argv[1:]))
