@@ -314,7 +314,9 @@ export function announcement(before, after) {
   }
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
   if (after.roster === null || before.roster === after.roster) return null;
-  const news = [];
+  const storeBack = before.roster?.["store-ok"] === false && after.roster["store-ok"];
+  /** @type {(string | null)[]} */
+  const news = storeBack ? ["Patients can be admitted again."] : [];
   for (const seat of after.roster.seats) {
     const earlier = before.roster?.seats.find((one) => one.seat === seat.seat);
     if (seat.seat === after.roster.me) continue;

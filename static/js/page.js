@@ -15,8 +15,10 @@ export function painter() {
   if (!main) throw new Error("The page has no main element.");
   main.replaceChildren(); // what stood there says that the page is loading
   let scene = "";
+  const keepFocus = focusKeeper(main);
   return (content, shown) => {
     render(content, main);
+    keepFocus();
     document.body.dataset["state"] = shown.word;
     if (document.title !== shown.title) document.title = shown.title;
     if (shown.scene === scene) return;
@@ -30,6 +32,39 @@ export function painter() {
 }
 
 /**
+ * Whoever works without a mouse must not lose their place when the button they pressed goes away: focus moves to
+ * the heading of the nearest part that is still there.
+ *
+ * @param {HTMLElement} main
+ * @returns {() => void} to be called after each painting.
+ */
+function focusKeeper(main) {
+  /** @type {HTMLElement[]} what has the focus, and what it is inside of, innermost first */
+  let path = [];
+  main.addEventListener("focusin", ({ target }) => {
+    path = [];
+    for (let at = /** @type {HTMLElement | null} */ (target); at !== null; at = at.parentElement) {
+      path.push(at);
+      if (at === main) break;
+    }
+  });
+  // With a pointer, focus goes where it is put, also nowhere.
+  document.addEventListener("pointerdown", () => (path = []));
+  return () => {
+    const [focused, ...around] = path;
+    if (!focused || document.activeElement !== document.body) return;
+    if (focused.isConnected) {
+      focused.focus(); // it rested, disabled, and may be back
+      return;
+    }
+    const part = around.find((element) => element.isConnected && element.querySelector("h1, h2, h3"));
+    const heading = /** @type {HTMLElement | undefined} */ (part?.querySelector("h1, h2, h3") ?? undefined);
+    heading?.setAttribute("tabindex", "-1");
+    heading?.focus();
+  };
+}
+
+/**
  * Say something to listeners.
  *
  * @param {{assertive: boolean, text: string} | null} message
@@ -38,7 +73,8 @@ export function announce(message) {
   if (message === null) return;
   const region = document.getElementById(message.assertive ? "alerts" : "announcements");
   if (!region) return;
-  region.textContent = "";
+  // What was said earlier may no longer hold; nobody should come across it.
+  for (const id of ["alerts", "announcements"]) document.getElementById(id)?.replaceChildren();
   // The same sentence twice would not be read twice without the region having been empty in between.
   window.setTimeout(() => {
     region.textContent = message.text;

@@ -252,6 +252,9 @@ export function announcement(before, after) {
     return text === undefined ? null : { assertive: word(after) === "paused", text };
   }
   const place = after.place;
+  if (before.place?.["store-ok"] === false && place?.["store-ok"]) {
+    return { assertive: false, text: "People can be let in again." };
+  }
   if (place?.["device-asks"] && !before.place?.["device-asks"]) {
     return { assertive: true, text: "Another device asks to take your place." };
   }

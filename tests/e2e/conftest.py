@@ -43,10 +43,10 @@ async def running_practice(folder: Path) -> AsyncIterator[Practice]:
 
 
 @contextlib.asynccontextmanager
-async def running_browser() -> AsyncIterator[Browser]:
+async def running_browser(*flags: str) -> AsyncIterator[Browser]:
     """Debian's Chromium with a fake camera and microphone."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         yield browser
         await browser.close()
 

@@ -138,7 +138,12 @@ async def test_the_removed_cannot_return_until_readmitted(practice: Practice, pe
     await a.opens_link()
     await a.enters()
     await a.reads("Check the meeting ID")
-    assert (await practice.audit(visit.meeting))[-1][0] == "auth.failed"
+    told = [e for e in await practice.audit(visit.meeting) if e[1] == "A" and not e[0].startswith("media.")]
+    assert told[-3:] == [
+        ("seat.removed", "A", "staff", None),
+        ("link.opened", "A", "anonymous", None),
+        ("auth.failed", "A", "anonymous", "removed"),
+    ]
 
     await therapist.presses("Readmit Partner A")
     await a.opens_link()
@@ -146,6 +151,13 @@ async def test_the_removed_cannot_return_until_readmitted(practice: Practice, pe
     await a.checks_devices()
     await a.presses("Enter the waiting room")
     await therapist.sees_seat("A", state="waiting")
+    told = [e for e in await practice.audit(visit.meeting) if e[1] == "A" and not e[0].startswith("media.")]
+    readmitted = told.index(("seat.readmitted", "A", "staff", None))
+    assert [e for e in told[readmitted:] if e[0] != "link.opened"] == [
+        ("seat.readmitted", "A", "staff", None),
+        ("auth.ok", "A", "A", None),
+        ("seat.knocked", "A", "A", None),
+    ]
 
 
 async def test_a_reload_comes_back_into_the_same_seat_and_room(practice: Practice, people: People) -> None:

@@ -122,6 +122,8 @@ test("a lost store is told as an alarm with what still works", () => {
   const down = shown(roster("waiting", "admitted", { "store-ok": false }));
   assert.equal(banner(down).tone, "alarm");
   assert.match(banner(down).text, /nobody new can be let in/);
+  const well = advance(down, roster("waiting", "admitted"));
+  assert.equal(announcement(down, well).text, "Patients can be admitted again.");
 });
 
 test("comings and goings are announced in one sentence", () => {

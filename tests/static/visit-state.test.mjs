@@ -148,6 +148,7 @@ test("a lost connection is told before a lost store, and as an alarm", () => {
   assert.match(banner(lost).text, /Your place is kept/);
   assert.equal(announcement(waiting, lost).assertive, true);
   assert.equal(announcement(lost, advance(advance(lost, place("waiting")), OPEN)).text, "Connected again.");
+  assert.equal(announcement(waiting, advance(waiting, place("waiting"))).text, "People can be let in again.");
 });
 
 test("pause is announced at once and says that nobody hears", () => {
