@@ -138,12 +138,9 @@ async def test_the_removed_cannot_return_until_readmitted(practice: Practice, pe
     await a.opens_link()
     await a.enters()
     await a.reads("Check the meeting ID")
-    told = [e for e in await practice.audit(visit.meeting) if e[1] == "A" and not e[0].startswith("media.")]
-    assert told[-3:] == [
-        ("seat.removed", "A", "staff", None),
-        ("link.opened", "A", "anonymous", None),
-        ("auth.failed", "A", "anonymous", "removed"),
-    ]
+    aside = {"link.opened", "media.up", "media.down"}  # an opening is recorded once in ten seconds
+    told = [e for e in await practice.audit(visit.meeting) if e[1] == "A" and e[0] not in aside]
+    assert told[-2:] == [("seat.removed", "A", "staff", None), ("auth.failed", "A", "anonymous", "removed")]
 
     await therapist.presses("Readmit Partner A")
     await a.opens_link()
@@ -151,9 +148,8 @@ async def test_the_removed_cannot_return_until_readmitted(practice: Practice, pe
     await a.checks_devices()
     await a.presses("Enter the waiting room")
     await therapist.sees_seat("A", state="waiting")
-    told = [e for e in await practice.audit(visit.meeting) if e[1] == "A" and not e[0].startswith("media.")]
-    readmitted = told.index(("seat.readmitted", "A", "staff", None))
-    assert [e for e in told[readmitted:] if e[0] != "link.opened"] == [
+    told = [e for e in await practice.audit(visit.meeting) if e[1] == "A" and e[0] not in aside]
+    assert told[-3:] == [
         ("seat.readmitted", "A", "staff", None),
         ("auth.ok", "A", "A", None),
         ("seat.knocked", "A", "A", None),
