@@ -194,7 +194,7 @@ class Room:
 
     def _connected(self, event: Connected, now: float) -> None:
         seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor)
-        if not seat.admits(page, now):
+        if not seat.admits(page.device, now):
             if seat.asking is not None:
                 self._emit(Close(seat.asking.link, "opened-elsewhere"))
             seat.asking, seat.asking_since = page, now
@@ -405,7 +405,7 @@ class Room:
     def _settle_asking(self, seat: Seat, now: float) -> None:
         if seat.asking is None:
             return
-        if seat.admits(seat.asking, now):
+        if seat.admits(seat.asking.device, now):
             asking, seat.asking = seat.asking, None
             self._seat_page(seat, asking)
         elif seat.asking_deadline is not None and now >= seat.asking_deadline:

@@ -233,6 +233,11 @@ class Runner:
         """Close the room as soon as what lies before this in the inbox is done. May be called twice."""
         self._inbox.put_nowait(_Stop())
 
+    def held_by_another(self, seat: SeatCode, device: Device) -> bool:
+        """Whether a page of this device would have to ask another one for the seat."""
+        found, now = self.room.seats.get(seat), asyncio.get_running_loop().time()
+        return found is not None and not found.admits(device, now)
+
     def quality(self) -> dict[SeatCode, Quality]:
         """Numbers about each seat's connected transport."""
         return self._transports.quality()

@@ -92,9 +92,9 @@ class Seat:
             return self.pages[self.media_link]
         return next(reversed(self.pages.values()), None)
 
-    def admits(self, page: Page, now: float) -> bool:
-        """Whether this page may take the seat without asking the one that has it."""
-        if self.is_host or not self.placed or self.last_device in (None, page.device):
+    def admits(self, device: Device, now: float) -> bool:
+        """Whether a page of this device may take the seat without asking the one that has it."""
+        if self.is_host or not self.placed or self.last_device in (None, device):
             return True
         return not self.alive and now - self.dead_since >= DEAD_DEVICE_YIELDS_AFTER
 

@@ -149,6 +149,7 @@ class Server:
             board=self.house.board,
             changes=changes,
             reload=self.house.reload,
+            held_by_another=self.house.held_by_another,
             store_ok=lambda: self.store.healthy,
             draining=lambda: self.house.draining,
             gauges=self._gauges,

@@ -250,6 +250,11 @@ class House:
             runner.reload()
         self.on_change()
 
+    def held_by_another(self, meeting: str, seat: str, device: str) -> bool:
+        """Whether a seat is held by a device that this one would have to ask."""
+        runner = self.room(meeting)
+        return runner is not None and runner.held_by_another(SeatCode(seat), device)
+
     def store_health(self, ok: bool) -> None:
         """The store can make events durable again, or no longer."""
         self.store_ok = ok

@@ -66,14 +66,18 @@ async def seat_ticket(call: Call, body: SeatBody) -> web.StreamResponse:
 
 
 async def seat_leave(call: Call, body: SeatBody) -> web.StreamResponse:
-    """Give the place up; sent by a page that is being closed, so nobody may be there to read the answer."""
+    """Give the place up; sent by a page that is being closed, so nobody may be there to read the answer.
+
+    A device that does not have the place cannot give it up for the one that has: only its credential ends.
+    """
     grant = call.seat
-    try:
-        await call.services.admission.change(
-            grant.meeting, SeatAction.LEAVE, (grant.seat,), grant.actor, "left-page"
-        )
-    except Refused:
-        pass  # nobody was in the place; the credential ends all the same
+    if not call.services.held_by_another(grant.meeting, grant.seat, grant.device):
+        try:
+            await call.services.admission.change(
+                grant.meeting, SeatAction.LEAVE, (grant.seat,), grant.actor, "left-page"
+            )
+        except Refused:
+            pass  # nobody was in the place; the credential ends all the same
     await call.services.credentials.leave(grant)
     call.services.reload(grant.meeting)
     response = no_content()

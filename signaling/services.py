@@ -47,6 +47,8 @@ class Services:
         changes: notified by the live half whenever the board may look different.
         reload: a session was changed through HTTP (ended, a seat left, agreed, unlocked): the running room of
             this meeting id, if there is one, must read the store again. Never waits.
+        held_by_another: whether another device than this one holds the seat at this moment (meeting, seat,
+            device); it alone may give the place up.
         store_ok: whether events can be made durable now.
         draining: whether this process is stopping and takes nobody new.
         gauges: numbers of now for the metrics, such as ``rooms``, ``links``, ``peers``.
@@ -64,6 +66,7 @@ class Services:
     board: Callable[[], Awaitable[Board]]
     changes: Changes
     reload: Callable[[str], None]
+    held_by_another: Callable[[str, str, str], bool]
     store_ok: Callable[[], bool]
     draining: Callable[[], bool]
     gauges: Callable[[], Mapping[str, float]]

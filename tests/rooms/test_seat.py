@@ -51,7 +51,7 @@ def test_media_alone_keeps_a_seat_alive_until_it_falls_silent() -> None:
 def test_a_reload_replaces_the_former_page() -> None:
     seat = waiting_seat()
     seat.take(phone("p1"))
-    assert seat.admits(phone("p2"), now=0.0)
+    assert seat.admits(phone("p2").device, now=0.0)
     assert [page.link for page in seat.take(phone("p2"))] == ["p1"]
     assert not seat.new_device
 
@@ -60,7 +60,7 @@ def test_another_device_must_ask_while_the_first_lives() -> None:
     seat = waiting_seat()
     seat.take(phone())
     seat.notice(1.0, 1000)
-    assert not seat.admits(laptop(), now=500.0)
+    assert not seat.admits(laptop().device, now=500.0)
 
 
 def test_another_device_takes_a_place_whose_device_has_been_dead_long_enough() -> None:
@@ -69,8 +69,8 @@ def test_another_device_takes_a_place_whose_device_has_been_dead_long_enough() -
     seat.notice(1.0, 1000)
     seat.drop("p1")
     seat.notice(10.0, 10_000)
-    assert not seat.admits(laptop(), now=10.0 + DEAD_DEVICE_YIELDS_AFTER - 0.1)
-    assert seat.admits(laptop(), now=10.0 + DEAD_DEVICE_YIELDS_AFTER)
+    assert not seat.admits(laptop().device, now=10.0 + DEAD_DEVICE_YIELDS_AFTER - 0.1)
+    assert seat.admits(laptop().device, now=10.0 + DEAD_DEVICE_YIELDS_AFTER)
     seat.take(laptop())
     assert seat.new_device
 
@@ -79,7 +79,7 @@ def test_a_seat_without_a_place_is_free_for_any_device() -> None:
     seat = waiting_seat()
     seat.take(phone())
     seat.state = SeatState.LEFT
-    assert seat.admits(laptop(), now=0.0)
+    assert seat.admits(laptop().device, now=0.0)
 
 
 def test_an_unanswered_question_has_a_deadline() -> None:

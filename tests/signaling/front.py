@@ -86,6 +86,8 @@ class Front:
     reloaded: list[str] = field(default_factory=list)
     rooms: list[BoardRoom] = field(default_factory=list)
     draining: bool = False
+    holders: dict[str, str] = field(default_factory=dict)
+    """Which device holds a seat."""
 
     @property
     def url(self) -> str:
@@ -182,6 +184,7 @@ async def running_front(
         board=board,
         changes=Changes(),
         reload=lambda meeting: front.reloaded.append(meeting),  # noqa: PLW0108  # the front comes after its services
+        held_by_another=lambda _, seat, device: front.holders.get(seat, device) != device,
         store_ok=lambda: store.healthy,
         draining=lambda: front.draining,
         gauges=lambda: {"rooms": float(len(front.rooms))},

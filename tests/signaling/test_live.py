@@ -60,6 +60,21 @@ async def test_pages_that_come_at_once_meet_in_one_room(visit: Visit) -> None:
     assert house.gauges()["rooms"] == 1
 
 
+async def test_a_seat_is_held_by_the_device_that_others_would_have_to_ask(visit: Visit) -> None:
+    house = visit.server.house
+    assert not house.held_by_another(visit.meeting, "A", "a stranger")
+    first = await visit.page("A")
+    assert not house.held_by_another(visit.meeting, "A", "another")  # nobody has the place yet
+    assert await first.ask("knock") is None
+    runner = house.room(visit.meeting)
+    assert runner is not None
+    mine = runner.room.seats[A].last_device
+    assert mine is not None
+    assert not house.held_by_another(visit.meeting, "A", mine)
+    assert house.held_by_another(visit.meeting, "A", "another")
+    assert not house.held_by_another(visit.meeting, "Z", "another")
+
+
 async def test_a_room_that_fails_fails_alone_and_comes_back(visit: Visit) -> None:
     other = await book(visit.server, visit.http)
     other_host, other_first, _ = await other.all_in()

@@ -91,6 +91,24 @@ async def test_leaving_gives_up_the_place_in_the_store(front: Front) -> None:
     assert (left.actor, left.seat, left.session) == ("seat:A", "A", booked.meeting)
 
 
+async def test_a_second_device_cannot_give_up_the_place_of_the_first(front: Front) -> None:
+    therapist, _ = await front.staff(Role.THERAPIST)
+    booked = await front.book(therapist)
+    cookies = await front.enter(booked)
+    who = {"meeting": booked.meeting, "seat": "A"}
+    await front.post("/api/agree", {**who, "version": CURRENT.version}, cookies=cookies)
+    seat = next(iter(booked.seat_tokens))
+    await front.services.admission.change(booked.meeting, SeatAction.KNOCK, (seat,), "seat:A", None)
+    front.holders["A"] = "the-first"
+
+    assert (await front.post("/api/seat-leave", who, cookies=cookies)).status == 204
+
+    session = await front.services.booking.load(booked.meeting)
+    assert session is not None
+    assert session.seats[seat].state == "waiting"
+    assert (await front.post("/api/seat", who, cookies=cookies)).code == "enter-again"
+
+
 async def test_every_cause_for_not_entering_looks_the_same(front: Front) -> None:
     therapist, _ = await front.staff(Role.THERAPIST)
     booked = await front.book(therapist)
