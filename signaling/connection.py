@@ -205,9 +205,14 @@ class Connection:
             return self._mistake("too-fast", "Wait a second before restarting media again.")
         return [self._meaning(message)]
 
-    def pong(self, now: float) -> None:
-        """A pong or a ping came: the page lives."""
+    def pong(self, now: float) -> list[Outcome]:
+        """A pong or a ping came: the page lives. They count like messages, since each costs as much."""
+        if self.state is State.CLOSED:
+            return []
         self._heard_at = now
+        if not self._messages.take(now):
+            return self._mistake("too-fast", "Send at most 20 messages in a second.")
+        return []
 
     def tick(self, now: float) -> list[Outcome]:
         """The deadline has come, or something else; nothing happens before it is due."""

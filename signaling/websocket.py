@@ -293,10 +293,12 @@ class _Page:
                     for outcome in outcomes:
                         await self._carry_out(outcome)
                 case WSMsgType.PONG | WSMsgType.PING:
-                    self._connection.pong(_now())
+                    outcomes = self._connection.pong(_now())
                     if self._runner is not None:
                         self._runner.heard(self._link)
-                    if frame.type is WSMsgType.PING:
+                    for outcome in outcomes:
+                        await self._carry_out(outcome)
+                    if frame.type is WSMsgType.PING and not outcomes:
                         await self._socket.pong(frame.data)
                 case _:
                     return

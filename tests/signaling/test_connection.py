@@ -156,6 +156,14 @@ def test_a_ping_is_due_again_and_again(role: SeatRole) -> None:
         connection.pong(now)
 
 
+def test_pings_and_pongs_without_end_are_too_fast() -> None:
+    connection = opened()
+    outcomes = [outcome for _ in range(int(BURST) + MISTAKES) for outcome in connection.pong(0.0)]
+    assert set(complaints(outcomes)) == {"too-fast"}
+    assert outcomes[-1] == End("too-fast")
+    assert connection.pong(0.0) == []
+
+
 def test_silence_ends_the_connection_and_a_pong_is_no_silence() -> None:
     connection = opened()
     connection.pong(9.0)
