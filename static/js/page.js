@@ -22,10 +22,10 @@ export function painter() {
     document.body.dataset["state"] = shown.word;
     if (document.title !== shown.title) document.title = shown.title;
     if (shown.scene === scene) return;
-    const first = scene === "";
+    const first = scene === "" || scene === "opening";
     scene = shown.scene;
     document.body.dataset["scene"] = scene;
-    if (first) return; // a fresh page begins where the browser begins it
+    if (first) return; // a fresh page begins where the browser begins it: at "Leave quickly"
     window.scrollTo(0, 0);
     main.querySelector("h1")?.focus();
   };

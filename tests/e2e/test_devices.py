@@ -21,11 +21,11 @@ from tests.e2e.practice import Practice
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 YIELDS_WITHIN = 6.0
-"""Seconds after which the place of a device that vanished is free for the next one, and a little to notice."""
+"""Seconds after which the place of a device that vanished is free, and a little to notice."""
 
 
 class Phone:
-    """A browser that can be locked as a phone is: all of it stops, and goes on later as if nothing had been."""
+    """A browser that can be locked as a phone is: all of it stops, and goes on later."""
 
     def __init__(self) -> None:
         self._mark = f"--quietroom-phone={secrets.token_hex(8)}"
