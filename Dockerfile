@@ -1,7 +1,9 @@
 # Quietroom as `make run` installs it: the same lock file through the same script, and not as root.
 #
 #   docker build -t quietroom .
-#   docker run -p 8443:8443/tcp -p 8443:8443/udp -v quietroom:/data quietroom
+#
+# It listens on the container's loopback until it is given a certificate or a proxy: README.md, "Deploy", has the
+# command that reaches it from outside.
 
 FROM python:3.11-slim-bookworm
 
