@@ -33,7 +33,7 @@ class Permission(StrEnum):
     """Static pages and files; they hold no data."""
     CHECK_HEALTH = "check-health"
     VIEW_METRICS = "view-metrics"
-    """Counts and durations only, free of private values."""
+    """Counts and durations only; besides, the request must come from this machine or show a token."""
     READ_API = "read-api"
     READ_AGREEMENT = "read-agreement"
     OPEN_LINK = "open-link"

@@ -26,6 +26,7 @@ from aiohttp import web
 from broker.audit import AuditEvent, EventType
 from broker.errors import QuietroomError, StoreUnavailable
 from broker.ledger import Ledger
+from broker.private import Private
 from broker.store import Store
 from rooms.media import MediaPort
 from signaling.live import House
@@ -156,6 +157,8 @@ class Server:
             counters=lambda: self.media.counters,
             public_url=settings.public_url,
             static_dir=STATIC,
+            behind_proxy=settings.behind_proxy,
+            metrics_token=None if settings.metrics_token is None else Private(settings.metrics_token),
         )
         await self._serve_web(stack, listening)
         stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)

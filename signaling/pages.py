@@ -7,6 +7,8 @@ ETag, so that a new version is seen at once.
 
 from __future__ import annotations
 
+import hmac
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
@@ -95,8 +97,34 @@ async def readyz(call: Call, body: None) -> web.StreamResponse:
 
 
 async def metrics(call: Call, body: None) -> web.StreamResponse:
-    """The numbers for Prometheus."""
+    """The numbers for Prometheus.
+
+    No one of them is private, but somebody who waits could tell from their changes that another has come.
+
+    Raises:
+        Refused: ``not-found`` for all but this machine and whoever shows the token.
+    """
+    if not _may_see_numbers(call):
+        raise Refused("not-found")
     return web.Response(body=call.request.app[METRICS].render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+
+
+def _may_see_numbers(call: Call) -> bool:
+    token = call.services.metrics_token
+    if token is not None:
+        shown = call.request.headers.get(hdrs.AUTHORIZATION, "").encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(shown, f"Bearer {token.reveal()}".encode())
+    return not call.services.behind_proxy and is_this_machine(call.request.remote or "")
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether a peer's address is this machine's own loopback, however a socket writes it."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 async def openapi(call: Call, body: None) -> web.StreamResponse:
@@ -147,8 +175,10 @@ ROUTES: Final = (
         path="/metrics",
         permission=Permission.VIEW_METRICS,
         handle=metrics,
-        about="Numbers for Prometheus, free of private values.",
+        about="Numbers for Prometheus, free of private values; for this machine, or with the metrics token.",
         answer="text/plain",
+        refusals=("not-found",),
+        headers={"Authorization": "`Bearer` and the metrics token, if the operator set one."},
     ),
     Route(
         method="GET",

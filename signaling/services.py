@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for annotations only: the front starts no store by being im
     from broker.credentials import Credentials
     from broker.identity import Identity
     from broker.ledger import Ledger
+    from broker.private import Private
     from signaling.messages import Board
 
 
@@ -55,6 +56,8 @@ class Services:
         counters: numbers that only grow, such as ``MediaPort.counters``.
         public_url: the origin in people's address bars, such as ``https://visit.example.org``, as
             ``Settings`` writes it.
+        behind_proxy: whether a proxy passes requests on, so that everybody seems to come from it.
+        metrics_token: what a request for the metrics must show; without one they are for this machine only.
         static_dir: folder with ``index.html``, ``visit.html`` and the rest of the browser's half.
     """
 
@@ -73,3 +76,5 @@ class Services:
     counters: Callable[[], Mapping[str, float]]
     public_url: str
     static_dir: Path
+    behind_proxy: bool = False
+    metrics_token: Private[str] | None = None

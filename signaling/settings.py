@@ -40,6 +40,7 @@ SERVING: Final = (
 )
 """The settings that say how a server is reached; noted for commands beside it."""
 
+_TOKEN = re.compile(r"[!-~]{16,128}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HOST_NAME = re.compile(
     r"[a-z0-9.-]{1,253}|[0-9a-f:.]{2,45}"
@@ -78,6 +79,8 @@ class Settings:
         tls_cert: certificate chain, PEM.
         tls_key: its private key, PEM.
         behind_proxy: a proxy in front terminates TLS and passes plain HTTP on to us.
+        metrics_token: whoever shows it may read ``/metrics``; ``None``: only who asks from this machine. No
+            flag, since others on the machine can read those.
         practice: prefix of this practice's keys in the store.
         node: names this process in the audit stream; fresh for each process, so that two never share one.
 
@@ -96,6 +99,7 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     behind_proxy: bool = False
+    metrics_token: str | None = field(default=None, repr=False)
     practice: str = "main"
     node: str = field(default_factory=_fresh_node)
 
@@ -115,6 +119,10 @@ class Settings:
         if self.redis_url is not None and urlsplit(self.redis_url).scheme not in {"redis", "rediss", "unix"}:
             raise SettingsError(
                 "The store's URL must begin with redis://, rediss:// or unix:// (--redis-url)."
+            )
+        if self.metrics_token is not None and not _TOKEN.fullmatch(self.metrics_token):
+            raise SettingsError(
+                "QUIETROOM_METRICS_TOKEN is 16 to 128 letters, digits and signs, such as openssl rand -hex 16."
             )
         for name, value in (("practice", self.practice), ("node", self.node)):
             if not _NAME.fullmatch(value):
