@@ -161,12 +161,13 @@ def parse_seat_token(text: str) -> tuple[str, Private[str]]:
     """
     if len(text) > _MAX_TYPED:
         raise BadInput("bad-seat-token")
-    claimed, _, rest = text.strip().partition("-")
+    # Dashes may be left out or typed as blanks, so the seat is what stands before the last 16 characters.
+    plain = "".join(text.replace("-", " ").split())
     try:
-        seat = parse_seat(claimed)
+        seat = parse_seat(plain[:-16])
     except BadInput:
         raise BadInput("bad-seat-token") from None
-    return seat, Private(f"{seat}-{_grouped(_typed(rest, 16, 'bad-seat-token'), 4).upper()}")
+    return seat, Private(f"{seat}-{_grouped(_typed(plain[-16:], 16, 'bad-seat-token'), 4).upper()}")
 
 
 def digest(secret: Private[str]) -> str:

@@ -59,7 +59,7 @@ export function tidyCode(text) {
  * @returns {string} empty when it begins with none.
  */
 export function seatOfToken(token) {
-  return /^([A-Z])-/.exec(token)?.[1] ?? "";
+  return /^([A-Z])(?:-|[0-9A-Z]{16}$)/.exec(token)?.[1] ?? "";
 }
 
 /**

@@ -34,6 +34,7 @@ test("the whole link may be pasted where the meeting ID goes", () => {
 test("codes are tidied as people copy them", () => {
   assert.equal(tidyCode(" q7xm2–9kd4t "), "Q7XM2-9KD4T");
   assert.equal(seatOfToken("B-7XKM"), "B");
+  assert.equal(seatOfToken(tidyCode("b 7xkm 0000 0000 0000")), "B");
   assert.equal(seatOfToken("nonsense"), "");
 });
 

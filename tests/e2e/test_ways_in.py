@@ -1,0 +1,46 @@
+"""Ways in besides the link and the password: all typed by hand, or all in the link (A03, A04)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.people import Patient, People
+from tests.e2e.practice import Practice
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def goes_on(patient: Patient) -> None:
+    """From the camera check into the waiting room."""
+    await patient.checks_devices()
+    await patient.presses("Continue")
+    await patient.agrees()
+    await patient.sees("You are in the waiting room")
+
+
+async def test_everything_can_be_typed_by_hand(practice: Practice, people: People) -> None:
+    visit = await practice.book()
+    b = await people.patient(visit, "B")
+    await b.page.goto(practice.url)
+    await b.page.get_by_label("Meeting ID").fill(f" {visit.meeting.upper()} ")
+    await b.page.get_by_label("Seat code").fill(visit.tokens["B"].lower().replace("-", " "))
+    await b.page.get_by_label("Visit password").fill(visit.password.lower())
+    await b.presses("Continue")
+    await b.reads("Partner B")
+    await goes_on(b)
+    assert ("seat.knocked", "B", "B", None) in await practice.audit(visit.meeting)
+
+
+async def test_a_link_with_the_password_asks_for_nothing_more(practice: Practice, people: People) -> None:
+    asked: dict[str, Any] = {"password-in-link": True}
+    apart, together = await practice.book(), await practice.book(**asked)
+    assert apart.password not in str(apart.links)
+    a = await people.patient(together, "A")
+    await a.opens_link()
+    await expect(a.page.get_by_label("Visit password")).to_have_count(0)
+    assert a.page.url == f"{practice.url}/j/{together.meeting}"
+    await a.presses("Continue")
+    await goes_on(a)
