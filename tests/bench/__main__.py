@@ -59,5 +59,6 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     # Told to stop is told to clean up: servers and browsers have groups of their own and would live on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     raise SystemExit(main(sys.argv[1:]))
