@@ -172,6 +172,10 @@ class Practice:
                 assert answer.status < 300, f"{answer.status} {text}"
                 return json.loads(text) if text else None
 
+    def cookie(self, role: str) -> str:
+        """The ``Cookie`` header of a member of staff who has signed in through `api`."""
+        return self._cookies[role]
+
     async def book(self, kind: str = "couple", **more: Any) -> Visit:
         """Book a visit that is open now."""
         now = dt.datetime.now(dt.UTC)
