@@ -167,8 +167,8 @@ class Credentials:
                 the same device, so that a second tab of it need not ask the first.
 
         Raises:
-            Refused: ``cannot-enter`` whatever the cause; ``busy`` when too many try at once, for everybody
-                alike.
+            Refused: ``cannot-enter`` whatever the cause; ``busy`` when too many try at once, sooner for those
+                without the token of a seat, whatever else they have.
             StoreUnavailable: nobody enters without a record of it.
         """
         claim = _claim(meeting, seat_token)
@@ -184,7 +184,7 @@ class Credentials:
         if session is not None and known and typed is not None and attempt.verdict == "allowed":
             phc = session.password.reveal()
         try:
-            right = await self._hasher.verify(phc, typed or Private(""), Profile.MEETING)
+            right = await self._hasher.verify(phc, typed or Private(""), Profile.MEETING, known=known)
         except Refused:
             await self._store.attempt_undone(claim.scope, claim.seat, known=known)
             raise

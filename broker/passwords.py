@@ -2,7 +2,9 @@
 
 Hashing is the one expensive thing a stranger can make us do. It runs in threads of its own, one fewer than
 the cores, with a short queue; when that is full the answer is `Refused` ``busy`` at once. So guessing can
-neither stall calls nor use more memory than the largest profile times the number of threads.
+neither stall calls nor use more memory than the largest profile times the number of threads. Strangers have
+fewer places in the queue than those who have shown something that cannot be guessed (a seat's token): however
+many strangers come, the people who are expected still get in.
 
 An unknown account is verified against a made-up record of the same profile: the same work, then ``False``.
 
@@ -31,6 +33,9 @@ from broker.private import Private
 T = TypeVar("T")
 
 _QUEUE: Final = 8
+_STRANGERS: Final = 4
+"""Places in the queue for those who have shown nothing yet; the others' are their own."""
+
 _MAX_LENGTH: Final = 256
 
 
@@ -65,7 +70,10 @@ class Hasher:
     def __init__(self, workers: int | None = None) -> None:
         workers = workers or max(1, (os.cpu_count() or 1) - 1)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
-        self._places = threading.BoundedSemaphore(workers + _QUEUE)
+        self._places = {
+            True: threading.BoundedSemaphore(workers + _QUEUE),
+            False: threading.BoundedSemaphore(workers + _STRANGERS),
+        }
         self._argon = {
             profile: argon2.PasswordHasher(
                 time_cost=profile.passes, memory_cost=profile.memory_kib, parallelism=1, type=argon2.Type.ID
@@ -89,15 +97,18 @@ class Hasher:
         raw = _bytes(password)
         if not 0 < len(raw) <= _MAX_LENGTH:
             raise BadInput("bad-password", "A password has 1 to 256 bytes.")
-        return await self._run(lambda: self._hash(raw, profile))
+        return await self._run(lambda: self._hash(raw, profile), known=True)
 
-    async def verify(self, phc: str | None, password: Private[str], profile: Profile) -> bool:
+    async def verify(
+        self, phc: str | None, password: Private[str], profile: Profile, *, known: bool = False
+    ) -> bool:
         """Check a password; always does the work of ``profile``, whatever the answer.
 
         Args:
             phc: what `hash` returned, or ``None`` for an account that does not exist.
             password: what was typed; one that is too long is simply wrong.
             profile: the profile of accounts of this kind.
+            known: the caller has shown a secret already, not only a name; they do not queue with strangers.
 
         Raises:
             Refused: ``busy``.
@@ -105,7 +116,7 @@ class Hasher:
         raw = _bytes(password)
         if len(raw) > _MAX_LENGTH:
             phc, raw = None, raw[:_MAX_LENGTH]
-        return await self._run(lambda: self._verify(phc, raw, profile))
+        return await self._run(lambda: self._verify(phc, raw, profile), known=known)
 
     def needs_rehash(self, phc: str, profile: Profile) -> bool:
         """Tell whether a stored hash was made with other parameters than today's."""
@@ -138,16 +149,17 @@ class Hasher:
         self.computed[profile] += 1
         return known
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
+    async def _run(self, work: Callable[[], T], *, known: bool) -> T:
+        places = self._places[known]
+        if not places.acquire(blocking=False):
             raise Refused("busy", "Too many people are logging in at this moment; try again shortly.")
         try:
             job = self._pool.submit(work)
         except RuntimeError:
-            self._places.release()
+            places.release()
             raise Refused("busy", "The server is stopping.") from None
         # The place is taken until the thread is done, also when the caller has gone away meanwhile.
-        job.add_done_callback(lambda _: self._places.release())
+        job.add_done_callback(lambda _: places.release())
         return await asyncio.wrap_future(job)
 
 

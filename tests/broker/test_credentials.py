@@ -186,6 +186,18 @@ async def test_a_busy_hasher_is_the_same_for_everybody_and_counts_against_nobody
     await practice.enter(booked, A)
 
 
+async def test_a_crowd_of_strangers_keeps_nobody_with_a_link_out(practice: Practice) -> None:
+    booked = await practice.book()
+    strangers = [
+        asyncio.create_task(practice.credentials.enter(new_meeting_id(), "x", Private("00000-00000")))
+        for _ in range(40)
+    ]
+    await asyncio.sleep(0)
+    await practice.enter(booked, A)
+    done = await asyncio.gather(*strangers, return_exceptions=True)
+    assert {error.code for error in done if isinstance(error, Refused)} == {"busy", "cannot-enter"}
+
+
 async def test_ten_guesses_lock_this_seat_alone_until_somebody_unlocks_it(practice: Practice) -> None:
     booked, neighbour = await practice.book(), await practice.book()
     for _ in range(10):
@@ -259,8 +271,10 @@ async def test_a_seat_removed_while_its_password_was_checked_stays_shut(
     booked = await practice.book()
     verify = Hasher.verify
 
-    async def slowly(self: Hasher, phc: str | None, password: Private[str], profile: Profile) -> bool:
-        right = await verify(self, phc, password, profile)
+    async def slowly(
+        self: Hasher, phc: str | None, password: Private[str], profile: Profile, *, known: bool = False
+    ) -> bool:
+        right = await verify(self, phc, password, profile, known=known)
         await practice.admission.change(booked.meeting, SeatAction.REMOVE, (A,), HOST.id)
         await practice.admission.change(booked.meeting, SeatAction.READMIT, (A,), HOST.id)
         return right

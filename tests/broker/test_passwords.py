@@ -55,14 +55,23 @@ async def test_a_full_queue_says_busy_at_once(hasher: Hasher) -> None:
     done = await asyncio.gather(*tasks, return_exceptions=True)
     busy = [error for error in done if isinstance(error, Refused)]
     assert {error.code for error in busy} == {"busy"}
-    assert len(busy) == 30 - 9
-    assert done.count(False) == 9
+    assert len(busy) == 30 - 5
+    assert done.count(False) == 5
     assert not await hasher.verify(None, Private("x"), Profile.MEETING)
+
+
+async def test_strangers_do_not_keep_those_out_who_have_shown_a_secret(hasher: Hasher) -> None:
+    phc = await hasher.hash(Private("ABCDE-12345"), Profile.MEETING)
+    strangers = [asyncio.create_task(hasher.verify(None, Private("x"), Profile.MEETING)) for _ in range(30)]
+    await asyncio.sleep(0)
+    assert await hasher.verify(phc, Private("ABCDE-12345"), Profile.MEETING, known=True)
+    done = await asyncio.gather(*strangers, return_exceptions=True)
+    assert sum(isinstance(error, Refused) for error in done) == 25
 
 
 async def test_callers_who_leave_free_no_place_early(hasher: Hasher) -> None:
     for _ in range(3):
-        tasks = [asyncio.create_task(hasher.verify(None, Private("x"), Profile.MEETING)) for _ in range(9)]
+        tasks = [asyncio.create_task(hasher.verify(None, Private("x"), Profile.MEETING)) for _ in range(5)]
         await asyncio.sleep(0)
         for task in tasks:
             task.cancel()

@@ -51,12 +51,14 @@ class Remembering(Hasher):
             self._known[key] = await super().hash(password, profile)
         return str(self._known[key])
 
-    async def verify(self, phc: str | None, password: Private[str], profile: Profile) -> bool:
+    async def verify(
+        self, phc: str | None, password: Private[str], profile: Profile, *, known: bool = False
+    ) -> bool:
         if phc is None:  # nothing to remember: an unknown one is always looked at
-            return await super().verify(phc, password, profile)
+            return await super().verify(phc, password, profile, known=known)
         key = (phc, password.reveal(), profile.name)
         if key not in self._known:
-            self._known[key] = await super().verify(phc, password, profile)
+            self._known[key] = await super().verify(phc, password, profile, known=known)
         return bool(self._known[key])
 
 
