@@ -139,6 +139,11 @@ class Room:
         return self._gate.seats
 
     @property
+    def paused(self) -> frozenset[SeatCode]:
+        """Admitted seats that are cut because no clinician is present, or was when last recorded."""
+        return frozenset(self._paused)
+
+    @property
     def closing_seats(self) -> frozenset[SeatCode]:
         """Seats whose closing was ordered but is not yet recorded; they stay cut whatever the store says."""
         under_way = [pending.commit for pending in self._pending.values()] + self._owed

@@ -50,7 +50,8 @@ def _place(room: Room, seat: Seat) -> PlaceView:
     flowing = seat.plan.code in room.flowing
     state = seat.state.value
     if seat.state is SeatState.ADMITTED and not flowing:
-        state = PAUSED
+        # Cut, but not for want of a clinician: a host is closing it and the store has yet to say so.
+        state = PAUSED if seat.plan.code in room.paused else SeatState.HELD.value
     others = tuple(
         OtherSeat(other.plan.code, other.plan.label, other.place, other.presence, other.muted)
         for code, other in room.seats.items()

@@ -53,3 +53,12 @@ def test_a_host_sees_every_seat_and_where_the_media_is() -> None:
     ]
     assert play.roster().media_here
     assert not play.opens(play.roster().me, "t2").roster("t2").media_here
+
+
+def test_being_moved_back_is_never_told_as_a_lost_clinician() -> None:
+    play = live()
+    play.hold_answers = True
+    play.asks("t", SeatAction.MOVE_BACK, A)
+    assert play.place("a").state == "held"
+    play.answer_one()
+    assert play.place("a").state == "waiting"
