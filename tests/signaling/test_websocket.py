@@ -15,7 +15,7 @@ import pytest
 from signaling.connection import MISTAKES
 from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL, Bye
 from signaling.websocket import OUTBOX_BYTES, PER_SEAT, Outbox
-from tests.signaling.visits import Page, Visit, visiting
+from tests.signaling.visits import STAFF, Page, Visit, book, hire, visiting
 from tests.support.waiting import eventually
 
 
@@ -77,6 +77,31 @@ async def test_a_second_device_asks_the_first(visit: Visit) -> None:
     await first.say("device-answer", allow=True)
     assert await first.ended() == ("replaced", 4002)
     await second.until("waiting")
+
+
+@pytest.mark.slow
+async def test_two_clinicians_with_two_tabs_each_clicking_at_once_give_one_outcome(visit: Visit) -> None:
+    await hire(visit.server, STAFF["C"])
+    both = await book(visit.server, visit.http, STAFF["C"])
+    try:
+        clinicians = [await both.host(), await both.page("T"), await both.host("C"), await both.page("C")]
+        for seat in "AB":
+            assert await (await both.page(seat)).ask("knock") is None
+        for action, state, event in [
+            ("admit", "admitted", "seat.admitted"),
+            ("hold", "held", "seat.held"),
+            ("resume", "admitted", "seat.resumed"),
+            ("move-back", "waiting", "seat.moved-back"),
+        ]:
+            done = [page.ask("act", action=action, seats=["A", "B"]) for page in clinicians]
+            assert await asyncio.gather(*done) == [None] * 4
+            clicks = [(kind, seat) for kind, seat, actor, _ in await both.audit() if actor != "system"]
+            assert {seat: clicks.count((event, seat)) for seat in "AB"} == {"A": 1, "B": 1}
+            rows = clinicians[-1].view["seats"]
+            assert {row["state"] for row in rows if row["role"] == "patient"} == {state}
+    finally:
+        for page in both.pages:
+            await page.close()
 
 
 async def test_what_happens_over_http_is_shown_at_once(visit: Visit) -> None:

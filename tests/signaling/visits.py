@@ -24,6 +24,7 @@ from tests.support.heard import Heard
 from tests.support.waiting import eventually
 
 PASSWORD = "a long enough staff password"
+STAFF = {"T": "host", "C": "cohost"}
 
 
 @dataclass
@@ -134,12 +135,12 @@ class Visit:
             assert answer.status == 204, await answer.text()
 
     async def ticket(self, seat: str, device: str | None = None) -> str:
-        if seat == "T":
-            if "T" not in self.cookies:
-                answer = await self.post("/api/login", {"name": "host", "password": PASSWORD})
+        if seat in STAFF:
+            if seat not in self.cookies:
+                answer = await self.post("/api/login", {"name": STAFF[seat], "password": PASSWORD})
                 assert answer.status == 200, await answer.text()
-                self.cookies["T"] = "; ".join(f"{c.key}={c.value}" for c in answer.cookies.values())
-            answer = await self.post("/api/host-ticket", {"meeting": self.meeting}, self.cookies["T"])
+                self.cookies[seat] = "; ".join(f"{c.key}={c.value}" for c in answer.cookies.values())
+            answer = await self.post("/api/host-ticket", {"meeting": self.meeting}, self.cookies[seat])
         else:
             body = {"meeting": self.meeting, "seat": seat}
             answer = await self.post("/api/seat-ticket", body, self.cookies[device or seat])
@@ -163,7 +164,7 @@ class Visit:
 
     async def page(self, seat: str, *, media_kept: bool = False, device: str | None = None) -> Page:
         """Open a seat's page as far as its first view."""
-        if seat != "T" and (device or seat) not in self.cookies:
+        if seat not in STAFF and (device or seat) not in self.cookies:
             await self.enter(seat, device=device)
         page = await self.connect(await self.ticket(seat, device))
         page.listen()
@@ -171,9 +172,9 @@ class Visit:
         await eventually(lambda: page.view)
         return page
 
-    async def host(self) -> Page:
-        """The therapist's page, in the room and heard."""
-        page = await self.page("T")
+    async def host(self, seat: str = "T") -> Page:
+        """The page of the therapist (or of the co-therapist, ``C``), in the room and heard."""
+        page = await self.page(seat)
         assert await page.ask("enter") is None
         await page.connect_media()
         await eventually(lambda: page.view["clinician-present"])
@@ -206,20 +207,21 @@ def settings_for(data_dir: Path, **more: Any) -> Settings:
     return Settings(data_dir=data_dir, **({"port": 0, "media_port": 0} | more))
 
 
-async def hire(server: Server) -> None:
-    """Add the therapist's account, unless it is there."""
+async def hire(server: Server, name: str = "host") -> None:
+    """Add a therapist's account, unless it is there."""
     identity = server.practice.identity
-    if await identity.staff_by_name("host") is None:
-        await identity.add_staff("host", Role.THERAPIST, Private(PASSWORD), actor="system")
+    if await identity.staff_by_name(name) is None:
+        await identity.add_staff(name, Role.THERAPIST, Private(PASSWORD), actor="system")
 
 
-async def book(server: Server, http: aiohttp.ClientSession) -> Visit:
+async def book(server: Server, http: aiohttp.ClientSession, cohost: str | None = None) -> Visit:
     """Book a couple session that is open now."""
     host = await server.practice.identity.staff_by_name("host")
+    other = await server.practice.identity.staff_by_name(cohost) if cohost else None
     assert host is not None
     now = time.time_ns() // 1_000_000
     booked = await server.practice.booking.book(
-        SessionKind.COUPLE, now - 60_000, now + 3_600_000, host, None, host.id, secrets.token_hex(8)
+        SessionKind.COUPLE, now - 60_000, now + 3_600_000, host, other, host.id, secrets.token_hex(8)
     )
     tokens = {str(seat): token.reveal() for seat, token in booked.seat_tokens.items()}
     return Visit(server, http, booked.meeting, booked.password.reveal(), tokens)
