@@ -1,7 +1,8 @@
 """Who is in the room, and what each receives.
 
-The machines, pure: ``room`` decides who is inside, paused and told what; ``seat`` is one seat's pages, device
-and presence; ``views`` say what a page may know; ``events`` come in, ``effects`` go out.
+The machines, pure: ``room`` decides who is inside, paused and told what; ``commits`` are what it asked of
+the store; ``seat`` is one seat's pages, device and presence; ``views`` say what a page may know; ``events``
+come in, ``effects`` go out.
 The media, pure: ``rtp``, ``rtcp``, ``sdp``; ``forwarding`` (the gate is its route table), ``gate``,
 ``feedback``.
 The shells: ``ice`` and ``peer`` make one transport, ``engine`` moves datagrams, ``media`` is the UDP port,

@@ -20,16 +20,15 @@ ordinary here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from broker.audit import EventType
-from broker.seats import CLOSING, PLACED_STATES, PLANS, SeatAction, SeatCode, SeatState
+from broker.seats import PLACED_STATES, PLANS, SeatAction, SeatCode, SeatState
 from rooms import views
+from rooms.commits import Commits
 from rooms.effects import (
     Close,
     ClosePeer,
-    Commit,
     Effect,
     Finished,
     OpenPeer,
@@ -61,23 +60,12 @@ from rooms.events import (
 from rooms.seat import Page, Seat
 
 SYSTEM: Final = "system"
-RETRY_AFTER: Final = 1.0
-"""Seconds between attempts to record what the store did not take."""
 FORGET_AFTER: Final = 60.0
 """Seconds for which an empty room is remembered."""
 UNAVAILABLE: Final = "audit-unavailable"
 
 _OUT = frozenset({SeatState.DENIED, SeatState.REMOVED, SeatState.LEFT, SeatState.ENDED})
 _OWN: Final = frozenset({SeatAction.KNOCK, SeatAction.ENTER, SeatAction.LEAVE})
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """A commit under way, and which request it answers."""
-
-    commit: Commit
-    link: Link | None
-    request: int
 
 
 class Room:
@@ -112,12 +100,9 @@ class Room:
             self.seats[row.seat] = seat
         self.deadline: float | None = None
         self._loaded = False
-        self._number = 0
-        self._pending: dict[int, _Pending] = {}
-        self._owed: list[Commit] = []
+        self._commits = Commits()
         self._cleared: set[SeatCode] = set()
         self._paused: set[SeatCode] = set()
-        self._retry_at: float | None = None
         self._empty_since: float | None = None
         self._gate = SetGate(frozenset(), frozenset())
         self._shown: dict[Link, View] = {}
@@ -146,13 +131,7 @@ class Room:
     @property
     def closing_seats(self) -> frozenset[SeatCode]:
         """Seats whose closing was ordered but is not yet recorded; they stay cut whatever the store says."""
-        under_way = [pending.commit for pending in self._pending.values()] + self._owed
-        return frozenset(
-            seat
-            for commit in under_way
-            if commit.action in CLOSING or commit.action is HostAction.END
-            for seat in (commit.seats or self.seats)
-        )
+        return self._commits.closing(frozenset(self.seats))
 
     def handle(self, event: Event, now: float, wall_ms: int) -> list[Effect]:
         """Advance by one event.
@@ -185,7 +164,8 @@ class Room:
                 self._refused(number, code, now)
             case StoreHealth(ok):
                 self.store_ok = ok
-                self._retry_at = now if ok and self._retry_at is not None else self._retry_at
+                if ok:
+                    self._commits.store_is_back(now)
             case SessionReloaded():
                 self._reloaded(event)
             case Tick():
@@ -304,16 +284,13 @@ class Room:
         asked: Asked | None = None,
         event: EventType | None = None,
     ) -> None:
-        self._number += 1
-        commit = Commit(self._number, action, seats, actor, reason, event)
         link, request = (asked.link, asked.request) if asked else (None, 0)
-        self._pending[commit.number] = _Pending(commit, link, request)
-        self._emit(commit)
+        self._emit(self._commits.issue(action, seats, actor, reason, event, link=link, request=request))
 
     # ---- the store's answers -----------------------------------------------------------------------------
 
     def _committed(self, event: Committed) -> None:
-        pending = self._pending.pop(event.commit, None)
+        pending = self._commits.done(event.commit)
         if pending is None:
             return
         commit, action = pending.commit, pending.commit.action
@@ -355,14 +332,12 @@ class Room:
             seat.asking = None
 
     def _refused(self, number: int, code: str, now: float) -> None:
-        pending = self._pending.pop(number, None)
+        pending = self._commits.done(number)
         if pending is None:
             return
         commit = pending.commit
         if code == UNAVAILABLE:
-            self._retry_at = now + RETRY_AFTER
-            if commit.action in CLOSING or commit.action in (HostAction.END, HostAction.MUTE):
-                self._owed.append(commit)
+            self._commits.not_taken(commit, now)
         elif commit.action is HostAction.END:
             self._end()  # the store knows no such open session: nobody belongs here any more
         if pending.link is not None:
@@ -394,13 +369,10 @@ class Room:
                 reason = "connection-lost" if away else None
                 self._record(EventType.SEAT_AWAY if away else EventType.SEAT_RECONNECTED, seat, reason)
             self._settle_asking(seat, now)
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = None
-            owed, self._owed = self._owed, []
-            for commit in owed:
-                self._commit(commit.action, commit.seats, commit.actor, commit.reason)
+        for commit in self._commits.due(now):
+            self._commit(commit.action, commit.seats, commit.actor, commit.reason)
         self._settle_pauses()
-        if self.open and wall_ms >= self.ends_ms and not self._ending():
+        if self.open and wall_ms >= self.ends_ms and not self._commits.ending:
             self._commit(HostAction.END, (), SYSTEM, "window-over")
         self._settle_gate()
         self._settle_views()
@@ -427,18 +399,10 @@ class Room:
                 if seat.plan.code not in self._paused:
                     self._paused.add(seat.plan.code)
                     self._emit(Record(EventType.SEAT_HELD, seat.plan.code, SYSTEM, reason))
-        elif (
-            self._paused
-            and self._retry_at is None
-            and not any(p.commit.action is None for p in self._pending.values())
-        ):
+        elif self._paused and not self._commits.resuming:
             codes = tuple(s.plan.code for s in patients if s.plan.code in self._paused)
             if codes:
                 self._commit(None, codes, SYSTEM, "clinician-back", event=EventType.SEAT_RESUMED)
-
-    def _ending(self) -> bool:
-        under_way = [pending.commit for pending in self._pending.values()] + self._owed
-        return any(commit.action is HostAction.END for commit in under_way)
 
     def _settle_gate(self) -> None:
         flowing: frozenset[SeatCode] = frozenset()
@@ -473,16 +437,11 @@ class Room:
 
     def _settle_deadline(self, now: float, wall_ms: int) -> None:
         someone = any(seat.pages or seat.asking or seat.suite is not None for seat in self.seats.values())
-        keep = (
-            someone
-            or self._pending
-            or self._owed
-            or (self.open and any(s.inside for s in self.seats.values()))
-        )
+        keep = someone or self._commits or (self.open and any(s.inside for s in self.seats.values()))
         self._empty_since = None if keep else (self._empty_since if self._empty_since is not None else now)
         candidates = [seat.asking_deadline for seat in self.seats.values()]
-        candidates.append(self._retry_at)
-        if self.open and not self._ending():
+        candidates.append(self._commits.retry_at)
+        if self.open and not self._commits.ending:
             candidates.append(now + max(0, self.ends_ms - wall_ms) / 1000)
         if self._empty_since is not None:
             if now >= self._empty_since + FORGET_AFTER or not self.open:

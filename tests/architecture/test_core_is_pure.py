@@ -19,6 +19,7 @@ PURE = {
     ),
     *("broker.seats", "broker.sessions"),
     *(
+        "rooms.commits",
         "rooms.effects",
         "rooms.events",
         "rooms.feedback",
