@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -47,6 +48,9 @@ LEDGER_WITHIN: Final = 0.5
 
 SWEEP_EVERY: Final = 600.0
 """Seconds between looks for sessions whose window closed long ago."""
+
+FILES: Final = 65_536
+"""Open files and sockets that a server asks for, if the system lets it."""
 
 T = TypeVar("T")
 
@@ -239,6 +243,7 @@ async def serve(settings: Settings, on_ready: Callable[[Server], Awaitable[None]
     Raises:
         QuietroomError: it could not start; the text says what to do.
     """
+    _bound_process()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -252,6 +257,17 @@ async def serve(settings: Settings, on_ready: Callable[[Server], Awaitable[None]
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _bound_process() -> None:
+    """Let this process have many files open, and leave none behind that holds its memory."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        # The usual 1 024 are used up by as many idle connections of one stranger.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    # What lies in memory is private: keys, names, decrypted frames. A crash must not write it to disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def run(main: Coroutine[None, None, T]) -> T:

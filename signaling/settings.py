@@ -122,7 +122,7 @@ class Settings:
             )
         if self.metrics_token is not None and not _TOKEN.fullmatch(self.metrics_token):
             raise SettingsError(
-                "QUIETROOM_METRICS_TOKEN is 16 to 128 letters, digits and signs, such as openssl rand -hex 16."
+                "QUIETROOM_METRICS_TOKEN is 16 to 128 letters, digits and signs: openssl rand -hex 16."
             )
         for name, value in (("practice", self.practice), ("node", self.node)):
             if not _NAME.fullmatch(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ import pytest
 
 from broker.errors import DataDirectoryBusy
 from broker.seats import SeatState
-from signaling.app import PortBusy, Server
+from signaling.app import FILES, PortBusy, Server
 from signaling.practice import open_practice
 from signaling.settings import Settings
 from tests.e2e.practice import free_port
@@ -50,6 +51,10 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def limits_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/limits").read_text()
 
 
 @dataclass
@@ -131,6 +136,14 @@ async def events(settings: Settings) -> list[tuple[str, str | None]]:
     async with open_practice(settings, command=True) as practice:
         entries = await practice.ledger.read(0, 10_000)
     return [(entry.event.type.value, entry.event.seat) for entry in entries if entry.event is not None]
+
+
+async def test_a_server_may_hold_many_files_and_leaves_no_memory_on_disk(tmp_path: Path) -> None:
+    async with alone(tmp_path / "data") as (server, _):
+        limits = limits_of(server.pid)
+    soft, hard = re.findall(r"^Max open files +(\S+) +(\S+)", limits, re.MULTILINE)[0]
+    assert soft == hard or soft == "unlimited" or int(soft) >= FILES
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
