@@ -102,6 +102,16 @@ async def end(call: Call, body: None) -> web.StreamResponse:
     """End a session for everybody in it."""
     session = await call.services.booking.load(call.request.match_info["meeting"])
     if session is None or (call.me.role is not Role.ADMIN and session.host_seat(call.me.id) is None):
+        await call.services.ledger.append(
+            AuditEvent(
+                type=EventType.AUTHZ_DENIED,
+                actor=call.me.id,
+                subject=call.me.id,
+                reason="no-care-relation",
+                outcome="refused",
+                detail={"permission": "end-session"},
+            )
+        )
         raise Refused("no-session")
     await call.services.booking.end(session.meeting, call.me.id, None)
     call.services.reload(session.meeting)

@@ -8,6 +8,7 @@ import pytest
 
 from broker.audit import EventType
 from broker.errors import BadInput
+from broker.ids import new_meeting_id
 from broker.policy import Role
 from signaling.routing import STAFF_COOKIES, seat_cookie
 from signaling.staff_api import milliseconds, rfc3339
@@ -172,6 +173,18 @@ async def test_a_session_is_ended_by_its_host_or_an_admin(front: Front, role: Ro
     assert front.reloaded[0] == booked.meeting
     (event,) = await front.events(EventType.SESSION_ENDED)
     assert event.actor == who.id
+
+
+async def test_ending_a_session_of_somebody_else_is_refused_and_on_record(front: Front) -> None:
+    tess, _ = await front.staff(Role.THERAPIST, "tess")
+    other, cookies = await front.staff(Role.THERAPIST, "theo")
+    booked = await front.book(tess)
+    for meeting in (booked.meeting, new_meeting_id()):
+        refused = await front.post(f"/api/sessions/{meeting}/end", cookies=cookies)
+        assert (refused.status, refused.code) == (404, "no-session")
+    found = [(event.actor, event.reason) for event in await front.events(EventType.AUTHZ_DENIED)]
+    assert found == [(other.id, "no-care-relation")] * 2
+    assert await front.events(EventType.SESSION_ENDED) == []
 
 
 async def test_the_host_gets_a_ticket_for_the_hosts_seat(front: Front) -> None:
