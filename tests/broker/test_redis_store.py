@@ -213,6 +213,24 @@ async def test_a_full_disk_is_unavailable(binary: str, keys: Keyring) -> None:
         shutil.rmtree(data.with_suffix(".kept"), ignore_errors=True)
 
 
+async def test_a_full_memory_is_unavailable_and_leaves_nothing_half_done(
+    ledger: Ledger, store: Store
+) -> None:
+    await waiting_seat(ledger, store)
+    size = await store.log_size()
+    await store.link.plain("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(StoreUnavailable):
+            await store.change("m", [admit(ledger)])
+        await eventually(lambda: not store.healthy)
+    finally:
+        await store.link._client.execute_command("CONFIG", "SET", "maxmemory", "0")
+    await eventually(lambda: store.healthy and store.link.pending == 0)
+    assert await store.log_size() == size
+    assert (await store.load_session("m") or {})["A.state"] == "waiting"
+    assert (await store.change("m", [admit(ledger)])).rev == 1
+
+
 async def refuses(store: Store) -> bool:
     """Tell whether the server says MISCONF."""
     try:
