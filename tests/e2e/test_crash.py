@@ -48,10 +48,14 @@ async def test_a_killed_server_loses_no_place_and_no_admission(
     assert ("seat.resumed", "A", "system", "clinician-back") in after
 
 
-async def test_a_killed_store_interrupts_no_running_call(own_practice: Practice, own_people: People) -> None:
-    live = await own_practice.book()
+async def test_a_killed_store_interrupts_no_running_call_and_loses_no_place(
+    own_practice: Practice, own_people: People
+) -> None:
+    live, full = await own_practice.book(), await own_practice.book()
     a, b, therapist = await couple_in_the_room(own_people, live)
-    before = await own_practice.audit(live.meeting)
+    waiting = [await own_people.patient(full, "A"), await own_people.patient(full, "B")]
+    await asyncio.gather(*(person.waits() for person in waiting))
+    before, waited = await own_practice.audit(live.meeting), await own_practice.audit(full.meeting)
     killed = own_practice.store_pid()
     await own_practice.kill_store()
     await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
@@ -60,6 +64,11 @@ async def test_a_killed_store_interrupts_no_running_call(own_practice: Practice,
     assert own_practice.store_pid() != killed
     after = await own_practice.audit(live.meeting)
     assert after[: len(before)] == before
+    for person in waiting:
+        await person.sees("You are in the waiting room")
+    assert [e for e in await own_practice.audit(full.meeting) if e[0] != "media.up"] == [
+        e for e in waited if e[0] != "media.up"
+    ], "a place was lost"
     await therapist.presses("Move back Partner A")
     await a.sees("You are in the waiting room")
     assert ("seat.moved-back", "A", "staff", None) in await own_practice.audit(live.meeting)
