@@ -205,8 +205,9 @@ function Seat({ seat, state, roster, act, now, quiet }) {
  * @param {number} now
  */
 function presence(seat, now) {
-  if (seat.presence === "away") return `Away for ${duration(now - seat["presence-since"])}; the place is kept`;
-  if (seat.presence === "absent") return seat.state === "expected" ? "Has not opened the link" : "Not connected";
+  const kept = !["left", "denied", "removed", "ended"].includes(seat.state);
+  if (seat.presence === "away" && kept) return `Away for ${duration(now - seat["presence-since"])}; the place is kept`;
+  if (seat.presence !== "connected") return seat.state === "expected" ? "Has not opened the link" : "Not connected";
   if (seat.state === "expected") return "Has opened the link and is getting ready";
   return seat.suite ? "Connected, encrypted" : "Connected";
 }

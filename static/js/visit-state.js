@@ -30,6 +30,7 @@
  * @property {boolean} passwordGiven the link brought the password too
  * @property {boolean} busy an answer is awaited; buttons rest
  * @property {string | null} problem one sentence beside the form or button that failed
+ * @property {readonly string[]} wrong the form's fields that the problem is about
  * @property {Entered | null} entered
  * @property {Agreement | null} agreement
  * @property {DeviceReport | null} devices null until camera and microphone were asked for
@@ -51,6 +52,7 @@ export const START = Object.freeze({
   passwordGiven: false,
   busy: false,
   problem: null,
+  wrong: [],
   entered: null,
   agreement: null,
   devices: null,
@@ -70,7 +72,7 @@ export const START = Object.freeze({
  *   | {type: 'opened', meeting: string, tokenGiven: boolean, passwordGiven: boolean}
  *   | {type: 'credentials-needed'}
  *   | {type: 'asked'}
- *   | {type: 'refused', text: string}
+ *   | {type: 'refused', text: string, wrong?: readonly string[]}
  *   | {type: 'entered', entered: Entered}
  *   | {type: 'devices', report: DeviceReport}
  *   | {type: 'sharing', on: boolean}
@@ -112,9 +114,9 @@ export function advance(state, event) {
     case "credentials-needed":
       return { ...state, step: "credentials", busy: false };
     case "asked":
-      return { ...state, busy: true, problem: null };
+      return { ...state, busy: true, problem: null, wrong: [] };
     case "refused":
-      return { ...state, busy: false, problem: event.text };
+      return { ...state, busy: false, problem: event.text, wrong: event.wrong ?? [] };
     case "entered":
       return entered(state, event.entered);
     case "devices":

@@ -131,8 +131,8 @@ function Credentials({ state, act }) {
     const field = (/** @type {string} */ name) => String(data.get(name) ?? "");
     act.enter({ meeting: field("meeting"), token: field("token"), password: field("password") });
   };
-  const wrong = state.problem !== null;
-  const described = wrong ? "problem" : undefined;
+  const wrong = (/** @type {string} */ field) => state.wrong.includes(field);
+  const described = (/** @type {string} */ field) => `${field}-hint${wrong(field) ? " problem" : ""}`;
   return html`<section class="card">
     <${Heading}>Welcome<//>
     <p>
@@ -143,20 +143,21 @@ function Credentials({ state, act }) {
     <form onSubmit=${submit} novalidate>
       ${state.meeting === "" &&
       html`<label for="meeting">Meeting ID</label>
-        <input id="meeting" name="meeting" required autocomplete="off" autocapitalize="none" spellcheck="false" />`}
+        <input id="meeting" name="meeting" required autocomplete="off" autocapitalize="none" spellcheck="false"
+          aria-invalid=${wrong("meeting")} aria-describedby=${wrong("meeting") ? "problem" : undefined} />`}
       ${!state.tokenGiven &&
       html`<label for="token">Seat code</label>
         <p class="hint" id="token-hint">It looks like A-XXXX-XXXX-XXXX-XXXX.</p>
         <input id="token" name="token" required autocomplete="off" autocapitalize="characters" spellcheck="false"
-          aria-invalid=${wrong} aria-describedby=${wrong ? "token-hint problem" : "token-hint"} />`}
+          aria-invalid=${wrong("token")} aria-describedby=${described("token")} />`}
       ${!state.passwordGiven &&
       html`<label for="password">Visit password</label>
         <p class="hint" id="password-hint">Ten letters and numbers, such as XXXXX-XXXXX.</p>
         <input id="password" name="password" required autocomplete="off" autocapitalize="characters"
-          spellcheck="false" aria-invalid=${wrong}
-          aria-describedby=${wrong ? "password-hint problem" : "password-hint"} />`}
+          spellcheck="false" aria-invalid=${wrong("password")}
+          aria-describedby=${described("password")} />`}
       <${Problem} text=${state.problem} />
-      <button type="submit" class="primary wide" aria-describedby=${described} disabled=${state.busy}>
+      <button type="submit" class="primary wide" aria-describedby=${state.problem ? "problem" : undefined} disabled=${state.busy}>
         ${state.busy ? "One moment …" : "Continue"}
       </button>
     </form>

@@ -18,6 +18,9 @@ import { titleOf, visitView } from "./visit-view.js";
 /** @typedef {import('./messages.js').Entered} Entered */
 
 const REMEMBERED = "quietroom.seat"; // {meeting, seat, camera} of this tab: no secret, enough to find the cookie
+const DOOR_SHUT =
+  "Because of a technical problem on our side nobody can be let in at the moment. Nothing is wrong with what you " +
+  "typed. Please try again in a minute.";
 const CLOCK = 15_000; // ms between repaints while somebody waits
 
 let state = START;
@@ -180,6 +183,23 @@ function entered(seat) {
   signal.start();
 }
 
+/**
+ * Say why the door stayed shut. What was typed, or came with the link, is doubted only if the server says so.
+ *
+ * @param {unknown} error
+ */
+function notEntered(error) {
+  if (!(error instanceof ApiError && error.final)) {
+    const ours = error instanceof ApiError && error.code === "audit-unavailable";
+    apply({ type: "refused", text: ours ? DOOR_SHUT : sentence(error) });
+    return;
+  }
+  password = "";
+  apply({ type: "opened", meeting: state.meeting, tokenGiven: token !== "", passwordGiven: false });
+  apply({ type: "refused", text: error.message, wrong: ["meeting", "token", "password"] });
+  document.getElementById("password")?.focus();
+}
+
 /** @returns {{meeting: string, seat: string}} */
 function place() {
   return { meeting: state.entered?.meeting ?? state.meeting, seat: state.entered?.seat ?? "" };
@@ -255,7 +275,7 @@ const actions = {
     };
     const missing = missingField(body);
     if (missing !== null) {
-      apply({ type: "refused", text: `Please enter the ${missing.name}.` });
+      apply({ type: "refused", text: `Please enter the ${missing.name}.`, wrong: [missing.id] });
       document.getElementById(missing.id)?.focus();
       return;
     }
@@ -263,10 +283,7 @@ const actions = {
     try {
       entered(await post("/api/enter", body));
     } catch (error) {
-      password = "";
-      apply({ type: "opened", meeting: state.meeting, tokenGiven: token !== "", passwordGiven: false });
-      apply({ type: "refused", text: sentence(error) });
-      document.getElementById("password")?.focus();
+      notEntered(error);
     }
   },
   copyLink: () => copy(`${location.origin}${location.pathname}${token && `#${token}${password && `.${password}`}`}`),

@@ -43,7 +43,7 @@ async def test_a_stalled_store_admits_nobody_and_ends_nothing(
         await therapist.reads(AT_HOST)
         await b.reads(AT_PATIENT)
         await newcomer.enters()
-        await newcomer.reads("Try again in a moment.")
+        await newcomer.reads("Nothing is wrong with what you typed.")
         await newcomer.sees("Welcome")
         await asyncio.gather(a.sees_and_hears(1), therapist.sees_and_hears(1))
         await a.sees("You are in the room")
