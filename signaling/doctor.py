@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from broker.audit import parse_leaf
 from broker.embedded import EmbeddedStore, find_binary, version_of
 from broker.errors import QuietroomError, StoreUnavailable
 from broker.store import Store
@@ -194,9 +195,19 @@ async def _look_at_store(settings: Settings, url: str, which: str) -> AsyncItera
         yield _durability(await _configured(store, "appendonly"), await _configured(store, "appendfsync"))
         yield _eviction(await _configured(store, "maxmemory-policy"))
         if (store_ms := store.now_ms()) is not None:
-            yield check_clock(store_ms, time.time_ns() // 1_000_000)
+            newest_ms = await _newest(store)
+            yield check_clock(store_ms, time.time_ns() // 1_000_000, newest_ms)
     finally:
         await store.close()
+
+
+async def _newest(store: Store) -> int | None:
+    """When the last event was recorded, milliseconds since 1970; ``None`` if there is none to be read."""
+    try:
+        found = await store.read_log(await store.log_size() - 1, 1)
+        return parse_leaf(found[-1][1]).time_us // 1000 if found else None
+    except QuietroomError:
+        return None
 
 
 async def _configured(store: Store, name: str) -> str | None:
@@ -241,13 +252,24 @@ def _eviction(policy: str | None) -> Finding:
     )
 
 
-def check_clock(store_ms: int, ours_ms: int) -> Finding:
+def check_clock(store_ms: int, ours_ms: int, newest_ms: int | None = None) -> Finding:
     """This machine and the store agree about the time, since windows of sessions are judged by both.
+
+    An embedded store has this very clock, so the record is asked too: nothing in it can be yet to come.
 
     Args:
         store_ms: store time, milliseconds since 1970.
         ours_ms: ours.
+        newest_ms: when the last event was recorded.
     """
+    if newest_ms is not None and newest_ms - store_ms > CLOCK_SLACK_MS:
+        return Finding(
+            Verdict.FAILED,
+            "clock",
+            f"The last event on record is {(newest_ms - store_ms) / 1000:.1f} s in the future: "
+            "the store's clock is wrong, or was.",
+            "Set it by NTP (Debian: apt-get install systemd-timesyncd), then run this again.",
+        )
     apart = ours_ms - store_ms
     if abs(apart) > CLOCK_SLACK_MS:
         return Finding(

@@ -18,14 +18,16 @@ import pytest
 from click.testing import CliRunner
 
 from broker.embedded import find_binary
+from broker.ledger import Ledger
 from broker.sealing import Keyring
+from broker.store import Store
 from signaling import doctor
 from signaling.cli import main
 from signaling.doctor import Finding, Verdict, examine
 from signaling.practice import open_practice
 from signaling.settings import Settings
 from signaling.tls import self_signed
-from tests.support.stores import wait_ready
+from tests.support.stores import event, wait_ready
 
 
 def free_port() -> int:
@@ -173,6 +175,17 @@ def test_clocks_that_disagree(apart_ms: int, word: str) -> None:
     assert word in finding.text
     assert "NTP" in finding.remedy
     assert doctor.check_clock(1_000_000, 1_000_900).verdict is Verdict.OK
+
+
+async def test_a_clock_that_went_back_is_found_by_the_record(store: Store, ledger: Ledger) -> None:
+    receipt = await ledger.append(event())
+    newest_ms = await doctor._newest(store)
+    assert newest_ms == receipt.time_us // 1000
+    assert doctor.check_clock(newest_ms, newest_ms, newest_ms).verdict is Verdict.OK
+    finding = doctor.check_clock(newest_ms - 60_000, newest_ms - 60_000, newest_ms)
+    assert finding.verdict is Verdict.FAILED
+    assert "60.0 s in the future" in finding.text
+    assert "NTP" in finding.remedy
 
 
 # ---- ports ----------------------------------------------------------------------------------------------
