@@ -149,6 +149,7 @@ async def test_in_the_waiting_room_and_the_room(practice: Practice, people: Peop
     await therapist.presses("Open the visit here")
     await therapist.presses("Open the room")
     await a.is_in_the_room()
+    await therapist.sees_and_hears(2)
 
     await therapist.presses("Remove Partner B")
     await therapist.reads("cannot come back until you readmit them")
