@@ -3,7 +3,7 @@
     token + password ──enter──▶ grant: a cookie of 256 bits for one seat on one device
                                   │  ends: leave, removal of the seat (epoch), end of the session
                                   └─ticket──▶ 256 bits, 30 s, once ──redeem──▶ Grant: one connection
-    staff sign-in ──host_ticket (care relation)──▶ the same for a host's seat
+    staff sign-in ──host_ticket (care relation)──▶ the same for a host's seat, while the sign-in lives
 
 ``enter`` has one refusal. Wrong or unknown, not yet or over, removed, locked or somebody else's: the same
 answer after the same steps, one look at the session, one count of the attempt, one Argon2id, one record.
@@ -18,7 +18,7 @@ Stored are digests only: SHA-256 of tokens, cookies and tickets, Argon2id of the
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
@@ -28,7 +28,7 @@ from broker.agreement import CURRENT
 from broker.audit import AuditEvent, EventType, Outcome
 from broker.booking import Booking
 from broker.errors import BadInput, Refused, StoreUnavailable
-from broker.identity import ANYBODY, Staff
+from broker.identity import ANYBODY, Staff, sign_in_lives
 from broker.ids import (
     MeetingId,
     digest,
@@ -81,6 +81,7 @@ class Grant:
     Attributes:
         device: which device of the seat; a page that reloads keeps it.
         actor: ``seat:A`` or ``staff:…``.
+        sign_in: of a host: the sign-in it stands on; empty for a patient's seat.
     """
 
     meeting: MeetingId
@@ -88,16 +89,18 @@ class Grant:
     role: SeatRole
     device: str
     actor: str
+    sign_in: str = field(default="", repr=False)
 
 
 class _TicketRecord(msgspec.Struct, frozen=True):
-    """What a ticket stands for in the store. ``grant`` is the digest of a seat's cookie, empty for a host."""
+    """What a ticket stands for in the store: a seat's cookie (``grant``) or a host's sign-in, as digests."""
 
     meeting: str
     seat: str
     device: str
     actor: str
-    grant: str
+    grant: str = ""
+    sign_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +297,7 @@ class Credentials:
         viewed = _about(EventType.ROSTER_VIEWED, session, session.seats[seat], actor=staff.id)
         await self._ledger.append(viewed)
         return await self._issue(
-            _TicketRecord(session.meeting, seat, staff.login or new_code(8), staff.id, "")
+            _TicketRecord(session.meeting, seat, staff.login, staff.id, sign_in=staff.sign_in)
         )
 
     async def redeem(self, ticket: str) -> Grant:
@@ -313,6 +316,14 @@ class Credentials:
                 "bad-ticket", "This connection ticket is used up or too old; the page gets a new one."
             )
         return grant
+
+    async def stands(self, grant: Grant) -> bool:
+        """Whether the sign-in behind a host's connection still lives.
+
+        Raises:
+            StoreUnavailable: nobody can tell now.
+        """
+        return await sign_in_lives(self._store, grant.sign_in, grant.actor)
 
     # ------------------------------------------------------------------ locks
 
@@ -435,7 +446,11 @@ class Credentials:
             session = await self._booking.load(record.meeting)
             if session is None or not session.open or session.host_seat(record.actor) != seat:
                 return None
-        return Grant(MeetingId(record.meeting), seat, PLANS[seat].role, record.device, record.actor)
+            if not await sign_in_lives(self._store, record.sign_in, record.actor):
+                return None
+        return Grant(
+            MeetingId(record.meeting), seat, PLANS[seat].role, record.device, record.actor, record.sign_in
+        )
 
 
 def _claim(meeting: str, seat_token: str) -> _Claim:

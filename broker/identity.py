@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from broker.audit import AuditEvent, EventType
@@ -50,12 +50,14 @@ class Staff:
     Attributes:
         id: opaque code, ``staff:`` and 12 characters; this, never the name, goes to the ledger and the log.
         login: opaque code of the sign-in this came from; empty when looked up by name or id.
+        sign_in: where the store keeps that sign-in; see ``sign_in_lives``.
     """
 
     id: str
     name: Private[str]
     role: Role
     login: str = ""
+    sign_in: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ class Identity:
         if account is None or account.staff.role is not role:
             return None
         await self._keep_alive(login, int(record["until"]), now)
-        return Staff(account.staff.id, account.staff.name, role, record["code"])
+        return Staff(account.staff.id, account.staff.name, role, record["code"], login)
 
     async def sign_out(self, token: str | None) -> None:
         """End a sign-in on the server; one that is unknown is ended already.
@@ -267,7 +269,7 @@ class Identity:
         if not await self._store.attempt_ok("staff", scope, self._ledger.prepare(event)):
             await self._store.remove("login", digest(token), [])
             return None
-        return SignedIn(Staff(staff.id, staff.name, staff.role, code), token)
+        return SignedIn(Staff(staff.id, staff.name, staff.role, code, digest(token)), token)
 
     async def _record_failure(self, account: _Account | None, scope: str, verdict: str) -> None:
         subject = account.staff.id if account is not None else "staff:unknown"
@@ -338,6 +340,27 @@ class Identity:
 
     def _name_tag(self, folded: str) -> str:
         return self._keys.tag(f"staff-name:{folded}").hex()
+
+
+async def sign_in_lives(store: Store, sign_in: str, staff_id: str) -> bool:
+    """Whether a sign-in still speaks for this account: not signed out, not run out, the account not revoked.
+
+    Looking keeps nothing alive: what a page holds open is not a use of it.
+
+    Raises:
+        StoreUnavailable: nobody can tell now.
+    """
+    record, account = await store.load("login", sign_in), await store.load("staff", staff_id)
+    now = store.now_ms()
+    if now is None:
+        raise StoreUnavailable
+    return (
+        record is not None
+        and account is not None
+        and record.get("staff") == staff_id
+        and record.get("role") == account.get("role")
+        and now < int(record.get("until", 0))
+    )
 
 
 def _folded(name: str) -> str | None:

@@ -88,6 +88,14 @@ class DeviceAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedOut:
+    """The sign-in of a clinician has ended: nothing that it opened may stay, neither pages nor media."""
+
+    seat: SeatCode
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """The store made the change and its audit event durable.
 
@@ -152,6 +160,7 @@ Event = (
     | MediaChanged
     | Asked
     | DeviceAnswered
+    | SignedOut
     | Committed
     | CommitRefused
     | StoreHealth

@@ -54,6 +54,7 @@ from rooms.events import (
     MediaChanged,
     SeatReloaded,
     SessionReloaded,
+    SignedOut,
     StoreHealth,
     Tick,
 )
@@ -158,6 +159,8 @@ class Room:
                 self._asked(event)
             case DeviceAnswered(link, yielded):
                 self._device_answered(link, yielded)
+            case SignedOut(code, device):
+                self._signed_out(self.seats[code], device)
             case Committed():
                 self._committed(event)
             case CommitRefused(number, code):
@@ -198,7 +201,7 @@ class Room:
             self._carry_media(seat, page.link, keep=media_kept)
 
     def _carry_media(self, seat: Seat, link: Link, *, keep: bool) -> None:
-        seat.media_link = link
+        seat.media_link, seat.media_device = link, seat.pages[link].device
         if seat.placed and not (keep and seat.suite is not None):
             self._emit(OpenPeer(seat.plan.code, link))
 
@@ -225,6 +228,15 @@ class Room:
             self._seat_page(seat, asking)
         else:
             self._emit(Close(asking.link, "device-refused"))
+
+    def _signed_out(self, seat: Seat, device: str) -> None:
+        if seat.media_device == device:
+            seat.media_device = None
+            self._media_changed(seat, None)  # not when the transport says so: from here nobody is present
+            self._emit(ClosePeer(seat.plan.code))
+        for page in [page for page in seat.pages.values() if page.device == device]:
+            self._emit(Close(page.link, "sign-in-needed"))
+            self._disconnected(page.link)
 
     # ---- requests ----------------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ class _Page:
     """
 
     seat: SeatCode
+    device: Device
     outbox: PageOutbox
     heard_at: float
 
@@ -177,7 +178,7 @@ class Runner:
         """
         if self.finished:
             return False
-        self._pages[link] = _Page(seat, outbox, asyncio.get_running_loop().time())
+        self._pages[link] = _Page(seat, device, outbox, asyncio.get_running_loop().time())
         self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept))
         return True
 
@@ -237,6 +238,13 @@ class Runner:
         """Whether a page of this device would have to ask another one for the seat."""
         found, now = self.room.seats.get(seat), asyncio.get_running_loop().time()
         return found is not None and not found.admits(device, now)
+
+    @property
+    def clinicians(self) -> set[tuple[SeatCode, Device]]:
+        """Every device that has a host's page or its media here, whether or not a page of it is connected."""
+        hosts = {code: seat for code, seat in self.room.seats.items() if seat.is_host}
+        with_page = {(page.seat, page.device) for page in self._pages.values() if page.seat in hosts}
+        return with_page | {(c, s.media_device) for c, s in hosts.items() if s.media_device is not None}
 
     def quality(self) -> dict[SeatCode, Quality]:
         """Numbers about each seat's connected transport."""

@@ -42,6 +42,7 @@ class Seat:
         pages: live pages by link; at most one for a patient.
         asking: a page of another device that waits for an answer, and since when (monotonic seconds).
         media_link: the page that carries the seat's media, so far as known.
+        media_device: the device whose transport it is; it stays when the page's connection breaks.
         suite: SRTP profile of the connected transport, ``None`` while there is none.
     """
 
@@ -57,6 +58,7 @@ class Seat:
     asking: Page | None = None
     asking_since: float = 0.0
     media_link: Link | None = None
+    media_device: Device | None = None
     suite: str | None = None
     silent: bool = False
     presence: Presence = Presence.ABSENT

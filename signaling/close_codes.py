@@ -32,6 +32,7 @@ CLOSE_CODES: Final[dict[str, int]] = {
     "gone": 4009,
     "enter-again": 4010,
     "no-session": 4011,
+    "sign-in-needed": 4012,
 }
 """The close code of each error code that ends a connection; any other is 1011."""
 

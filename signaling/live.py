@@ -1,6 +1,7 @@
 """The house: every room that runs in this process, and how each one meets the store.
 
     page with a ticket ──▶ enter ──▶ the running room, or one loaded from the store
+    a sign-in has ended ─▶ its pages and its media go, wherever they are
     ledger's tail ───────▶ a session was changed elsewhere ──▶ its running room reads it again
     store's health ──────▶ every room
     all open sessions + running rooms ──▶ the admin's board
@@ -35,10 +36,12 @@ from rooms.effects import Commit, Record
 from rooms.events import (
     CommitRefused,
     Committed,
+    Device,
     HostAction,
     Link,
     SeatReloaded,
     SessionReloaded,
+    SignedOut,
     StoreHealth,
 )
 from rooms.media import MediaPort
@@ -48,6 +51,8 @@ from signaling.board import board_room
 from signaling.messages import Board, BoardRoom
 from signaling.security import describe
 
+SIGN_INS_EVERY: Final = 2.0
+"""Seconds between looks whether the clinicians in the rooms are still signed in."""
 PAUSE_AFTER_FAILURE: Final = 1.0
 """Seconds before the ledger is followed further after an entry that cannot be read."""
 
@@ -124,7 +129,8 @@ class House:
     draining: bool = field(default=False, init=False)
     _rooms: dict[str, Runner] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
-    _follower: asyncio.Task[None] | None = field(default=None, init=False)
+    _clinicians: dict[Device, Grant] = field(default_factory=dict, init=False)
+    _followers: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _sessions: list[Session] = field(default_factory=list, init=False)
 
     # ---- pages -------------------------------------------------------------------------------------------
@@ -138,6 +144,8 @@ class House:
         """
         while True:
             runner = await self._running(grant.meeting)
+            if grant.sign_in:
+                self._clinicians[grant.device] = grant
             joined = runner.join(link, grant.seat, grant.device, grant.actor, outbox, media_kept=media_kept)
             if joined:
                 return runner
@@ -265,12 +273,15 @@ class House:
         self.on_change()
 
     def start(self, after: int) -> None:
-        """Begin to follow the ledger.
+        """Begin to follow the ledger and the sign-ins.
 
         Args:
             after: index of its last entry now, before any room was loaded.
         """
-        self._follower = asyncio.create_task(self._follow(after), name="ledger-follower")
+        self._followers = [
+            asyncio.create_task(self._follow(after), name="ledger-follower"),
+            asyncio.create_task(self._follow_sign_ins(), name="sign-in-follower"),
+        ]
 
     async def _follow(self, after: int) -> None:
         while True:
@@ -285,6 +296,29 @@ class House:
                 await asyncio.sleep(PAUSE_AFTER_FAILURE)
                 after += 1
 
+    async def _follow_sign_ins(self) -> None:
+        while True:
+            await asyncio.sleep(SIGN_INS_EVERY)
+            try:
+                await self._end_signed_out()
+            except StoreUnavailable:
+                pass  # nobody can tell; those inside stay, as with every other trouble of the store
+            except Exception as error:
+                log.error("sign-ins cannot be looked at", **describe(error))
+
+    async def _end_signed_out(self) -> None:
+        """Tell each room whose clinician's sign-in has ended, here or in another process."""
+        here = {device for runner in self._rooms.values() for _, device in runner.clinicians}
+        for device in self._clinicians.keys() - here:
+            del self._clinicians[device]
+        for device, grant in list(self._clinicians.items()):
+            if await self.credentials.stands(grant):
+                continue
+            for runner in self._rooms.values():
+                for seat, signed_out in runner.clinicians:
+                    if signed_out == device:
+                        runner.tell(SignedOut(seat, device))
+
     async def drain(self, within: float) -> None:
         """Take nobody new, tell every page to come back, let the store take what was decided.
 
@@ -292,9 +326,9 @@ class House:
             within: seconds.
         """
         self.draining = True
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.wait({self._follower})
+        for follower in self._followers:
+            follower.cancel()
+        await asyncio.gather(*self._followers, return_exceptions=True)
         for runner in self._rooms.values():
             runner.stop()
         if self._tasks:

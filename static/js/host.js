@@ -114,7 +114,10 @@ function received(message) {
  */
 async function ended(code, text) {
   const signedOut = code === "sign-in-needed" || code === "not-allowed";
-  if (!signedOut || (await signIn("therapist"))) apply({ type: "over", code, text });
+  if (signedOut && (await signIn("therapist")) === null) return;
+  // Another tab has signed in again meanwhile: this one goes on with that sign-in.
+  if (code === "sign-in-needed") signal.start();
+  else apply({ type: "over", code, text });
 }
 
 async function openDevices() {

@@ -311,7 +311,8 @@ export const CLOSE_CODES = Object.freeze({
   "too-slow": 4008,
   "gone": 4009,
   "enter-again": 4010,
-  "no-session": 4011
+  "no-session": 4011,
+  "sign-in-needed": 4012
 });
 
 /** After these a page connects again by itself. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given
@@ -15,9 +15,10 @@ from broker.audit import AuditEvent, EventType
 from broker.booking import BookedSession
 from broker.credentials import Credentials, SeatGrant, _claim
 from broker.errors import Refused, StoreUnavailable
-from broker.identity import Staff
+from broker.identity import SignedIn, Staff
 from broker.ids import digest, new_meeting_id, new_seat_token, new_secret
 from broker.passwords import Hasher, Profile
+from broker.policy import Role
 from broker.private import Private
 from broker.seats import SeatAction, SeatCode, SeatRole, SessionKind
 from tests.support.practice import ADMIN, COHOST, HOST, MINUTE, STRANGER, A, B, C, P, Practice, T
@@ -425,18 +426,57 @@ async def test_a_ticket_lives_thirty_seconds_as_a_digest(practice: Practice) -> 
     assert 25_000 < left <= 30_000
 
 
+async def signed_in(practice: Practice, name: str) -> SignedIn:
+    """A therapist with a real account and sign-in."""
+    password = Private("a long enough staff password")
+    await practice.identity.add_staff(name, Role.THERAPIST, password, actor="system")
+    return await practice.identity.sign_in(name, password)
+
+
 async def test_host_and_cohost_get_their_own_seats(practice: Practice) -> None:
-    booked = await practice.book(cohost=COHOST)
-    for staff, seat in ((HOST, T), (COHOST, C)):
+    host, cohost = await signed_in(practice, "host"), await signed_in(practice, "cohost")
+    booked = await practice.book(host=host.staff, cohost=cohost.staff)
+    for staff, seat in ((host.staff, T), (cohost.staff, C)):
         ticket = await practice.credentials.host_ticket(staff, booked.meeting)
         grant = await practice.credentials.redeem(ticket.reveal())
         assert (grant.seat, grant.role, grant.actor) == (seat, SeatRole.HOST, staff.id)
         assert grant.device == staff.login
     viewed = await practice.events(E.ROSTER_VIEWED)
     assert [(event.actor, event.session) for event in viewed] == [
-        (HOST.id, booked.meeting),
-        (COHOST.id, booked.meeting),
+        (host.staff.id, booked.meeting),
+        (cohost.staff.id, booked.meeting),
     ]
+
+
+async def sign_out(practice: Practice, host: SignedIn) -> None:
+    await practice.identity.sign_out(host.token.reveal())
+
+
+async def run_out(practice: Practice, host: SignedIn) -> None:
+    await practice.store.put("login", host.staff.sign_in, {"until": practice.now}, [])
+
+
+async def stay_unused(practice: Practice, host: SignedIn) -> None:
+    await practice.store.link.plain("DEL", practice.store.link.key("login", host.staff.sign_in))
+
+
+async def revoke(practice: Practice, host: SignedIn) -> None:
+    await practice.store.remove("staff", host.staff.id, [])
+
+
+@pytest.mark.parametrize("end", [sign_out, run_out, stay_unused, revoke])
+async def test_a_hosts_ticket_ends_with_its_sign_in(
+    practice: Practice, end: Callable[[Practice, SignedIn], Awaitable[None]]
+) -> None:
+    host = await signed_in(practice, "host")
+    booked = await practice.book(host=host.staff)
+    used, kept = [await practice.credentials.host_ticket(host.staff, booked.meeting) for _ in range(2)]
+    grant = await practice.credentials.redeem(used.reveal())
+    assert await practice.credentials.stands(grant)
+    await end(practice, host)
+    assert not await practice.credentials.stands(grant)
+    with pytest.raises(Refused, match="bad-ticket"):
+        await practice.credentials.redeem(kept.reveal())
 
 
 @pytest.mark.parametrize("staff", [STRANGER, ADMIN, COHOST], ids=["stranger", "admin", "cohost elsewhere"])

@@ -21,6 +21,7 @@ from rooms.events import (
     HostAction,
     SeatReloaded,
     SessionReloaded,
+    SignedOut,
     StoreHealth,
     Tick,
 )
@@ -317,6 +318,28 @@ def test_the_first_device_may_keep_its_place() -> None:
     play = live().opens(A, "phone", device="phone") >> DeviceAnswered("a", yielded=False)
     assert play.closed["phone"] == "device-refused"
     assert not play.place("a").device_asks
+    assert play.gate.seats == EVERYONE
+
+
+def test_a_clinician_who_signed_out_is_gone_with_all_media_and_the_partners_are_held() -> None:
+    play = live().opens(T, "t2", device="device-T") >> SignedOut(T, "device-T")
+    play << ClosePeer(T)
+    assert (play.closed["t"], play.closed["t2"]) == ("sign-in-needed", "sign-in-needed")
+    assert play.gate.seats == NOBODY
+    assert (play.place("a").state, play.place("b").state) == ("paused", "paused")
+    play.opens(T, "t3", device="anew").asks("t3", SeatAction.ENTER).media(T)
+    assert play.gate.seats == EVERYONE
+
+
+def test_media_ends_with_the_sign_in_though_its_page_hung_up_before() -> None:
+    play = live() >> Disconnected("t")
+    assert play.gate.seats == EVERYONE
+    assert (play >> SignedOut(T, "device-T")).gate.seats == NOBODY
+
+
+def test_signing_out_ends_no_other_sign_in_of_the_seat() -> None:
+    play = live().opens(T, "t2", device="another") >> SignedOut(T, "another")
+    assert play.closed == {"t2": "sign-in-needed"}
     assert play.gate.seats == EVERYONE
 
 

@@ -59,6 +59,19 @@ async def test_a_waiting_page_is_told_nothing_of_the_others(visit: Visit) -> Non
     assert len(waiting.messages) == before
 
 
+async def test_signing_out_ends_the_hosts_pages_and_holds_the_partners(visit: Visit) -> None:
+    host, first, second = await visit.all_in()
+    answer = await visit.post("/api/logout", None, visit.cookies["T"])
+    assert answer.status == 204
+    assert await host.ended(within=5.0) == ("sign-in-needed", 4012)
+    await first.until("paused")
+    await second.until("paused")
+    await undisturbed(first, second)
+    del visit.cookies["T"]
+    await visit.host()  # signed in again
+    await first.until("admitted")
+
+
 async def test_a_page_comes_back_into_its_seat_without_knocking(visit: Visit) -> None:
     _, first, _ = await visit.all_in()
     await first.close()

@@ -60,13 +60,14 @@ class Practice:
         *,
         starts_in: int = -MINUTE,
         ends_in: int = HOUR,
+        host: Staff = HOST,
         cohost: Staff | None = None,
         key: str | None = None,
     ) -> BookedSession:
-        """Book a session of HOST, by default one that began a minute ago."""
+        """Book a session, by default of HOST and one that began a minute ago."""
         now = self.now
         return await self.booking.book(
-            kind, now + starts_in, now + ends_in, HOST, cohost, HOST.id, key or new_code(12)
+            kind, now + starts_in, now + ends_in, host, cohost, host.id, key or new_code(12)
         )
 
     async def enter(self, booked: BookedSession, seat: SeatCode = A) -> SeatGrant:
