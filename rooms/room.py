@@ -156,7 +156,7 @@ class Room:
             case MediaChanged(code, suite):
                 self._media_changed(self.seats[code], suite)
             case Asked():
-                self._asked(event)
+                self._asked(event, now)
             case DeviceAnswered(link, yielded):
                 self._device_answered(link, yielded)
             case SignedOut(code, device):
@@ -183,6 +183,9 @@ class Room:
     def _connected(self, event: Connected, now: float) -> None:
         seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor)
         if not seat.admits(page.device, now):
+            if not seat.asks.take(now):
+                self._emit(Close(page.link, "too-fast"))
+                return
             if seat.asking is not None:
                 self._emit(Close(seat.asking.link, "opened-elsewhere"))
             seat.asking, seat.asking_since = page, now
@@ -240,15 +243,16 @@ class Room:
 
     # ---- requests ----------------------------------------------------------------------------------------
 
-    def _asked(self, event: Asked) -> None:
+    def _asked(self, event: Asked, now: float) -> None:
         seat = self._seat_of(event.link)
         if seat is None:
             return
-        code = self._own_request(seat, event) if event.action in _OWN else self._host_request(seat, event)
+        own = event.action in _OWN
+        code = self._own_request(seat, event, now) if own else self._host_request(seat, event)
         if code is not None:
             self._emit(Reply(event.link, event.request, None if code == "done" else code))
 
-    def _own_request(self, seat: Seat, event: Asked) -> str | None:
+    def _own_request(self, seat: Seat, event: Asked, now: float) -> str | None:
         """Start what a seat asks for itself; a code answers at once, ``None`` leaves it to the commit."""
         action = event.action
         if action is SeatAction.KNOCK:
@@ -256,15 +260,21 @@ class Room:
                 return "not-allowed"
             if seat.placed:
                 return "done"
+            if not seat.moves.take(now):
+                return "too-fast"
         elif action is SeatAction.ENTER:
             if not seat.is_host:
                 return "not-allowed"
             if seat.state is SeatState.ADMITTED:
                 self._carry_media(seat, event.link, keep=False)
                 return "done"
+            if not seat.moves.take(now):
+                return "too-fast"
             seat.media_link = event.link
         elif not seat.placed:
-            return "done"
+            return (
+                "done"  # leaving itself is never slowed: who cannot come in again at once cannot leave often
+            )
         self._commit(action, (seat.plan.code,), seat.pages[event.link].actor, event.reason, event)
         return None
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from broker.seats import INSIDE_STATES, PLACED_STATES, SeatPlan, SeatRole, SeatState
+from rooms.bucket import Bucket
 from rooms.effects import Presence
 from rooms.events import Device, Link
 
@@ -22,6 +23,9 @@ DEAD_DEVICE_YIELDS_AFTER: Final = 4.0
 """Seconds after which a first device that is not heard gives way to a second one."""
 UNANSWERED_AFTER: Final = 30.0
 """Seconds after which a second device is turned away when the first, though alive, does not answer."""
+OWN_MOVES_PER_SECOND: Final = 0.5
+OWN_MOVES_BURST: Final = 10.0
+"""How often one seat may knock (or a host enter), and how often its devices may ask: each is on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Seat:
         asking: a page of another device that waits for an answer, and since when (monotonic seconds).
         media_link: the page that carries the seat's media, so far as known.
         media_device: the device whose transport it is; it stays when the page's connection breaks.
+        moves, asks: what bounds the seat's own knocks, and the asking of its devices; of the seat, not of
+            one connection, so that connecting anew gains nothing.
         suite: SRTP profile of the connected transport, ``None`` while there is none.
     """
 
@@ -66,6 +72,8 @@ class Seat:
     dead_since: float = float("-inf")
     last_device: Device | None = None
     new_device: bool = False
+    moves: Bucket = field(default_factory=lambda: Bucket(OWN_MOVES_PER_SECOND, OWN_MOVES_BURST))
+    asks: Bucket = field(default_factory=lambda: Bucket(OWN_MOVES_PER_SECOND, OWN_MOVES_BURST))
 
     @property
     def is_host(self) -> bool:

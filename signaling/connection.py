@@ -18,6 +18,7 @@ from typing import Final
 
 from broker.errors import BadInput
 from broker.seats import SeatAction, SeatCode, SeatRole
+from rooms.bucket import Bucket
 from rooms.effects import PlaceView, RosterView, View
 from rooms.events import Asked, DeviceAnswered, HostAction, Link
 from signaling.codec import decode_message
@@ -112,33 +113,6 @@ Outcome = Greeted | Asked | DeviceAnswered | AnsweredOffer | RestartAsked | Comp
 
 
 @dataclass(slots=True)
-class _Bucket:
-    """A token bucket: ``burst`` at once, ``rate`` per second.
-
-    Args:
-        at: monotonic seconds of the last look.
-    """
-
-    rate: float
-    burst: float
-    at: float
-    left: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin full."""
-        self.left = self.burst
-
-    def take(self, now: float) -> bool:
-        """Take one, if there is one."""
-        self.left = min(self.burst, self.left + (now - self.at) * self.rate)
-        self.at = now
-        if self.left < 1:
-            return False
-        self.left -= 1
-        return True
-
-
-@dataclass(slots=True)
 class Connection:
     """One page's connection, from the redeemed ticket to its end.
 
@@ -154,15 +128,15 @@ class Connection:
     state: State = field(default=State.GREETING, init=False)
     _heard_at: float = field(init=False)
     _ping_at: float = field(init=False)
-    _messages: _Bucket = field(init=False)
-    _restarts: _Bucket = field(init=False)
+    _messages: Bucket = field(init=False)
+    _restarts: Bucket = field(init=False)
     _mistakes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         """Start the clocks."""
         self._heard_at = self.opened_at
-        self._messages = _Bucket(MESSAGES_PER_SECOND, BURST, self.opened_at)
-        self._restarts = _Bucket(RESTARTS_PER_SECOND, RESTART_BURST, self.opened_at)
+        self._messages = Bucket(MESSAGES_PER_SECOND, BURST, self.opened_at)
+        self._restarts = Bucket(RESTARTS_PER_SECOND, RESTART_BURST, self.opened_at)
         self._ping_at = self.opened_at + PING_EVERY[self.role]
 
     @property

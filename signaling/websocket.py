@@ -24,6 +24,7 @@ from broker.credentials import Grant
 from broker.errors import BadInput, QuietroomError, Refused
 from broker.ids import short_code
 from broker.policy import Permission
+from rooms.bucket import Bucket
 from rooms.effects import View
 from rooms.events import Asked, DeviceAnswered, Link
 from rooms.runner import Runner
@@ -61,6 +62,9 @@ UPGRADE_WITHIN: Final = 5.0
 OUTBOX_BYTES: Final = 256 * 1024
 PER_SEAT: Final = 4
 """Connections of one seat at once: two devices and what reloading leaves behind."""
+CONNECTIONS_PER_SECOND: Final = 0.5
+CONNECTIONS_BURST: Final = 10
+"""How often one seat may connect; each time may put two lines on record."""
 PER_PROCESS: Final = 2000
 _TICKET: Final = "ticket."
 
@@ -151,6 +155,7 @@ class Sockets:
     house: House
     public_url: str
     _per_seat: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
+    _pace: dict[tuple[str, str], Bucket] = field(default_factory=dict, init=False)
     _transports: dict[Link, asyncio.Transport | None] = field(default_factory=dict, init=False)
     _all_closed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -196,7 +201,8 @@ class Sockets:
             raise BadInput("bad-message", "This address takes WebSocket connections with a ticket.")
         grant = await call.services.credentials.redeem(ticket)
         seat = (grant.meeting, grant.seat)
-        if self._per_seat[seat] >= PER_SEAT or len(self._transports) >= PER_PROCESS:
+        full = self._per_seat[seat] >= PER_SEAT or len(self._transports) >= PER_PROCESS
+        if full or not self._may_connect(seat, _now()):
             raise Refused("too-fast")
         link = secrets.token_hex(8)
         self._per_seat[seat] += 1
@@ -213,6 +219,13 @@ class Sockets:
             if not self._transports:
                 self._all_closed.set()
         return socket
+
+    def _may_connect(self, seat: tuple[str, str], now: float) -> bool:
+        """Whether this seat does not connect too often. Only seats that did lately are remembered."""
+        if seat not in self._pace:
+            self._pace = {known: pace for known, pace in self._pace.items() if not pace.full(now)}
+            self._pace[seat] = Bucket(CONNECTIONS_PER_SECOND, CONNECTIONS_BURST, now)
+        return self._pace[seat].take(now)
 
     def __len__(self) -> int:
         return len(self._transports)

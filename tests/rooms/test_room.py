@@ -297,6 +297,31 @@ def test_after_a_restart_admitted_seats_wait_for_the_clinician() -> None:
 # ---- two pages, two devices, two hosts -------------------------------------------------------------------
 
 
+def test_who_knocks_and_leaves_without_end_is_slowed_and_still_can_leave() -> None:
+    play = Play().opens(A)
+    for _ in range(10):
+        assert play.asks("a", SeatAction.KNOCK).last_reply is None
+        assert play.asks("a", SeatAction.LEAVE).last_reply is None
+    play.gone("a").opens(A, "anew").asks("anew", SeatAction.KNOCK)  # another connection gains nothing
+    assert play.last_reply == "too-fast"
+    assert play.opens(B).asks("b", SeatAction.KNOCK).last_reply is None  # and costs nobody else anything
+    assert play.wait(2).asks("anew", SeatAction.KNOCK).last_reply is None
+    assert play.asks("anew", SeatAction.LEAVE).last_reply is None
+    assert play.place("anew").state == "left"
+    assert play.room.seats[A].knocks == 11
+
+
+def test_a_device_that_asks_without_end_is_sent_away_and_not_recorded() -> None:
+    play = live()
+    for number in range(11):
+        play.opens(A, f"phone{number}", device="phone").gone(f"phone{number}")
+    assert play.closed == {"phone10": "too-fast"}
+    assert play.recorded.count(("seat.device-asked", "A", None)) == 10
+    play.opens(B, "tablet", device="tablet")
+    assert play.place("tablet").state == "asking-device"
+    assert play.wait(2).opens(A, "again", device="phone").place("again").state == "asking-device"
+
+
 def test_a_second_tab_of_the_same_device_takes_over_at_once() -> None:
     play = live().opens(A, "a2", device="device-A") << Close("a", "opened-elsewhere")
     play << OpenPeer(A, "a2")

@@ -14,7 +14,7 @@ import pytest
 
 from signaling.connection import MISTAKES
 from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL, Bye
-from signaling.websocket import OUTBOX_BYTES, PER_SEAT, Outbox
+from signaling.websocket import CONNECTIONS_BURST, OUTBOX_BYTES, PER_SEAT, Outbox
 from tests.signaling.visits import STAFF, Page, Visit, book, hire, visiting
 from tests.support.waiting import eventually
 
@@ -194,6 +194,15 @@ async def test_one_seat_cannot_hold_connections_without_end(visit: Visit) -> Non
     await visit.connect(await visit.ticket("A"))
 
 
+async def test_one_seat_cannot_connect_without_end(visit: Visit) -> None:
+    await visit.enter("A")
+    for _ in range(CONNECTIONS_BURST):
+        await (await visit.connect(await visit.ticket("A"))).close()
+    headers = {"Origin": visit.server.url}
+    assert await refused(visit, headers, (PROTOCOL, f"ticket.{await visit.ticket('A')}")) == 429
+    assert (await visit.page("B")).state == "expected"
+
+
 # ---- bad input; every case leaves the other pages of the room alone ---------------------------------------
 
 BAD: dict[str, Any] = {
@@ -224,6 +233,7 @@ BAD: dict[str, Any] = {
 async def test_a_bad_message_is_an_error_and_the_fifth_the_end(visit: Visit) -> None:
     host, other, _ = await visit.all_in()
     for name, bad in BAD.items():
+        visit.server.sockets._pace.clear()  # as if the seconds had passed that a seat must let pass
         page = await visit.page("A")
         for number in range(MISTAKES):
             assert not page.socket.closed, name
@@ -386,7 +396,7 @@ async def test_pages_that_vanish_leave_nothing_behind(visit: Visit) -> None:
     host, _, _ = await visit.all_in()
     await visit.enter("A", device="laptop")
     before = len(asyncio.all_tasks())
-    for number in range(12):
+    for number in range(CONNECTIONS_BURST - 1):
         page = await visit.connect(await visit.ticket("A", "laptop"))
         if number % 3:
             await page.say("hello")

@@ -1,0 +1,26 @@
+"""The token bucket: a burst, then a rate."""
+
+from __future__ import annotations
+
+from rooms.bucket import Bucket
+
+
+def test_after_the_burst_it_gives_at_its_rate() -> None:
+    bucket = Bucket(rate=0.5, burst=3, at=100.0)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(101.0)
+    assert bucket.take(102.0)
+    assert not bucket.take(102.0)
+
+
+def test_it_never_holds_more_than_its_burst() -> None:
+    bucket = Bucket(rate=0.5, burst=2)
+    assert [bucket.take(1e6) for _ in range(3)] == [True, True, False]
+
+
+def test_it_is_full_again_once_everything_has_come_back() -> None:
+    bucket = Bucket(rate=1.0, burst=2, at=0.0)
+    assert bucket.full(0.0)
+    assert bucket.take(0.0)
+    assert not bucket.full(0.5)
+    assert bucket.full(1.0)
