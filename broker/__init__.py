@@ -1,11 +1,11 @@
 """Who may do what, and what was done.
 
-The words: ``ids``, ``private`` values, ``errors``; ``seats`` and ``sessions``, the ``agreement``, the ``policy``.
-The record: ``audit`` fixes the bytes of an event, ``sealing`` hides its body, ``ledger`` appends and reads.
-The shells: ``redis_store`` (the only door to the store; its Lua scripts change state and append the event in one
-step), ``circuit``, ``embedded`` (the store as a supervised child), ``passwords`` (Argon2id), ``files``.
-The services: ``booking`` makes sessions, ``credentials`` lets people up to the waiting room, ``admission`` moves
-seats, ``identity`` knows the staff.
+The words: ``ids``, ``private`` values, ``errors``; ``seats`` and ``sessions``, the ``agreement``, the
+``policy``. The record: ``audit`` fixes the bytes of an event, ``sealing`` hides its body, ``ledger`` appends
+and reads. The shells: ``redis_store`` (the only door to the store) and ``store`` (its words; the Lua scripts
+change state and append the event in one step), ``circuit``, ``embedded`` (the store as a supervised child),
+``passwords`` (Argon2id), ``files``. The services: ``booking`` makes sessions, ``credentials`` lets people up
+to the waiting room, ``admission`` moves seats, ``identity`` knows the staff.
 
 Imports nothing from ``rooms`` or ``signaling``.
 """
