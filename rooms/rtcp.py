@@ -96,16 +96,24 @@ Report = SenderReport | ReportBlock | Nack | KeyFrameRequest | BandwidthEstimate
 
 
 def read(compound: bytes) -> list[Report]:
-    """Everything useful that a decrypted compound says, in its order.
+    """Everything useful that a decrypted compound says, in its order; of each stream one sender report.
+
+    Each sender report costs a packet to every subscriber: one compound must not become dozens.
 
     Args:
         compound: one or more RTCP packets; from anybody, so possibly garbage.
     """
     reports: list[Report] = []
     nacked = 0
+    sent: set[int] = set()
     for kind, count, body in _packets(compound):
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
-            reports.extend(_read_reports(kind, count, body))
+            for report in _read_reports(kind, count, body):
+                if isinstance(report, SenderReport):
+                    if report.ssrc in sent:
+                        continue
+                    sent.add(report.ssrc)
+                reports.append(report)
         elif kind == TRANSPORT_FEEDBACK and count == _NACK and len(body) >= 12:
             if nacked < MAX_NACKED:
                 nack = _read_nack(body, MAX_NACKED - nacked)

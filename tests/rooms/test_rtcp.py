@@ -65,6 +65,15 @@ def test_report_blocks_are_read_as_they_were_built(sender: int, blocks: list[rtc
     assert rtcp.read(rtcp.build_receiver_report(sender, blocks)) == blocks
 
 
+def test_of_each_stream_a_compound_tells_one_sender_report() -> None:
+    first, again, other = (
+        rtcp.SenderReport(ssrc=ssrc, ntp=ntp, rtp_time=1, packets=1, octets=1)
+        for ssrc, ntp in ((9, 1), (9, 2), (8, 3))
+    )
+    compound = b"".join(rtcp.build_sender_report(report) for report in (first, again, other, again, first))
+    assert rtcp.read(compound) == [first, other]
+
+
 def test_a_sender_report_with_blocks_tells_both() -> None:
     report = rtcp.SenderReport(ssrc=9, ntp=2**63 + 5, rtp_time=1234, packets=10, octets=1000)
     plain = rtcp.build_sender_report(report)
