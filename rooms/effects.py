@@ -94,7 +94,7 @@ class PlaceView:
         state: a ``SeatState`` word, or ``paused`` (admitted, but no clinician is present), or
             ``asking-device`` (another device holds this seat and was asked).
         others: who is in the room; empty unless this seat is in it with a clinician present.
-        device_asks: another device asks to take this one's place.
+        device_asks: number of the asking of another device that wants this one's place; 0 while none does.
         store_ok: whether anybody can be let in at the moment.
     """
 
@@ -107,7 +107,7 @@ class PlaceView:
     muted: bool
     agreed: bool
     others: tuple[OtherSeat, ...]
-    device_asks: bool
+    device_asks: int
     store_ok: bool
     ends_ms: int
 

@@ -81,10 +81,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class DeviceAnswered:
-    """The first device of a seat answered whether a second one may take its place."""
+    """The first device of a seat answered whether a second one may take its place.
+
+    Attributes:
+        asking: number of the asking that was answered; another device may have asked since.
+    """
 
     link: Link
     yielded: bool
+    asking: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,8 @@ class Room:
                 self._media_changed(self.seats[code], suite)
             case Asked():
                 self._asked(event, now)
-            case DeviceAnswered(link, yielded):
-                self._device_answered(link, yielded)
+            case DeviceAnswered(link, yielded, asking):
+                self._device_answered(link, yielded, asking)
             case SignedOut(code, device):
                 self._signed_out(self.seats[code], device)
             case Committed():
@@ -188,7 +188,7 @@ class Room:
                 return
             if seat.asking is not None:
                 self._emit(Close(seat.asking.link, "opened-elsewhere"))
-            seat.asking, seat.asking_since = page, now
+            seat.asking, seat.asking_since, seat.asked = page, now, seat.asked + 1
             self._record(EventType.SEAT_DEVICE_ASKED, seat)
             return
         self._seat_page(seat, page, media_kept=event.media_kept)
@@ -222,10 +222,10 @@ class Room:
             Record(EventType.MEDIA_UP if up else EventType.MEDIA_DOWN, seat.plan.code, actor, suite=suite)
         )
 
-    def _device_answered(self, link: Link, yielded: bool) -> None:
+    def _device_answered(self, link: Link, yielded: bool, number: int) -> None:
         seat = self._seat_of(link)
-        if seat is None or seat.asking is None:
-            return
+        if seat is None or seat.asking is None or number != seat.asked:
+            return  # a yes to one device must not let in another that asked while it was on its way
         asking, seat.asking = seat.asking, None
         if yielded:
             self._seat_page(seat, asking)

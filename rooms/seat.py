@@ -45,6 +45,7 @@ class Seat:
         place: position in the roster, 0-based; names the media slots at the other seats.
         pages: live pages by link; at most one for a patient.
         asking: a page of another device that waits for an answer, and since when (monotonic seconds).
+        asked: how often another device asked so far, which names the latest asking.
         media_link: the page that carries the seat's media, so far as known.
         media_device: the device whose transport it is; it stays when the page's connection breaks.
         moves, asks: what bounds the seat's own knocks, and the asking of its devices; of the seat, not of
@@ -63,6 +64,7 @@ class Seat:
     pages: dict[Link, Page] = field(default_factory=dict)
     asking: Page | None = None
     asking_since: float = 0.0
+    asked: int = 0
     media_link: Link | None = None
     media_device: Device | None = None
     suite: str | None = None

@@ -40,7 +40,7 @@ def asking_view(room: Room, seat: Seat) -> PlaceView:
         muted=False,
         agreed=True,
         others=(),
-        device_asks=False,
+        device_asks=0,
         store_ok=room.store_ok,
         ends_ms=room.ends_ms,
     )
@@ -67,7 +67,7 @@ def _place(room: Room, seat: Seat) -> PlaceView:
         muted=seat.muted,
         agreed=seat.agreed,
         others=others,
-        device_asks=seat.asking is not None,
+        device_asks=0 if seat.asking is None else seat.asked,
         store_ok=room.store_ok,
         ends_ms=room.ends_ms,
     )

@@ -224,8 +224,8 @@ class Connection:
                 return AnsweredOffer(sdp)
             case RestartMedia(fresh):
                 return RestartAsked(fresh)
-            case DeviceAnswer(allow):
-                return DeviceAnswered(self.link, allow)
+            case DeviceAnswer(allow, asking):
+                return DeviceAnswered(self.link, allow, asking)
         raise AssertionError("Every message of the union has its case above.")
 
     def _mistake(self, code: str, text: str) -> list[Outcome]:

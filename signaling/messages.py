@@ -102,9 +102,14 @@ class RestartMedia(Message, frozen=True, tag="restart-media"):
 
 
 class DeviceAnswer(Message, frozen=True, tag="device-answer"):
-    """Sent by the first device of a seat that was asked whether another may take its place."""
+    """Sent by the first device of a seat that was asked whether another may take its place.
+
+    Attributes:
+        asking: the number in ``device-asks`` when the person decided; an older one does nothing.
+    """
 
     allow: bool
+    asking: RequestId
 
 
 ClientMessage = Hello | Knock | Enter | Leave | Act | Answer | RestartMedia | DeviceAnswer
@@ -138,6 +143,7 @@ class Place(Message, frozen=True, tag="place"):
         state: expected, waiting, asked-to-wait, admitted, paused (admitted, no clinician present), held,
             denied, removed, left, ended, or asking-device (another device of this seat is being asked).
         since: milliseconds since the epoch.
+        device_asks: number of the asking of another device that wants this place; 0 while none does.
         store_ok: false while nobody can be let in for want of the audit stream.
     """
 
@@ -149,7 +155,7 @@ class Place(Message, frozen=True, tag="place"):
     muted: bool
     agreed: bool
     others: tuple[Other, ...]
-    device_asks: bool
+    device_asks: int
     store_ok: bool
     ends: int
 

@@ -55,7 +55,10 @@
 /**
  * Sent by the first device of a seat that was asked whether another may take its place.
  *
- * @typedef {{ type: 'device-answer', "allow": boolean }} DeviceAnswer
+ * Attributes:
+ *     asking: the number in `device-asks` when the person decided; an older one does nothing.
+ *
+ * @typedef {{ type: 'device-answer', "allow": boolean, "asking": number }} DeviceAnswer
  */
 
 /**
@@ -77,9 +80,10 @@
  *     state: expected, waiting, asked-to-wait, admitted, paused (admitted, no clinician present), held,
  *         denied, removed, left, ended, or asking-device (another device of this seat is being asked).
  *     since: milliseconds since the epoch.
+ *     device-asks: number of the asking of another device that wants this place; 0 while none does.
  *     store-ok: false while nobody can be let in for want of the audit stream.
  *
- * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": boolean, "store-ok": boolean, "ends": number }} Place
+ * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": number, "store-ok": boolean, "ends": number }} Place
  */
 
 /**

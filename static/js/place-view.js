@@ -39,13 +39,14 @@ export function placeView(state, act, live) {
 
 /** @param {{state: VisitState, act: VisitActions}} props */
 function AskDevice({ state, act }) {
+  const asking = state.place?.["device-asks"] ?? 0;
   return (
-    state.place?.["device-asks"] &&
-    html`<div class="notice" role="alertdialog" aria-labelledby="device-asks">
+    asking > 0 &&
+    html`<div key=${asking} class="notice" role="alertdialog" aria-labelledby="device-asks">
       <p id="device-asks"><strong>Another device asks to take your place.</strong> Is it yours?</p>
       <div class="row">
-        <button type="button" class="primary" onClick=${() => act.answerDevice(false)}>No, stay here</button>
-        <button type="button" onClick=${() => act.answerDevice(true)}>Yes, move there</button>
+        <button type="button" class="primary" onClick=${() => act.answerDevice(false, asking)}>No, stay here</button>
+        <button type="button" onClick=${() => act.answerDevice(true, asking)}>Yes, move there</button>
       </div>
     </div>`
   );

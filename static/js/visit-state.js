@@ -257,7 +257,7 @@ export function announcement(before, after) {
   if (before.place?.["store-ok"] === false && place?.["store-ok"]) {
     return { assertive: false, text: "People can be let in again." };
   }
-  if (place?.["device-asks"] && !before.place?.["device-asks"]) {
+  if (place?.["device-asks"] && place["device-asks"] !== before.place?.["device-asks"]) {
     return { assertive: true, text: "Another device asks to take your place." };
   }
   if (place !== null && before.place !== null && scene(after) === "room") {

@@ -25,7 +25,7 @@ import { word } from "./visit-state.js";
  * @property {() => void} checkAgain
  * @property {() => void} leave
  * @property {() => void} comeBack
- * @property {(allow: boolean) => void} answerDevice
+ * @property {(allow: boolean, asking: number) => void} answerDevice
  * @property {(id: string) => void} chooseMicrophone
  * @property {(id: string) => void} chooseCamera
  * @property {() => void} withoutCamera

@@ -317,7 +317,7 @@ const actions = {
     apply({ type: "came-back" });
     void resume(place());
   },
-  answerDevice: (allow) => void signal.send({ type: "device-answer", allow }),
+  answerDevice: (allow, asking) => void signal.send({ type: "device-answer", allow, asking }),
   chooseMicrophone(id) {
     chosen = { ...chosen, microphoneId: id };
     void openDevices();

@@ -311,6 +311,17 @@ def test_who_knocks_and_leaves_without_end_is_slowed_and_still_can_leave() -> No
     assert play.room.seats[A].knocks == 11
 
 
+@pytest.mark.parametrize("yielded", [True, False])
+def test_an_answer_to_one_device_says_nothing_of_the_next(yielded: bool) -> None:
+    play = live().opens(A, "phone", device="phone").opens(A, "tablet", device="tablet")
+    assert play.place("a").device_asks == 2
+    play >> DeviceAnswered("a", yielded, asking=1)  # on its way when the tablet asked
+    assert play.place("a").device_asks == 2
+    assert play.place("tablet").state == "asking-device"
+    play >> DeviceAnswered("a", yielded, asking=2)
+    assert play.closed["a" if yielded else "tablet"] == ("replaced" if yielded else "device-refused")
+
+
 def test_a_device_that_asks_without_end_is_sent_away_and_not_recorded() -> None:
     play = live()
     for number in range(11):
@@ -332,15 +343,15 @@ def test_a_second_device_asks_the_first() -> None:
     play = live().opens(A, "phone", device="phone")
     assert play.place("phone").state == "asking-device"
     assert play.place("phone").others == ()
-    assert play.place("a").device_asks
-    play >> DeviceAnswered("a", yielded=True)
+    assert play.place("a").device_asks == 1
+    play >> DeviceAnswered("a", yielded=True, asking=1)
     assert play.closed["a"] == "replaced"
     assert play.place("phone").state == "admitted"
     assert ("seat.device-changed", "A", None) in play.recorded
 
 
 def test_the_first_device_may_keep_its_place() -> None:
-    play = live().opens(A, "phone", device="phone") >> DeviceAnswered("a", yielded=False)
+    play = live().opens(A, "phone", device="phone") >> DeviceAnswered("a", yielded=False, asking=1)
     assert play.closed["phone"] == "device-refused"
     assert not play.place("a").device_asks
     assert play.gate.seats == EVERYONE
@@ -472,7 +483,9 @@ class AnyVisit(RuleBasedStateMachine):
     def a_device_answers(self, data: st.DataObject, yielded: bool) -> None:
         links = [link for seat in self.play.room.seats.values() for link in seat.pages]
         if links:
-            self.play >> DeviceAnswered(data.draw(st.sampled_from(links)), yielded)
+            self.play >> DeviceAnswered(
+                data.draw(st.sampled_from(links)), yielded, data.draw(st.integers(0, 3))
+            )
 
     @rule(down=st.booleans(), told=st.booleans())
     def the_store_changes(self, down: bool, told: bool) -> None:

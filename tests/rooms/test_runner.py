@@ -341,7 +341,7 @@ async def test_a_first_device_that_yields_is_replaced_at_once() -> None:
         first = house.join("a", A, "phone")
         second = house.join("a2", A, "laptop")
         await until(lambda: first.views and _place(first).device_asks)
-        house.runner.tell(DeviceAnswered("a", True))
+        house.runner.tell(DeviceAnswered("a", True, 1))
         await until(lambda: second.state == "waiting")
         assert first.closed == ["replaced"]
         house.runner.part("a")  # its socket closes after that, and nobody minds

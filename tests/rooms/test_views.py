@@ -19,7 +19,7 @@ def test_a_waiting_page_shows_its_own_seat_and_nothing_else() -> None:
         muted=False,
         agreed=True,
         others=(),
-        device_asks=False,
+        device_asks=0,
         store_ok=True,
         ends_ms=START_MS + HOUR_MS,
     )

@@ -41,7 +41,7 @@ EXAMPLES: dict[type[messages.ClientMessage], dict[str, Any]] = {
     messages.Act: {"type": "act", "id": 1, "action": "admit", "seats": ["A"]},
     messages.Answer: {"type": "answer", "sdp": "v=0"},
     messages.RestartMedia: {"type": "restart-media"},
-    messages.DeviceAnswer: {"type": "device-answer", "allow": True},
+    messages.DeviceAnswer: {"type": "device-answer", "allow": True, "asking": 1},
 }
 
 
@@ -71,7 +71,9 @@ def test_what_a_patient_asks_for_becomes_an_event() -> None:
     connection = opened()
     assert said(connection, {"type": "knock", "id": 7}) == Asked("link", 7, SeatAction.KNOCK)
     assert said(connection, {"type": "leave", "id": 8}) == Asked("link", 8, SeatAction.LEAVE)
-    assert said(connection, {"type": "device-answer", "allow": False}) == DeviceAnswered("link", False)
+    assert said(connection, {"type": "device-answer", "allow": False, "asking": 3}) == DeviceAnswered(
+        "link", False, 3
+    )
     assert said(connection, {"type": "answer", "sdp": "v=0"}) == AnsweredOffer("v=0")
     assert said(connection, {"type": "restart-media", "fresh": True}) == RestartAsked(True)
 

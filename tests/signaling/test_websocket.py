@@ -87,7 +87,7 @@ async def test_a_second_device_asks_the_first(visit: Visit) -> None:
     second = await visit.page("A", device="laptop")
     assert second.state == "asking-device"
     await eventually(lambda: first.view["device-asks"])
-    await first.say("device-answer", allow=True)
+    await first.say("device-answer", allow=True, asking=first.view["device-asks"])
     assert await first.ended() == ("replaced", 4002)
     await second.until("waiting")
 
@@ -224,6 +224,7 @@ BAD: dict[str, Any] = {
     "answer too long": json.dumps({"type": "answer", "sdp": "x" * 40_000}),
     "restart with text": '{"type":"restart-media","fresh":"yes"}',
     "device answer without it": '{"type":"device-answer"}',
+    "device answer to nothing": '{"type":"device-answer","allow":true}',
     "hello again": '{"type":"hello"}',
     "hello with text": '{"type":"hello","media-kept":"yes"}',
 }

@@ -18,7 +18,7 @@ const place = (state, more = {}) => ({
   muted: false,
   agreed: true,
   others: [],
-  "device-asks": false,
+  "device-asks": 0,
   "store-ok": true,
   ends: 9_000,
   ...more,
@@ -169,9 +169,11 @@ test("what others do in the room is announced, politely", () => {
 
 test("another device's question is announced at once, in the waiting room too", () => {
   const waiting = after(entered(), CHECKED, OPEN, place("waiting"));
-  const asked = advance(waiting, place("waiting", { "device-asks": true }));
+  const asked = advance(waiting, place("waiting", { "device-asks": 1 }));
   assert.deepEqual(announcement(waiting, asked), { assertive: true, text: "Another device asks to take your place." });
   assert.equal(announcement(asked, waiting), null);
+  const again = advance(waiting, place("waiting", { "device-asks": 2 }));
+  assert.equal(announcement(asked, again)?.text, "Another device asks to take your place.");
 });
 
 test("the server's clock is learnt from welcome", () => {
