@@ -64,11 +64,14 @@ def test_a_store_that_is_back_is_asked_at_once() -> None:
 
 def test_a_return_is_asked_for_once_at_a_time() -> None:
     commits = Commits()
-    assert not commits.resuming
     commit = commits.issue(None, (A, B), "system")
     assert commits.resuming
     commits.done(commit.number)
     commits.not_taken(commit, now=5.0)
     assert commits.resuming, "it waits for the store"
-    commits.due(5.0 + RETRY_AFTER)
+
+
+def test_a_return_that_was_recorded_is_no_longer_under_way() -> None:
+    commits = Commits()
+    commits.done(commits.issue(None, (A, B), "system").number)
     assert not commits.resuming
