@@ -1,0 +1,45 @@
+"""Showing one's screen to the others in the room, and to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.conftest import running_browser
+from tests.e2e.people import WITHIN, People
+from tests.e2e.practice import Practice
+from tests.e2e.test_visit import couple_in_the_room
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# A headless browser has no screen to choose: this picks the page itself.
+CHOOSE = "--auto-select-tab-capture-source-by-title=Visit"
+SCREEN = "figure.screen"
+
+
+async def shows_a_screen(page: Page) -> None:
+    """Wait until somebody's screen is seen, in frames and not only in words."""
+    await expect(page.locator(SCREEN)).to_be_visible(timeout=WITHIN)
+    await page.wait_for_function(
+        f"() => document.querySelector('{SCREEN} video')?.videoWidth > 0", timeout=WITHIN
+    )
+
+
+async def test_a_shared_screen_reaches_who_is_in_the_room(practice: Practice) -> None:
+    visit = await practice.book()
+    async with running_browser(CHOOSE) as browser:
+        people = People(practice, browser)
+        a, b, therapist = await couple_in_the_room(people, visit)
+        await therapist.presses("Move back Partner B")
+        await b.sees("You are in the waiting room")
+
+        await therapist.presses("Share screen")
+        await shows_a_screen(a.page)
+        assert await b.page.locator(SCREEN).count() == 0
+
+        await therapist.presses("Stop sharing")
+        await expect(a.page.locator(SCREEN)).to_have_count(0, timeout=WITHIN)
+        await asyncio.gather(a.sees_and_hears(1), therapist.sees_and_hears(1))
+        await people.go_home()
