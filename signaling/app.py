@@ -34,6 +34,7 @@ from signaling.live import House
 from signaling.logs import AccessLog
 from signaling.practice import Practice, open_practice
 from signaling.routes import application
+from signaling.security import FrontRunner
 from signaling.services import Changes, Services
 from signaling.settings import Settings
 from signaling.tls import Certificate
@@ -181,7 +182,7 @@ class Server:
             context = certificate.context
             watch = asyncio.create_task(certificate.watch(), name="certificate")
             stack.push_async_callback(_cancelled, watch)
-        front = web.AppRunner(
+        front = FrontRunner(
             application(self.services, self.sockets.route),
             access_log_class=AccessLog,
             shutdown_timeout=HANDLERS_WITHIN,

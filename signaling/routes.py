@@ -47,7 +47,7 @@ _ALSO_HEAD: Final = frozenset({Permission.VIEW_PAGE, Permission.CHECK_HEALTH})
 
 
 def application(services: Services, *more: Route) -> web.Application:
-    """The app, ready for an ``AppRunner``.
+    """The app, ready for a ``FrontRunner``.
 
     Args:
         services: see there.

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.web_request import BaseRequest
 
 from broker.audit import AuditEvent, EventType
 from broker.errors import QuietroomError, Refused
@@ -81,8 +82,6 @@ def security_headers(public_url: str) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
-        # aiohttp would name itself and its version.
-        hdrs.SERVER: "quietroom",
     }
     if secure:
         headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
@@ -94,6 +93,7 @@ def add_headers(headers: Mapping[str, str]) -> Callable[[web.Request, web.Stream
 
     async def on_prepare(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)
+        response.headers.popall(hdrs.SERVER, None)  # aiohttp names itself and its version
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
 
     return on_prepare
@@ -182,6 +182,73 @@ class ServerLog(logging.Logger):
 
     def handle(self, record: logging.LogRecord) -> None:
         """Drop every other line."""
+
+
+class FrontRunner(web.AppRunner):
+    """Runs the app, and answers what cannot even be read as HTTP like everything else: see ``_Handler``."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        headers = security_headers(self.app[SERVICES].public_url)
+        return _Server(made.request_handler, headers, request_factory=made.request_factory, **made._kwargs)
+
+
+class _Server(web.Server):
+    """aiohttp's server with our handler of connections."""
+
+    def __init__(self, handler: Any, headers: Mapping[str, str], **more: Any) -> None:
+        super().__init__(handler, **more)
+        self._headers = headers
+
+    def __call__(self) -> web.RequestHandler:
+        """Make the handler of one connection."""
+        return _Handler(self, self._headers, loop=self._loop, **self._kwargs)
+
+
+class _Handler(web.RequestHandler):
+    """Tells a request that has no route yet what the middleware tells all others.
+
+    aiohttp's own answer quotes the line that it could not read, and bypasses the app and so its headers.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, server: web.Server, headers: Mapping[str, str], **more: Any) -> None:
+        super().__init__(server, **more)
+        self._headers = headers
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer with a plain problem and close; see aiohttp."""
+        self.log_exception("request unreadable", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("The answer has begun already.")
+        body = problem("bad-message" if status == 400 else "internal")
+        response = _Bare(body=encode_bytes(body), status=body.status, content_type=CONTENT_TYPE)
+        response.headers.update(self._headers)
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        response.force_close()
+        return response
+
+    def log_access(
+        self, request: BaseRequest, response: web.StreamResponse, request_start: float | None
+    ) -> None:
+        """Log an answer, unless ``handle_error`` has said already all that is known of it."""
+        if not isinstance(response, _Bare):
+            super().log_access(request, response, request_start)
+
+
+class _Bare(web.Response):
+    """An answer that passes no ``on_prepare`` and names no software all the same."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.popall(hdrs.SERVER, None)
 
 
 # ---- origin --------------------------------------------------------------------------------------------

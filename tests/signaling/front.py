@@ -28,6 +28,7 @@ from broker.store import Store
 from signaling.messages import Board, BoardRoom, BoardSeat
 from signaling.routes import application
 from signaling.routing import STAFF_COOKIES, Route, seat_cookie
+from signaling.security import FrontRunner
 from signaling.services import Changes, Services
 
 ORIGIN = "https://visit.example.org"
@@ -162,6 +163,13 @@ def window(hours: float = 1, starts_in: float = 0) -> dict[str, str]:
     return {"starts": starts.isoformat(), "ends": (starts + timedelta(hours=hours)).isoformat()}
 
 
+class FrontServer(TestServer):
+    """Runs the front as the app does."""
+
+    async def _make_runner(self, **more: Any) -> FrontRunner:
+        return FrontRunner(self.app, **more)
+
+
 @asynccontextmanager
 async def running_front(
     store: Store, ledger: Ledger, keys: Keyring, hasher: Hasher, static: Path, *more: Route
@@ -194,7 +202,7 @@ async def running_front(
         public_url=ORIGIN,
         static_dir=static,
     )
-    server = TestServer(application(services, *more))
+    server = FrontServer(application(services, *more))
     async with (
         server,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,

@@ -277,6 +277,7 @@ async def test_every_answer_has_the_headers(front: Front, path: str) -> None:
     assert answer.headers.items() >= security_headers(ORIGIN).items()
     assert answer.headers["Cache-Control"] == ("no-cache" if path.startswith("/static") else "no-store")
     assert "aiohttp" not in str(answer.headers)
+    assert "Server" not in answer.headers
 
 
 # ---- errors --------------------------------------------------------------------------------------------
@@ -333,10 +334,17 @@ async def test_garbage_on_the_port_is_one_line_without_its_content(
     with capture_logs() as logs:
         reader, writer = await asyncio.open_connection("127.0.0.1", front.server.port)
         writer.write(raw)
-        writer.write_eof()
         async with asyncio.timeout(10):
             answer = await reader.read()
         writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 400 ")
+    told = dict(line.split(": ", 1) for line in head.decode().splitlines()[1:])
+    assert told.items() >= security_headers(ORIGIN).items()
+    assert told["Cache-Control"] == "no-store"
+    assert "Server" not in told
+    assert json.loads(body)["code"] == "bad-message"
+    assert CANARY.encode() not in answer
     assert b"Traceback" not in answer
     assert len(logs) <= 1
     assert CANARY not in json.dumps(logs) + caplog.text
