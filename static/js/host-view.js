@@ -249,7 +249,10 @@ function Question({ action, seat, act }) {
         : `${seat.label} is taken out of the visit and cannot come back until you readmit them.`}
     </p>
     <label for=${id}>Reason, shown to ${seat.label} (may be left empty)</label>
-    <input id=${id} ref=${field} maxlength="200" autocomplete="off" />
+    <input id=${id} ref=${field} maxlength="200" autocomplete="off" aria-describedby="${id}-hint" />
+    <p class="hint" id="${id}-hint">
+      ${seat.label} reads this, and it is kept in the audit stream. Write no names.
+    </p>
     <div class="row">
       <button type="submit" class="danger">${WORDS[action]} ${seat.label} now</button>
       <button type="button" onClick=${() => act.ask(null)}>Cancel</button>

@@ -135,6 +135,8 @@ async def test_a_visit_without_a_mouse(practice: Practice, people: People) -> No
     await at_host.presses("Remove Partner B")
     reason = therapist.page.get_by_label("Reason, shown to Partner B")
     await expect(reason).to_be_focused(timeout=WITHIN)
+    hint = "Partner B reads this, and it is kept in the audit stream. Write no names."
+    await expect(reason).to_have_accessible_description(hint, timeout=WITHIN)
     await therapist.page.keyboard.press("Escape")
     await expect(reason).to_have_count(0, timeout=WITHIN)
     await at_host.stands_on("Partner B", 3)
