@@ -28,7 +28,7 @@ from broker.agreement import CURRENT
 from broker.audit import AuditEvent, EventType, Outcome
 from broker.booking import Booking
 from broker.errors import BadInput, Refused, StoreUnavailable
-from broker.identity import ANYBODY, Staff, sign_in_lives
+from broker.identity import ANYBODY, Staff, keep_sign_in, sign_in_lives
 from broker.ids import (
     MeetingId,
     digest,
@@ -318,12 +318,20 @@ class Credentials:
         return grant
 
     async def stands(self, grant: Grant) -> bool:
-        """Whether the sign-in behind a host's connection still lives.
+        """Whether the sign-in behind a host's open page or media was neither signed out nor revoked.
 
         Raises:
             StoreUnavailable: nobody can tell now.
         """
-        return await sign_in_lives(self._store, grant.sign_in, grant.actor)
+        return await sign_in_lives(self._store, grant.sign_in, grant.actor, in_visit=True)
+
+    async def keep(self, grant: Grant) -> None:
+        """Let the sign-in behind a host in a room outlast the visit; to be called now and then.
+
+        Raises:
+            StoreUnavailable: not this time.
+        """
+        await keep_sign_in(self._store, grant.sign_in)
 
     # ------------------------------------------------------------------ locks
 

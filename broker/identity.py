@@ -31,6 +31,8 @@ from broker.store import Guard, Store, StoreTime
 STAFF_ROLES: Final = frozenset({Role.THERAPIST, Role.ADMIN})
 IDLE_MS: Final = 8 * 3600 * 1000
 ABSOLUTE_MS: Final = 12 * 3600 * 1000
+KEPT_MS: Final = 10 * 60 * 1000
+"""How long a look from a running visit keeps the record of its sign-in, milliseconds."""
 MIN_PASSWORD: Final = 12
 """Characters of a staff password, at least."""
 
@@ -342,10 +344,15 @@ class Identity:
         return self._keys.tag(f"staff-name:{folded}").hex()
 
 
-async def sign_in_lives(store: Store, sign_in: str, staff_id: str) -> bool:
+async def sign_in_lives(store: Store, sign_in: str, staff_id: str, *, in_visit: bool = False) -> bool:
     """Whether a sign-in still speaks for this account: not signed out, not run out, the account not revoked.
 
-    Looking keeps nothing alive: what a page holds open is not a use of it.
+    Args:
+        store: where it is kept.
+        sign_in: digest of its token.
+        staff_id: the account that it must speak for.
+        in_visit: the account's person is in a room now. A visit is never cut because a clock ran out: then
+            only signing out and revoking end it. `keep_sign_in` lets the record last meanwhile.
 
     Raises:
         StoreUnavailable: nobody can tell now.
@@ -359,8 +366,13 @@ async def sign_in_lives(store: Store, sign_in: str, staff_id: str) -> bool:
         and account is not None
         and record.get("staff") == staff_id
         and record.get("role") == account.get("role")
-        and now < int(record.get("until", 0))
+        and (in_visit or now < int(record.get("until", 0)))
     )
+
+
+async def keep_sign_in(store: Store, sign_in: str) -> None:
+    """Let the record of a sign-in outlast the visit it is used in; its absolute end stays what it was."""
+    await store.extend("login", sign_in, KEPT_MS, at_least=True)
 
 
 def _folded(name: str) -> str | None:

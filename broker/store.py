@@ -343,9 +343,14 @@ class Store:
         """Return the names that were `put` as ``listed``, sorted."""
         return sorted(item.decode() for item in await self.link.read("SMEMBERS", self.link.key(kind)))
 
-    async def extend(self, kind: str, name: str, lifetime_ms: int) -> bool:
-        """Let a record live on for so long from now; ``False`` when it is gone already."""
-        return bool(await self.link.plain("PEXPIRE", self.link.key(kind, name), lifetime_ms))
+    async def extend(self, kind: str, name: str, lifetime_ms: int, *, at_least: bool = False) -> bool:
+        """Let a record live on for so long from now, or for ``at_least`` so long.
+
+        Returns:
+            ``False`` when it is gone already, or lasts longer than at least so long.
+        """
+        only = ("GT",) if at_least else ()
+        return bool(await self.link.plain("PEXPIRE", self.link.key(kind, name), lifetime_ms, *only))
 
     async def issue_ticket(self, digest: str, value: bytes, lifetime_ms: int = TICKET_MS) -> None:
         """Keep what a ticket stands for.

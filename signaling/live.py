@@ -53,6 +53,8 @@ from signaling.security import describe
 
 SIGN_INS_EVERY: Final = 2.0
 """Seconds between looks whether the clinicians in the rooms are still signed in."""
+KEEP_SIGN_IN_EVERY: Final = 60.0
+"""Seconds between the times that a running visit keeps its clinician's sign-in from running out."""
 PAUSE_AFTER_FAILURE: Final = 1.0
 """Seconds before the ledger is followed further after an entry that cannot be read."""
 
@@ -130,6 +132,7 @@ class House:
     _rooms: dict[str, Runner] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _clinicians: dict[Device, Grant] = field(default_factory=dict, init=False)
+    _kept: dict[Device, float] = field(default_factory=dict, init=False)
     _followers: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _sessions: list[Session] = field(default_factory=list, init=False)
 
@@ -311,13 +314,21 @@ class House:
         here = {device for runner in self._rooms.values() for _, device in runner.clinicians}
         for device in self._clinicians.keys() - here:
             del self._clinicians[device]
+            self._kept.pop(device, None)
         for device, grant in list(self._clinicians.items()):
             if await self.credentials.stands(grant):
+                await self._keep_sign_in(device, grant)
                 continue
             for runner in self._rooms.values():
                 for seat, signed_out in runner.clinicians:
                     if signed_out == device:
                         runner.tell(SignedOut(seat, device))
+
+    async def _keep_sign_in(self, device: Device, grant: Grant) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._kept.get(device, -KEEP_SIGN_IN_EVERY) >= KEEP_SIGN_IN_EVERY:
+            await self.credentials.keep(grant)
+            self._kept[device] = now
 
     async def drain(self, within: float) -> None:
         """Take nobody new, tell every page to come back, let the store take what was decided.

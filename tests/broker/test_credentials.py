@@ -464,7 +464,7 @@ async def revoke(practice: Practice, host: SignedIn) -> None:
     await practice.store.remove("staff", host.staff.id, [])
 
 
-@pytest.mark.parametrize("end", [sign_out, run_out, stay_unused, revoke])
+@pytest.mark.parametrize("end", [sign_out, stay_unused, revoke])
 async def test_a_hosts_ticket_ends_with_its_sign_in(
     practice: Practice, end: Callable[[Practice, SignedIn], Awaitable[None]]
 ) -> None:
@@ -477,6 +477,35 @@ async def test_a_hosts_ticket_ends_with_its_sign_in(
     assert not await practice.credentials.stands(grant)
     with pytest.raises(Refused, match="bad-ticket"):
         await practice.credentials.redeem(kept.reveal())
+
+
+async def test_a_visit_is_not_cut_because_a_sign_in_ran_out(practice: Practice) -> None:
+    host = await signed_in(practice, "host")
+    booked = await practice.book(host=host.staff)
+    used, kept = [await practice.credentials.host_ticket(host.staff, booked.meeting) for _ in range(2)]
+    grant = await practice.credentials.redeem(used.reveal())
+    await run_out(practice, host)
+    assert await practice.credentials.stands(grant)
+    with pytest.raises(Refused, match="bad-ticket"):
+        await practice.credentials.redeem(kept.reveal())
+
+
+async def test_a_running_visit_keeps_its_sign_in_on_record_and_never_shortens_it(practice: Practice) -> None:
+    host = await signed_in(practice, "host")
+    booked = await practice.book(host=host.staff)
+    ticket = await practice.credentials.host_ticket(host.staff, booked.meeting)
+    grant = await practice.credentials.redeem(ticket.reveal())
+    link, key = practice.store.link, practice.store.link.key("login", host.staff.sign_in)
+
+    async def left_ms() -> int:
+        return int(await link.plain("PTTL", key))
+
+    before = await left_ms()
+    await practice.credentials.keep(grant)
+    assert before - 60_000 < await left_ms() <= before, "hours are left: nothing to do"
+    await link.plain("PEXPIRE", key, 5_000)
+    await practice.credentials.keep(grant)
+    assert await left_ms() > 5 * 60_000
 
 
 @pytest.mark.parametrize("staff", [STRANGER, ADMIN, COHOST], ids=["stranger", "admin", "cohost elsewhere"])
