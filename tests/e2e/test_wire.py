@@ -7,10 +7,11 @@ import os
 
 import pytest
 
-from tests.e2e.people import CARRIED, People, Person
+from tests.e2e.people import People, Person
 from tests.e2e.practice import Practice
 from tests.e2e.test_visit import couple_in_the_room, couple_waiting
 from tests.e2e.wire import Wire
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -33,17 +34,10 @@ async def port_of(person: Person) -> int:
 async def test_before_admission_no_media_packet_leaves_the_server(practice: Practice, people: People) -> None:
     visit = await practice.book()
     a, b, therapist = await couple_waiting(people, visit)
+    ports = [await port_of(person) for person in (a, b, therapist)]
     async with Wire() as wire:
-        await asyncio.sleep(0)
-        for person in (a, b, therapist):
-            # Each sends sound and picture to the closed gate, so the wire is full of packets coming in.
-            sent = (await person.carried())["packetsSent"]
-            await person.page.wait_for_function(
-                f"async (sent) => (await ({CARRIED})()).packetsSent > sent + 60",
-                arg=sent,
-            )
-        incoming = sum(n for (_, to), n in wire.media.items() if to == practice.port)
-        assert incoming > 100, "the seats did send"
+        # Each sends sound and picture to the closed gate, so the wire is full of packets coming in.
+        await eventually(lambda: all(wire.media[port, practice.port] >= 100 for port in ports), timeout=20)
         assert wire.sent_by(practice.port) == 0
 
 
