@@ -228,9 +228,9 @@ class People:
         """The same person in the same browser, at a second tab."""
         return self._watch(replace(person, page=await person.context.new_page(), errors=[]))
 
-    async def therapist(self, visit: Visit | None = None) -> Therapist:
-        """The therapist, not yet signed in."""
-        context, page = await self._browser_of_their_own()
+    async def therapist(self, visit: Visit | None = None, **browser: Any) -> Therapist:
+        """The therapist, not yet signed in; in another ``browser``, or with other settings of it."""
+        context, page = await self._browser_of_their_own(**browser)
         return self._watch(Therapist(self.practice, context, page, visit=visit))
 
     async def go_home(self) -> None:

@@ -26,6 +26,9 @@ from tests.e2e.practice import Practice
 SEAT: Final = "P"
 LABEL: Final = "Patient"
 
+WINDOW: Final = {"width": 360, "height": 240}
+"""Small: no GPU paints the pictures here, and on two cores that work would be most of what is measured."""
+
 # Reads every picture this page decodes, before it is painted, and notes the first one after a click. A frame
 # that was on its way from before cannot be taken for it: the click comes only after a while without any.
 WATCH: Final = """() => {
@@ -107,8 +110,8 @@ async def admissions(practice: Practice, runs: int) -> list[float]:
     (visit,) = await book(practice, 1)
     took = []
     async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
-        therapist = await People(practice, one.browser).therapist(visit)
-        patient = await People(practice, other.browser).patient(visit, SEAT)
+        therapist = await People(practice, one.browser).therapist(visit, viewport=WINDOW)
+        patient = await People(practice, other.browser).patient(visit, SEAT, viewport=WINDOW)
         await asyncio.gather(therapist.opens_the_room(), patient.waits())
         await therapist.sees_seat(SEAT, state="waiting", presence="connected")
         await patient.page.wait_for_selector("body[data-transport=connected]")
