@@ -73,7 +73,8 @@ $(BROWSER_TOOLS): package.json package-lock.json .npmrc
 	@touch $@
 
 $(SYSTEM): .ci/need
-	@.ci/need chromium:chromium chromedriver:chromium-driver
+	@# libatomic: the driver inside the playwright wheel needs it, and a bare Debian has none.
+	@.ci/need chromium:chromium chromedriver:chromium-driver libatomic.so.1:libatomic1
 	@mkdir -p $(@D)
 	@touch $@
 
