@@ -87,6 +87,19 @@ class Person:
             timeout=WITHIN,
         )
 
+    async def transports(self) -> int:
+        """How many connections this page has made so far."""
+        return int(await self.page.evaluate("window.connections.length"))
+
+    async def connects_anew(self, since: int) -> None:
+        """Wait until the page has made another connection than those it had, and it is up."""
+        await self.page.wait_for_function(
+            "(since) => window.connections.length > since"
+            " && window.connections.at(-1).connectionState === 'connected'",
+            arg=since,
+            timeout=WITHIN,
+        )
+
     async def receives_nothing(self, *, during_ms: int = 1000) -> None:
         """See that no media packet arrives for a while."""
         before = (await self.carried())["packetsReceived"]

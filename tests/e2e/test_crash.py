@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.e2e.people import People
+from tests.e2e.people import People, Person
 from tests.e2e.practice import Practice
 from tests.e2e.test_visit import couple_in_the_room
 
@@ -25,16 +25,15 @@ async def test_a_killed_server_loses_no_place_and_no_admission(
     waiting = [await own_people.patient(full, "A"), await own_people.patient(full, "B")]
     await asyncio.gather(*(person.waits() for person in waiting))
     before = await own_practice.audit(live.meeting)
+    everybody = (a, b, therapist, *waiting)
+    transports = [await person.transports() for person in everybody]
 
     await own_practice.kill()
     await own_practice.start()
     began = time.monotonic()
-    await asyncio.gather(
-        a.is_in_the_room(),
-        b.is_in_the_room(),
-        *(person.page.wait_for_selector("body[data-line=open]") for person in waiting),
-    )
+    await asyncio.gather(*map(Person.connects_anew, everybody, transports))
     took = time.monotonic() - began
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
     await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
     for person in waiting:
         await person.sees("You are in the waiting room")
