@@ -82,7 +82,7 @@ def test_each_pattern_finds_what_it_is_for() -> None:
     assert CLAIMS.search("military-grade")
     assert not CLAIMS.search("maps HIPAA safeguards to tests")
     assert REGISTRIES.search('"https://registry.npmjs.org/htm"')
-    assert MACHINE_PATHS.search("see /work/shared/x")
+    assert MACHINE_PATHS.search("see /root/shared/x")
     assert MACHINE_PATHS.search("in /home/anna/q")
     assert not MACHINE_PATHS.search("GET /api/work/1")
     assert MARKUP.search("node.innerHTML = x")
