@@ -88,9 +88,15 @@ async def in_the_room(people: People, visit: Visit, *scripts: str) -> tuple[Pati
 
 async def left_nothing(person: Patient) -> None:
     """See the neutral page, and nothing else by any way back."""
-    await person.page.wait_for_url(f"**{PATH}")
+    # Shown from memory first, then loaded for real: only then is nothing of the visit alive behind it.
+    await person.page.wait_for_function(
+        "(path) => document.readyState === 'complete'"
+        " && performance.getEntriesByType('navigation')[0]?.name.endsWith(path)",
+        arg=PATH,
+        timeout=WITHIN,
+    )
     await person.sees(NEUTRAL)
-    assert await person.page.title() == NEUTRAL
+    await expect(person.page).to_have_title(NEUTRAL, timeout=WITHIN)
     assert await person.page.evaluate("sessionStorage.length + localStorage.length") == 0
     await person.page.go_back()
     assert person.page.url == "about:blank", "the way back must not lead into the visit"
