@@ -217,6 +217,8 @@ class Room:
         if suite == seat.suite:
             return
         up, seat.suite = suite is not None, suite
+        if up:
+            seat.silent = False  # a handshake is being heard
         actor = seat.page.actor if seat.page else SYSTEM
         self._emit(
             Record(EventType.MEDIA_UP if up else EventType.MEDIA_DOWN, seat.plan.code, actor, suite=suite)

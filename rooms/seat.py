@@ -122,7 +122,9 @@ class Seat:
         self.new_device = self.last_device is not None and self.last_device != page.device
         self.last_device = page.device
         self.pages[page.link] = page
-        self.silent = False
+        if not (self.is_host and self.suite is not None):
+            # A clinician's new page says nothing of their old transport: while that is silent nobody hears.
+            self.silent = False
         if self.asking is not None and self.asking.link == page.link:
             self.asking = None
         return replaced
