@@ -55,8 +55,7 @@ fast-tests: $(DEV)
 	.venv/bin/pytest -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
-	@# What failed is run once more, alone: six browsers on two busy cores may miss a deadline, a fault fails twice.
-	.venv/bin/pytest || .venv/bin/pytest --last-failed --last-failed-no-failures none
+	.venv/bin/pytest
 
 # What they stand on. A stamp is younger than what it was made from, so a second run starts at once.
 
