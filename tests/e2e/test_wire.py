@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.e2e.people import People, Person
+from tests.e2e.people import WITHIN, People, Person
 from tests.e2e.practice import Practice
 from tests.e2e.test_visit import couple_in_the_room, couple_waiting
 from tests.e2e.wire import Wire
@@ -19,16 +19,17 @@ pytestmark = [
 ]
 
 LOCAL_PORT = """async () => {
-  const stats = await window.connections.at(-1).getStats();
-  const entries = [...stats.values()];
-  const pair = stats.get(entries.find((e) => e.type === "transport").selectedCandidatePairId);
-  return stats.get(pair.localCandidateId).port;
+  const stats = await window.connections.at(-1)?.getStats();
+  const transport = [...(stats?.values() ?? [])].find((entry) => entry.type === "transport");
+  const pair = stats?.get(transport?.selectedCandidatePairId);
+  return stats?.get(pair?.localCandidateId)?.port;
 }"""
 
 
 async def port_of(person: Person) -> int:
-    """The UDP port of the person's browser."""
-    return int(await person.page.evaluate(LOCAL_PORT))
+    """The UDP port of the person's browser, once it has one."""
+    port = await person.page.wait_for_function(LOCAL_PORT, timeout=WITHIN)
+    return int(await port.json_value())
 
 
 async def test_before_admission_no_media_packet_leaves_the_server(practice: Practice, people: People) -> None:
