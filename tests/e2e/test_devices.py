@@ -41,12 +41,10 @@ class Phone:
         """The block during which it is locked."""
         processes = self._processes()
         try:
-            for process in processes:
-                os.kill(process, signal.SIGSTOP)
+            _tell(processes, signal.SIGSTOP)
             yield
         finally:
-            for process in processes:
-                os.kill(process, signal.SIGCONT)
+            _tell(processes, signal.SIGCONT)
 
     def _processes(self) -> list[int]:
         """Its processes now: the marked one and all its descendants."""
@@ -60,6 +58,12 @@ class Phone:
         while more := [pid for pid, parent in parents.items() if parent in found and pid not in found]:
             found += more
         return found
+
+
+def _tell(processes: list[int], what: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):  # browsers end helpers of their own accord
+            os.kill(process, what)
 
 
 async def test_a_second_device_asks_the_first(practice: Practice, people: People) -> None:
