@@ -19,12 +19,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from rooms import rtcp
+from rooms.dtls import Certificate
 from rooms.engine import DatagramEngine, Engine
 from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.ice import Address, read_request
-from rooms.peer import SILENCE, Certificate, Peer, PeerState
+from rooms.peer import SILENCE, Peer, PeerState
 from rooms.rtp import ssrc_of
 
 __all__ = ["MediaPort", "Peer", "PeerState"]

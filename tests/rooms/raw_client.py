@@ -17,9 +17,9 @@ from aioice import stun
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceTransport
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
+from rooms.dtls import LiteIce
 from rooms.forwarding import OPUS, VP8, VP8_RTX, Kind
 from rooms.ice import Credentials
-from rooms.peer import LiteIce
 from rooms.rtcp import Report, read
 from rooms.rtp import HEADER
 
