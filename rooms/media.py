@@ -16,16 +16,17 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from rooms import rtcp
 from rooms.dtls import Certificate
 from rooms.engine import DatagramEngine, Engine
-from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.ice import Address, read_request
 from rooms.peer import SILENCE, Peer, PeerState
+from rooms.reporting import Beat
 from rooms.rtp import ssrc_of
 
 __all__ = ["MediaPort", "Peer", "PeerState"]
@@ -78,8 +79,9 @@ class MediaPort:
         self._ufrags: dict[Peer, tuple[str, ...]] = {}
         self._by_address: dict[Address, Peer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._beat: asyncio.TimerHandle | None = None
-        self._forgiven = False
+        self._beat = Beat(
+            self._gates, self._peers, partial(self._ask_key_frames, at_once=True), self.counters, self.now
+        )
 
     async def start(self) -> None:
         """Bind the port and begin.
@@ -91,13 +93,11 @@ class MediaPort:
         self.host = await _reachable(self.host)
         await self._engine.start(self._on_datagram)
         self.port = self._engine.port
-        self._beat = self._loop.call_later(INTERVAL, self._on_beat)
+        self._beat.start()
 
     async def close(self) -> None:
         """Close every transport, tell the browsers, give the port back; may be called twice."""
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
+        self._beat.stop()
         for peer in list(self._peers.values()):
             peer.close()
         self._gates.clear()
@@ -120,7 +120,7 @@ class MediaPort:
             ValueError: the place is not in the roster, or another seat of the room has it.
             RuntimeError: the port is not started.
         """
-        if self._beat is None:
+        if not self._beat.running:
             raise RuntimeError("the media port is not started")
         peer = Peer(self, room, seat, place, on_change)
         gate = self._gates.setdefault(room, Gate())
@@ -315,58 +315,6 @@ class MediaPort:
             if track.want_key_frame(self.now(), at_once=at_once):
                 self.counters["key_frame_requests"] += 1
                 track.owner.send_rtcp(rtcp.build_pli(track.owner.rtcp_ssrc, track.ssrc))
-
-    # -------------------------------------------------------------------------------------- the beat
-
-    def _on_beat(self) -> None:
-        """Twice a second: notice silence, report to publishers, let go of screens put away."""
-        loop = asyncio.get_running_loop()
-        late = loop.time() - self._beat.when() if self._beat is not None else 0.0
-        self._beat = loop.call_later(INTERVAL, self._on_beat)
-        try:
-            now = self.now()
-            # We were stopped or starved: the silence was ours, their packets lie unread. Not twice in a row:
-            # somebody who keeps this process busy must not keep the others from being found silent.
-            self._forgiven = late > INTERVAL and not self._forgiven
-            for peer in list(self._peers.values()):
-                if self._forgiven:
-                    peer.last_heard = min(now, peer.last_heard + late)
-                    peer.last_media = min(now, peer.last_media + late)
-                peer.settle()
-                if peer.state is PeerState.CONNECTED:
-                    self._report(peer, now)
-            for gate in self._gates.values():
-                self._ask_key_frames(gate.screens_silent(now), at_once=True)
-        except Exception:
-            self.counters["failed"] += 1
-
-    def _report(self, peer: Peer, now: float) -> None:
-        tracks = peer.member.tracks.values()
-        if not tracks:
-            return
-        blocks = [block for track in tracks if (block := track.reception.report(now)) is not None]
-        compound = rtcp.build_receiver_report(peer.rtcp_ssrc, blocks)
-        videos = [track.ssrc for track in tracks if track.kind is not Kind.AUDIO]
-        if videos:
-            bitrate = publisher_bitrate(self._downlinks(peer, now))
-            compound += rtcp.build_remb(peer.rtcp_ssrc, bitrate, videos)
-        peer.send_rtcp(compound)
-        peer.measure()
-
-    def _downlinks(self, publisher: Peer, now: float) -> list[Downlink]:
-        downlinks = []
-        for seat in self._gates[publisher.room].members:
-            peer = self._peers[publisher.room, seat]
-            sources = [
-                slot.route.track.owner
-                for slot in peer.member.slots
-                if slot.route is not None and slot.kind is not Kind.AUDIO
-            ]
-            ours = sum(source is publisher for source in sources)
-            fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
-            estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
-            downlinks.append(Downlink(estimate, len(sources), ours))
-        return downlinks
 
 
 async def _reachable(host: str) -> str:

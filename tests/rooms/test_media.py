@@ -3,85 +3,19 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
 
 from rooms import rtcp
-from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE
 from rooms.forwarding import Kind
 from rooms.ice import Credentials
-from rooms.media import MediaPort, Peer, PeerState
+from rooms.media import MediaPort, PeerState
 from rooms.peer import SILENCE
 from rooms.rtp import HEADER, HEADER_SIZE, unwrap_rtx
+from tests.rooms.media_room import ROOM, Room
 from tests.rooms.raw_client import MEDIA_SSRC, RawClient, until
 
-ROOM = "room-1"
 NOBODY: frozenset[str] = frozenset()
-
-
-class Clocked(MediaPort):
-    """A media port whose clock can be put forward."""
-
-    ahead = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead
-
-
-@dataclass
-class Seat:
-    peer: Peer
-    client: RawClient
-    states: list[PeerState]
-
-
-class Room:
-    """A media port with raw clients in one room."""
-
-    def __init__(self, port: Clocked) -> None:
-        self.port = port
-        self.clients: list[RawClient] = []
-
-    def open(self, name: str, place: int) -> Seat:
-        """A seat with its offer, and nothing more."""
-        states: list[PeerState] = []
-        peer = self.port.open_peer(ROOM, name, place, states.append)
-        client = RawClient(peer.offer())
-        self.clients.append(client)
-        return Seat(peer, client, states)
-
-    async def seat(self, name: str, place: int) -> Seat:
-        """A connected seat."""
-        seat = self.open(name, place)
-        seat.peer.answer(seat.client.answer())
-        await seat.client.connect()
-        await until(lambda: seat.peer.state is PeerState.CONNECTED, "connected")
-        return seat
-
-    def gate(self, seats: str, muted: str = "") -> None:
-        self.port.set_gate(ROOM, frozenset(seats), frozenset(muted))
-
-    async def settled(self, seat: Seat) -> None:
-        """Everything this client sent has been dealt with: the port answers in order."""
-        await seat.client.check()
-
-
-@pytest_asyncio.fixture
-async def room() -> AsyncIterator[Room]:
-    port = Clocked("localhost", 0)
-    await port.start()
-    room = Room(port)
-    yield room
-    assert port.counters["failed"] == 0
-    assert port.counters["dropped_unsendable"] == 0
-    for client in room.clients:
-        await client.close()
-    await port.close()
-    await port.close()
 
 
 # --------------------------------------------------------------------------------------------- the gate
@@ -283,20 +217,6 @@ async def test_a_seat_behind_the_gate_can_ask_for_nothing(room: Room) -> None:
     assert not any(isinstance(report, rtcp.KeyFrameRequest | rtcp.Nack) for report in a.client.reports)
 
 
-async def test_publishers_learn_what_arrived_and_what_they_may_send(room: Room) -> None:
-    a, b = await room.seat("a", 0), await room.seat("b", 1)
-    await until(lambda: rtcp.BandwidthEstimate(DEFAULT_BITRATE // 4 * 4) in a.client.reports, "the constant")
-    room.gate("ab")
-    a.client.send_rtp(Kind.CAMERA, 100)
-    a.client.send_rtp(Kind.CAMERA, 102)
-    b.client.send_rtcp(rtcp.build_remb(1, 512_000, [1]))
-    told = rtcp.BandwidthEstimate(512_000 + AUDIO_BITRATE)
-    await until(lambda: told in a.client.reports, "the subscriber's estimate is passed on")
-    blocks = [report for report in a.client.reports if isinstance(report, rtcp.ReportBlock)]
-    assert blocks[-1].ssrc == MEDIA_SSRC[Kind.CAMERA]
-    assert blocks[-1].lost == 1
-
-
 async def test_sender_reports_pass_the_gate_with_the_slots_numbers_and_round_trips_are_measured(
     room: Room,
 ) -> None:
@@ -452,25 +372,6 @@ async def test_a_silent_seat_is_gone_and_gets_nothing_until_heard_again(room: Ro
         PeerState.GONE,
         PeerState.CONNECTED,
     ]
-
-
-async def test_having_been_stopped_ourselves_is_not_their_silence(room: Room) -> None:
-    a = await room.seat("a", 0)
-    room.port.ahead = SILENCE - 1
-    time.sleep(1.5)  # noqa: ASYNC251 - the whole process stands still, as after SIGSTOP
-    beats = len(a.client.reports)
-    await until(lambda: len(a.client.reports) > beats, "the next beat")
-    assert a.states == [PeerState.CONNECTING, PeerState.CONNECTED]
-
-
-async def test_having_been_stopped_ourselves_moves_no_sign_of_life_ahead_of_time(room: Room) -> None:
-    a = await room.seat("a", 0)
-    a.client.send_rtp(Kind.AUDIO, 1)
-    time.sleep(1.5)  # noqa: ASYNC251 - as above; the packet is read before the beat
-    beats = len(a.client.reports)
-    await until(lambda: len(a.client.reports) > beats, "the next beat")
-    assert a.peer.last_heard <= room.port.now()
-    assert a.peer.last_media <= room.port.now()
 
 
 async def test_an_ice_restart_keeps_keys_slots_and_media(room: Room) -> None:

@@ -1,0 +1,57 @@
+"""A real media port with raw clients in one room, for tests of what the port does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rooms.media import MediaPort, Peer, PeerState
+from tests.rooms.raw_client import RawClient, until
+
+ROOM = "room-1"
+
+
+class Clocked(MediaPort):
+    """A media port whose clock can be put forward."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+@dataclass
+class Seat:
+    peer: Peer
+    client: RawClient
+    states: list[PeerState]
+
+
+class Room:
+    """A media port with raw clients in one room."""
+
+    def __init__(self, port: Clocked) -> None:
+        self.port = port
+        self.clients: list[RawClient] = []
+
+    def open(self, name: str, place: int) -> Seat:
+        """A seat with its offer, and nothing more."""
+        states: list[PeerState] = []
+        peer = self.port.open_peer(ROOM, name, place, states.append)
+        client = RawClient(peer.offer())
+        self.clients.append(client)
+        return Seat(peer, client, states)
+
+    async def seat(self, name: str, place: int) -> Seat:
+        """A connected seat."""
+        seat = self.open(name, place)
+        seat.peer.answer(seat.client.answer())
+        await seat.client.connect()
+        await until(lambda: seat.peer.state is PeerState.CONNECTED, "connected")
+        return seat
+
+    def gate(self, seats: str, muted: str = "") -> None:
+        self.port.set_gate(ROOM, frozenset(seats), frozenset(muted))
+
+    async def settled(self, seat: Seat) -> None:
+        """Everything this client sent has been dealt with: the port answers in order."""
+        await seat.client.check()
