@@ -20,11 +20,16 @@ from __future__ import annotations
 import secrets
 import string
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aioice import stun
 
-#: As the socket reports it: host, port, and for IPv6 flow and scope. Only compared and answered.
+#: As the socket reports it: host, port, and for IPv6 flow and scope. Only compared and answered. A stream has
+#: a pseudo address instead: its path and a number of its own, such as ``("tcp", 7)``.
 Address = tuple[str, int] | tuple[str, int, int, int]
+
+#: How a seat's packets come: datagrams, ICE-TCP (RFC 6544), or our own TURN server (RFC 8656).
+Path = Literal["udp", "tcp", "turn"]
 
 #: A binding request of a browser is below 200 octets; RFC 8489 §6.1 asks to stay below the path MTU.
 MAX_REQUEST = 1_280
@@ -33,6 +38,11 @@ MAX_ADDRESSES = 8
 
 _ICE_CHARS = string.ascii_letters + string.digits
 _ROLE_CONFLICT = (487, "Role Conflict")
+
+
+def path_of(address: Address) -> Path:
+    """Which way an address is reached."""
+    return "tcp" if address[0] == "tcp" else "turn" if address[0] == "turn" else "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +161,21 @@ class LiteAgent:
         self.credentials = Credentials.fresh()
         self._remote = None
 
-    def check(self, request: BindingRequest, address: Address) -> Checked | None:
+    def forget(self, address: Address) -> None:
+        """An address is no more: its stream has closed. The next request says where to send."""
+        if address in self.addresses:
+            self.addresses.remove(address)
+        if self.address == address:
+            self.address = None
+
+    def check(
+        self, request: BindingRequest, address: Address, mapped: Address | None = None
+    ) -> Checked | None:
         """Verify a request and take note of where it came from.
+
+        Args:
+            address: where it came from and the answer goes.
+            mapped: the same as the browser's side of the network knows it, when that is another.
 
         Returns:
             What to answer, or ``None`` when it is not authentic.
@@ -169,7 +192,7 @@ class LiteAgent:
             self._previous = self._previous_remote = None
         if request.controlled:
             # RFC 8445 §7.3.1.1: the browser switches its role and asks again.
-            return Checked(_respond(request, address, key, conflict=True))
+            return Checked(_respond(request, mapped or address, key, conflict=True))
         added = address not in self.addresses
         dropped: Address | None = None
         if added:
@@ -179,7 +202,7 @@ class LiteAgent:
                 self.addresses.remove(dropped)
         if self.address is None or request.nominates:
             self.address = address
-        return Checked(_respond(request, address, key), added, dropped)
+        return Checked(_respond(request, mapped or address, key), added, dropped)
 
 
 def _respond(request: BindingRequest, address: Address, key: bytes, *, conflict: bool = False) -> bytes:

@@ -5,9 +5,10 @@
                  128–191 SRTP   ──▶ the seat of a verified address ──▶ routes
                          SRTCP (second byte 192–223) ──▶ reports, requests
 
-(RFC 7983 for the first byte, RFC 5761 §4 for the second.) Frames are forwarded as they are: the server has
-no key to them and no code to decode them. Nothing that arrives can raise out of here; what is not accepted
-is counted.
+(RFC 7983 for the first byte, RFC 5761 §4 for the second.) Where UDP is blocked, the same datagrams come over
+a stream; once attached it is an address like any other, and verified like any other. Frames are forwarded as
+they are: the server has no key to them and no code to decode them. Nothing that arrives can raise out of
+here; what is not accepted is counted.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from rooms.dtls import Certificate
 from rooms.engine import DatagramEngine, Engine
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
-from rooms.ice import Address, read_request
+from rooms.ice import Address, Path, read_request
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.reporting import Beat
 from rooms.rtp import ssrc_of
 
 __all__ = ["MediaPort", "Peer", "PeerState"]
+
+#: First parts of pseudo addresses; no socket reports such a host.
+_PATHS = frozenset({"tcp", "turn"})
 
 
 class MediaPort:
@@ -78,6 +82,8 @@ class MediaPort:
         self._by_ufrag: dict[str, Peer] = {}
         self._ufrags: dict[Peer, tuple[str, ...]] = {}
         self._by_address: dict[Address, Peer] = {}
+        self._streams: dict[Address, tuple[Callable[[bytes], bool], Address]] = {}
+        self._attached = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat = Beat(
             self._gates, self._peers, partial(self._ask_key_frames, at_once=True), self.counters, self.now
@@ -150,6 +156,35 @@ class MediaPort:
             self._peers[room, seat].close()
         self._gates.pop(room, None)
 
+    # --------------------------------------------------------------------------------------- streams
+
+    def attach(self, path: Path, send: Callable[[bytes], bool], mapped: Address) -> Address:
+        """Give a stream a pseudo address. It is nobody's until a verified binding request comes from it.
+
+        Args:
+            path: how it will be shown.
+            send: sends one datagram without waiting; false when it was dropped. Never raises.
+            mapped: where the far side of the stream appears to be; told to the browser in binding responses.
+        """
+        self._attached += 1
+        address = (path, self._attached)
+        self._streams[address] = (send, mapped)
+        return address
+
+    def detach(self, address: Address) -> None:
+        """A stream has closed; may be called twice."""
+        self._streams.pop(address, None)
+        if (peer := self._by_address.pop(address, None)) is not None:
+            peer.agent.forget(address)
+
+    def receive(self, datagram: bytes, address: Address) -> None:
+        """Take in one datagram from an attached stream, as if it had come over UDP. Never raises."""
+        self._on_datagram(datagram, address)
+
+    def knows(self, address: Address) -> bool:
+        """Whether an address is a seat's."""
+        return address in self._by_address
+
     # ------------------------------------------------------------------------------- what peers need
 
     def now(self) -> float:
@@ -158,7 +193,12 @@ class MediaPort:
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Send one datagram, or count it."""
-        if not self._engine.send(datagram, address):
+        if address[0] in _PATHS:
+            stream = self._streams.get(address)
+            sent = stream is not None and stream[0](datagram)
+        else:
+            sent = self._engine.send(datagram, address)
+        if not sent:
             self.counters["dropped_unsendable"] += 1
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -234,7 +274,8 @@ class MediaPort:
         owner = self._by_address.get(address)
         # Nobody takes over the address of a seat that is being heard, not even with a ticket of their own.
         taken = owner is not None and owner is not peer and self.now() - owner.last_heard < SILENCE
-        checked = None if peer is None or taken else peer.agent.check(request, address)
+        mapped = self._streams[address][1] if address in self._streams else None
+        checked = None if peer is None or taken else peer.agent.check(request, address, mapped)
         if peer is None or checked is None:
             self.counters["dropped_unauthenticated"] += 1
             return

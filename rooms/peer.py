@@ -27,7 +27,7 @@ from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 from rooms.dtls import Certificate, DtlsServer, LiteIce
 from rooms.forwarding import PublishedTrack, Slot
 from rooms.gate import Member, slots_for
-from rooms.ice import Address, LiteAgent
+from rooms.ice import Address, LiteAgent, Path, path_of
 from rooms.rtcp import ReportBlock
 from rooms.sdp import PUBLISHED, Answer, BadSdp, Offer, read_answer
 
@@ -146,6 +146,11 @@ class Peer:
         self._announced: frozenset[int] = frozenset()
         self._meter = _Meter()
         self._offer = self._render()
+
+    @property
+    def path(self) -> Path | None:
+        """How media goes to the seat at present; ``None`` while nobody knows where it is."""
+        return None if self.agent.address is None else path_of(self.agent.address)
 
     # ------------------------------------------------------------------------------------- signaling
 

@@ -193,7 +193,9 @@ class RawClient:
         return [packet for packet in self.rtp if HEADER.unpack_from(packet)[4] == ssrc]
 
     def _readable(self) -> None:
-        data = self.sock.recv(2048)
+        self._arrived(self.sock.recv(2048))
+
+    def _arrived(self, data: bytes) -> None:
         if data[0] < 4:
             self.responses.append(stun.parse_message(data))
         elif 19 < data[0] < 64:

@@ -5,7 +5,7 @@ from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rooms.ice import MAX_ADDRESSES, Address, Checked, Credentials, LiteAgent, read_request
+from rooms.ice import MAX_ADDRESSES, Address, Checked, Credentials, LiteAgent, path_of, read_request
 
 HOME: Address = ("192.0.2.1", 5000)
 AWAY: Address = ("198.51.100.2", 6000)
@@ -57,6 +57,26 @@ def test_an_authentic_request_is_answered_and_its_address_taken() -> None:
     assert response.message_class == stun.Class.RESPONSE
     assert response.attributes["XOR-MAPPED-ADDRESS"] == HOME
     assert response.check_message_integrity(agent.credentials.pwd.encode())
+
+
+def test_a_stream_is_told_its_far_end_and_forgotten_when_it_closes() -> None:
+    agent = LiteAgent()
+    stream: Address = ("tcp", 7)
+    parsed = read_request(request(agent.credentials.ufrag, agent.credentials.pwd))
+    assert parsed is not None
+    checked = agent.check(parsed, stream, HOME)
+    assert checked is not None
+    assert stun.parse_message(checked.response).attributes["XOR-MAPPED-ADDRESS"] == HOME
+    assert ask(agent, AWAY, nominates=False) is not None
+    agent.forget(stream)
+    agent.forget(stream)
+    assert (agent.address, agent.addresses) == (None, [AWAY])
+    assert ask(agent, AWAY, nominates=False) is not None
+    assert agent.address == AWAY
+
+
+def test_an_address_tells_its_path() -> None:
+    assert [path_of(each) for each in (HOME, ("tcp", 1), ("turn", 1))] == ["udp", "tcp", "turn"]
 
 
 def test_a_wrong_password_changes_nothing() -> None:

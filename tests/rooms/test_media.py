@@ -440,3 +440,104 @@ async def test_a_port_on_every_interface_offers_one_of_them() -> None:
     await port.start()
     assert port.host not in ("0.0.0.0", "")
     await port.close()
+
+
+# --------------------------------------------------------------------------------------------- streams
+
+
+class AttachedClient(RawClient):
+    """A client whose datagrams come over a stream that somebody else reads and writes."""
+
+    def __init__(self, offer: str, port: MediaPort) -> None:
+        super().__init__(offer)
+        self.port = port
+        self.open = True
+        self.pseudo = port.attach("tcp", self._written, ("192.0.2.7", 7777))
+
+    def _written(self, datagram: bytes) -> bool:
+        if self.open:
+            asyncio.get_running_loop().call_soon(self._arrived, datagram)
+        return self.open
+
+    def send(self, datagram: bytes) -> None:
+        self.port.receive(datagram, self.pseudo)
+
+
+async def attached(room: Room, name: str, place: int) -> Seat:
+    states: list[PeerState] = []
+    peer = room.port.open_peer(ROOM, name, place, states.append)
+    client = AttachedClient(peer.offer(), room.port)
+    room.clients.append(client)
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    return Seat(peer, client, states)
+
+
+async def test_a_stream_is_an_address_like_any_other(room: Room) -> None:
+    a, b = await attached(room, "a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    a.client.send_rtp(Kind.CAMERA, 1, payload=b"over a stream")
+    b.client.send_rtp(Kind.CAMERA, 1, payload=b"over UDP")
+    await until(lambda: bool(a.client.rtp and b.client.rtp), "both arrive")
+    assert a.client.rtp[0].endswith(b"over UDP")
+    assert b.client.rtp[0].endswith(b"over a stream")
+    assert (a.peer.path, b.peer.path) == ("tcp", "udp")
+    # The browser learns the far end of its stream, not our name for it.
+    assert a.client.responses[0].attributes["XOR-MAPPED-ADDRESS"] == ("192.0.2.7", 7777)
+
+
+async def test_a_stream_that_never_authenticated_is_nobodys(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    written: list[bytes] = []
+
+    def write(datagram: bytes) -> bool:
+        written.append(datagram)
+        return True
+
+    address = room.port.attach("tcp", write, ("192.0.2.7", 7777))
+    forged = RawClient(a.client.offer)
+    room.clients.append(forged)
+    room.port.receive(forged.request(server=Credentials(a.client.server.ufrag, "x" * 32)), address)
+    room.port.receive(a.client.send_rtp(Kind.CAMERA, 1), address)
+    room.port.receive(b"\x16\xfe\xfd" + bytes(40), address)
+    room.port.receive(b"", address)
+    await until(lambda: len(b.client.rtp) == 1, "the packet arrives from where the seat is")
+    assert written == []
+    assert not room.port.knows(address)
+    assert room.port.counters["packets_in"] == 1
+
+
+async def test_a_closed_stream_sends_nothing_until_the_seat_is_heard_elsewhere(room: Room) -> None:
+    a, b = await attached(room, "a", 0), await room.seat("b", 1)
+    assert isinstance(a.client, AttachedClient)
+    room.gate("ab")
+    former = a.client.pseudo
+    assert room.port.knows(former)
+    room.port.detach(former)
+    room.port.detach(former)
+    assert room.port.knows(former) is False
+    assert a.peer.agent.address is None
+    b.client.send_rtp(Kind.CAMERA, 1)
+    a.client.send_rtp(Kind.CAMERA, 1)  # what was on its way counts no more
+    await room.settled(b)
+    assert (a.client.rtp, b.client.rtp) == ([], [])
+    a.client.pseudo = room.port.attach("turn", a.client._written, ("192.0.2.8", 8888))
+    await a.client.check()
+    assert a.peer.path == "turn"
+    b.client.send_rtp(Kind.CAMERA, 2, payload=b"again")
+    await until(lambda: len(a.client.rtp) == 1, "media goes on")
+    assert a.states == [PeerState.CONNECTING, PeerState.CONNECTED]
+
+
+async def test_what_a_full_stream_does_not_take_is_counted(room: Room) -> None:
+    a, b = await attached(room, "a", 0), await room.seat("b", 1)
+    assert isinstance(a.client, AttachedClient)
+    room.gate("ab")
+    a.client.open = False
+    before = room.port.counters["dropped_unsendable"]
+    b.client.send_rtp(Kind.CAMERA, 1)
+    await room.settled(b)
+    assert room.port.counters["dropped_unsendable"] > before
+    room.port.counters["dropped_unsendable"] = 0
