@@ -12,7 +12,7 @@ from rooms.ice import Credentials
 from rooms.media import MediaPort, PeerState
 from rooms.peer import SILENCE
 from rooms.rtp import HEADER, HEADER_SIZE, unwrap_rtx
-from tests.rooms.media_room import ROOM, Room
+from tests.rooms.media_room import ROOM, Room, Seat
 from tests.rooms.raw_client import MEDIA_SSRC, RawClient, until
 
 NOBODY: frozenset[str] = frozenset()
