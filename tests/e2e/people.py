@@ -9,6 +9,8 @@ from typing import Any, Final, Self, TypeVar, cast
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.practice import Practice, Visit
+from tests.support.impairment import Link
+from tests.support.waiting import eventually
 
 WITHIN: Final = 15_000
 """Milliseconds that anything may take on a slow shared machine."""
@@ -22,7 +24,8 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 };
 """
 CARRIED = """async () => {
-  const sum = {framesDecoded: 0, audioEnergy: 0, packetsReceived: 0, packetsSent: 0, tracks: {}, suite: null};
+  const sum = {framesDecoded: 0, freezes: 0, audioEnergy: 0, packetsReceived: 0, packetsLost: 0,
+               packetsSent: 0, tracks: {}, suite: null};
   const pc = window.connections.at(-1);
   if (!pc) return sum;
   for (const entry of (await pc.getStats()).values()) {
@@ -30,8 +33,12 @@ CARRIED = """async () => {
       sum.framesDecoded += entry.framesDecoded ?? 0;
       sum.audioEnergy += entry.totalAudioEnergy ?? 0;
       sum.packetsReceived += entry.packetsReceived ?? 0;
-      sum.tracks[entry.mid] = {frames: entry.framesDecoded ?? 0, energy: entry.totalAudioEnergy ?? 0,
-                               packets: entry.packetsReceived ?? 0};
+      sum.packetsLost += entry.packetsLost ?? 0;
+      sum.freezes += entry.freezeCount ?? 0;
+      sum.tracks[entry.mid] = {frames: entry.framesDecoded ?? 0, freezes: entry.freezeCount ?? 0,
+                               packets: entry.packetsReceived ?? 0, lost: entry.packetsLost ?? 0,
+                               energy: entry.totalAudioEnergy ?? 0, samples: entry.totalSamplesReceived ?? 0,
+                               concealed: entry.concealedSamples ?? 0};
     }
     if (entry.type === "outbound-rtp") sum.packetsSent += entry.packetsSent ?? 0;
     if (entry.type === "transport") sum.suite = entry.srtpCipher ?? null;
@@ -73,19 +80,19 @@ class Person:
 
     async def sees_and_hears(self, tracks: int, *, frames: int = 10) -> None:
         """Wait until that many pictures move and as many voices are heard, from now on."""
-        before = await self.carried()
-        await self.page.wait_for_function(
-            f"""async ([before, tracks, frames]) => {{
-                const now = await ({CARRIED})();
-                const was = (mid, what) => before.tracks[mid]?.[what] ?? 0;
-                const all = Object.entries(now.tracks);
-                const moving = all.filter(([mid, t]) => t.frames - was(mid, "frames") >= frames);
-                const heard = all.filter(([mid, t]) => t.energy - was(mid, "energy") > 0);
-                return moving.length >= tracks && heard.length >= tracks;
-            }}""",
-            arg=[before, tracks, frames],
-            timeout=WITHIN,
-        )
+        before = (await self.carried())["tracks"]
+
+        async def moving_and_heard() -> bool:
+            more: list[dict[str, float]] = [
+                {what: count - before.get(mid, {}).get(what, 0) for what, count in track.items()}
+                for mid, track in (await self.carried())["tracks"].items()
+            ]
+            moving = sum(track["frames"] >= frames for track in more)
+            heard = sum(track["energy"] > 0 for track in more)
+            return moving >= tracks and heard >= tracks
+
+        # From here and not by `wait_for_function`: that takes the promise of an async function for a yes.
+        await eventually(moving_and_heard, WITHIN / 1000)
 
     async def transports(self) -> int:
         """How many connections this page has made so far."""
@@ -215,14 +222,23 @@ class People:
     def __init__(self, practice: Practice, browser: Browser) -> None:
         self.practice, self.browser = practice, browser
         self._contexts: list[BrowserContext] = []
+        self._links: list[Link] = []
         self.persons: list[Person] = []
 
+    def link(self, *, seed: int = 1) -> Link:
+        """A network to the practice's media port that can be made bad; give it to whoever is to have it."""
+        link = Link(("127.0.0.1", self.practice.port), seed=seed)
+        self._links.append(link)
+        return link
+
     async def _browser_of_their_own(
-        self, browser: Browser | None = None, **settings: Any
+        self, browser: Browser | None = None, link: Link | None = None, **settings: Any
     ) -> tuple[BrowserContext, Page]:
         settings = {"permissions": ["camera", "microphone"]} | settings
         context = await (browser or self.browser).new_context(**settings)
         context.set_default_timeout(WITHIN)
+        if link is not None:
+            await context.add_init_script(link.init_script)
         await context.add_init_script(REMEMBER_CONNECTIONS)
         self._contexts.append(context)
         return context, await context.new_page()
@@ -233,7 +249,8 @@ class People:
         return person
 
     async def patient(self, visit: Visit, seat: str, **browser: Any) -> Patient:
-        """Somebody with the link of that seat; in another ``browser``, or with other settings of it."""
+        """Somebody with the link of that seat; in another ``browser``, with other settings of it, or behind a
+        ``link`` of their own."""
         context, page = await self._browser_of_their_own(**browser)
         return self._watch(Patient(self.practice, context, page, visit=visit, seat=seat))
 
@@ -242,7 +259,8 @@ class People:
         return self._watch(replace(person, page=await person.context.new_page(), errors=[]))
 
     async def therapist(self, visit: Visit | None = None, **browser: Any) -> Therapist:
-        """The therapist, not yet signed in; in another ``browser``, or with other settings of it."""
+        """The therapist, not yet signed in; in another ``browser``, with other settings of it, or behind a
+        ``link`` of their own."""
         context, page = await self._browser_of_their_own(**browser)
         return self._watch(Therapist(self.practice, context, page, visit=visit))
 
@@ -251,5 +269,7 @@ class People:
         for context in self._contexts:
             with contextlib.suppress(Exception):  # it may have vanished as part of the test
                 await context.close()
+        for link in self._links:
+            link.close()
         errors = [error for person in self.persons for error in person.errors]
         assert not errors, errors
