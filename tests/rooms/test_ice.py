@@ -5,7 +5,16 @@ from aioice import stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rooms.ice import MAX_ADDRESSES, Address, Checked, Credentials, LiteAgent, path_of, read_request
+from rooms.ice import (
+    MAX_ADDRESSES,
+    REMEMBERED,
+    Address,
+    Checked,
+    Credentials,
+    LiteAgent,
+    path_of,
+    read_request,
+)
 
 HOME: Address = ("192.0.2.1", 5000)
 AWAY: Address = ("198.51.100.2", 6000)
@@ -112,6 +121,34 @@ def test_only_a_nomination_moves_the_seat() -> None:
     ask(agent, AWAY)
     assert agent.address == AWAY
     assert agent.addresses == [HOME, AWAY]
+
+
+def test_a_recorded_request_moves_nobody() -> None:
+    agent = LiteAgent()
+    recorded = request(agent.credentials.ufrag, agent.credentials.pwd)
+
+    def sent_from(address: Address) -> Checked | None:
+        parsed = read_request(recorded)
+        assert parsed is not None
+        return agent.check(parsed, address)
+
+    assert sent_from(HOME) is not None
+    assert sent_from(AWAY) is None
+    assert agent.addresses == [HOME]
+    ask(agent, AWAY)
+    assert sent_from(HOME) is not None, "a retransmission is answered"
+    assert agent.address == AWAY
+
+
+def test_few_requests_are_remembered() -> None:
+    agent = LiteAgent()
+    for _ in range(3):
+        before = len(agent._seen)
+        assert ask(agent) is not None
+        assert len(agent._seen) > before
+    agent._seen.extend(bytes(8 * REMEMBERED))
+    assert ask(agent) is not None
+    assert len(agent._seen) == 8 * REMEMBERED
 
 
 def test_a_seat_has_few_addresses_and_keeps_the_one_in_use() -> None:
