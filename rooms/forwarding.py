@@ -9,18 +9,22 @@ one source to the next (SRTP and decoders both insist). Lost packets come again 
 packets of each video track, as RTX (RFC 4588), never as the same SSRC and sequence number again: under
 AES-GCM that would repeat a nonce.
 
-Pure: packets and ``now`` in, packets and requests out. Payloads are opaque.
+What becomes of a packet is decided from the numbers in its header alone; whoever has the octets then writes
+the new numbers into them. So the plain and the batching engine obey one set of rules.
+
+Pure: numbers, packets and ``now`` in, packets and requests out. Payloads are opaque.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from rooms.feedback import Reception
 from rooms.rtcp import SenderReport
-from rooms.rtp import HEADER, HEADER_SIZE, unwrap_rtx, wrap_rtx
+from rooms.rtp import unwrap_rtx, wrap_rtx
 
 #: Payload types, the same for everybody because the server always offers.
 OPUS = 111
@@ -59,7 +63,14 @@ class Kind(enum.Enum):
 
 
 class Subscriber(Protocol):
-    """Whoever owns a slot and can be sent to."""
+    """Whoever owns a slot and can be sent to.
+
+    Attributes:
+        direct: how a batching engine reaches it without ``send_rtp``: that engine's own business; ``None``
+            when it cannot.
+    """
+
+    direct: Any
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send one packet, or count it as lost; never raises."""
@@ -145,6 +156,10 @@ class Route:
         self.timestamp_offset = slot.timestamp_offset
 
 
+#: A slot, and the sequence number and timestamp under which a packet goes there.
+Forwarded = tuple[Slot, int, int]
+
+
 class PublishedTrack:
     """One stream that a seat publishes, and everything that is known of it.
 
@@ -157,6 +172,7 @@ class PublishedTrack:
     Attributes:
         routes: where it goes now. Replaced as a whole by ``set_routes``, never changed in place.
         heard_at: seconds of the last packet.
+        repairs: packets are kept and sent again on request; sound comes too late for that.
     """
 
     def __init__(self, owner: Publisher, kind: Kind, ssrc: int, rtx_ssrc: int | None = None) -> None:
@@ -167,7 +183,12 @@ class PublishedTrack:
         self.routes: tuple[Route, ...] = ()
         self.reception = Reception(ssrc, kind.clock_rate)
         self.heard_at = float("-inf")
-        self._cache: list[tuple[int, bytes] | None] = [None] * CACHE_SIZE if kind is not Kind.AUDIO else []
+        self.repairs = kind is not Kind.AUDIO
+        # Looked up for every packet, while an enum's properties cost a call each.
+        self._payload_type = kind.payload_type
+        # Made when the first route opens: most transports wait behind the gate.
+        self._cache: list[tuple[int, bytes] | None] = []
+        self._index_now = 0
         self._wanted: dict[int, _Wanted] = {}
         self._key_frame_at = float("-inf")
 
@@ -193,31 +214,32 @@ class PublishedTrack:
         if not routes:
             # What nobody may have is not kept.
             self._wanted.clear()
-            if self._cache:
-                self._cache = [None] * CACHE_SIZE
+            self._cache = []
+        elif self.repairs and not self._cache:
+            self._cache = [None] * CACHE_SIZE
         return fresh
 
-    def forward(self, packet: bytes, now: float) -> list[tuple[Slot, bytes]]:
-        """Count one packet and rewrite it for every open route.
+    def forward(self, second: int, sequence: int, timestamp: int, now: float) -> Sequence[Forwarded]:
+        """Count one packet and decide where it goes, under which numbers.
 
         Args:
-            packet: decrypted RTP of this SSRC, at least a fixed header long.
+            second: second octet of its header, the payload type.
+            sequence: 16 bits.
+            timestamp: 32 bits.
             now: monotonic seconds.
 
         Returns:
-            What to send to whom; empty behind the gate.
+            Slot, sequence number and timestamp there, for every way it takes; empty behind the gate. If there
+            are any and the track ``repairs``, the caller hands the packet to ``keep`` next.
         """
-        first, second, sequence, timestamp, _ = HEADER.unpack_from(packet)
         self.heard_at = now
-        index = self.reception.note(sequence, timestamp, now)
+        reception = self.reception
+        index = reception.note(sequence, timestamp, now)
         routes = self.routes
-        if index is None or not routes or second & 0x7F != self.kind.payload_type:
-            return []
-        if self._cache:
-            self._cache[index % CACHE_SIZE] = (index, packet)
-        epoch = self.reception.epoch
-        tail = packet[HEADER_SIZE:]
-        out: list[tuple[Slot, bytes]] = []
+        if index is None or not routes or second & 0x7F != self._payload_type:
+            return ()
+        epoch = reception.epoch
+        out: list[Forwarded] = []
         for route in routes:
             if route.epoch != epoch:
                 if index <= route.opened_after:
@@ -230,10 +252,18 @@ class PublishedTrack:
             to_timestamp = (timestamp + route.timestamp_offset) & 0xFFFFFFFF
             if index > route.highest:
                 route.highest = index
-                slot.sequence, slot.timestamp, slot.sent_at = to_sequence, to_timestamp, now
-                route.credit = min(CACHE_SIZE, route.credit + 1)
-            out.append((slot, HEADER.pack(first, second, to_sequence, to_timestamp, slot.ssrc) + tail))
+                slot.sequence = to_sequence
+                slot.timestamp = to_timestamp
+                slot.sent_at = now
+                if route.credit < CACHE_SIZE:
+                    route.credit += 1
+            out.append((slot, to_sequence, to_timestamp))
+        self._index_now = index
         return out
+
+    def keep(self, packet: bytes) -> None:
+        """Keep the packet that ``forward`` has just let pass, for those who will miss it."""
+        self._cache[self._index_now % CACHE_SIZE] = (self._index_now, packet)
 
     def want_key_frame(self, now: float, *, at_once: bool = False) -> bool:
         """Whether to ask the publisher for a key frame now.

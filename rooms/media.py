@@ -16,19 +16,19 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from rooms import rtcp
 from rooms.dtls import Certificate
 from rooms.engine import DatagramEngine, Engine
-from rooms.forwarding import Kind, PublishedTrack
+from rooms.forwarding import Forwarded, Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.ice import Address, Path, read_request
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.reporting import Beat
-from rooms.rtp import ssrc_of
+from rooms.rtp import HEADER, renumber, ssrc_of
 
 __all__ = ["MediaPort", "Peer", "PeerState"]
 
@@ -298,19 +298,29 @@ class MediaPort:
             self.counters["dropped_unauthenticated"] += 1
             return
         self.counters["packets_in"] += 1
-        peer.heard()
         now = self.now()
+        peer.heard_media(len(data), now)
         if ssrc == track.rtx_ssrc:
             for slot, again in track.recover(packet):
                 self.counters["retransmitted"] += 1
                 slot.owner.send_rtp(again)
             return
+        _, second, sequence, timestamp, _ = HEADER.unpack_from(packet)
+        ways = self.forward(peer, track, second, sequence, timestamp, now)
+        if ways and track.repairs:
+            track.keep(packet)
+        for slot, to_sequence, to_timestamp in ways:
+            slot.owner.send_rtp(renumber(packet, to_sequence, to_timestamp, slot.ssrc))
+
+    def forward(
+        self, peer: Peer, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
+    ) -> Sequence[Forwarded]:
+        """Decide where one authentic packet of a track goes; see ``PublishedTrack.forward``."""
         if track.kind is Kind.SCREEN:
             self._ask_key_frames(
                 self._gates[peer.room].screen_heard(peer.member, track.heard_at, now), at_once=True
             )
-        for slot, forwarded in track.forward(packet, now):
-            slot.owner.send_rtp(forwarded)
+        return track.forward(second, sequence, timestamp, now)
 
     def _on_srtcp(self, peer: Peer, data: bytes) -> None:
         sender = rtcp.sender_ssrc(data)
@@ -318,8 +328,8 @@ class MediaPort:
         if compound is None:
             self.counters["dropped_unauthenticated"] += 1
             return
-        peer.heard()
         now = self.now()
+        peer.heard_media(0, now)
         for report in rtcp.read(compound):
             match report:
                 case rtcp.SenderReport(ssrc=ssrc) if ssrc in peer.tracks_by_ssrc:

@@ -132,6 +132,7 @@ class Peer:
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.member.slots}
         self.last_heard = self.last_media = port.now()
         self.closed = False
+        self.direct: Any = None
         self._port = port
         self._on_change = on_change
         self._session_id = secrets.randbelow(2**62)
@@ -247,6 +248,18 @@ class Peer:
         if self.state is PeerState.GONE:
             self.settle()
 
+    def heard_media(self, octets: int, now: float) -> None:
+        """An authentic packet of media, or a report about it, has come.
+
+        Args:
+            octets: of media, as it came over the wire; 0 for a report.
+            now: loop seconds of its arrival.
+        """
+        self._meter.octets_in += octets
+        self.last_heard = self.last_media = now
+        if self.state is PeerState.GONE:
+            self.settle()
+
     def proceed(self) -> None:
         """Start DTLS as soon as both a verified address and the fingerprint are known."""
         if self._handshake is None and self._answer is not None and self.agent.address and not self.closed:
@@ -310,8 +323,6 @@ class Peer:
             packet: bytes = self._srtp[0].unprotect(datagram)
         except (pylibsrtp.Error, ValueError):
             return None
-        self._meter.octets_in += len(datagram)
-        self.last_media = self._port.now()
         return packet
 
     def open_rtcp(self, datagram: bytes, sender: int) -> bytes | None:
@@ -325,7 +336,6 @@ class Peer:
         except (pylibsrtp.Error, ValueError):
             return None
         self._rtcp_senders.add(sender)
-        self.last_media = self._port.now()
         return compound
 
     def send_rtp(self, packet: bytes) -> None:

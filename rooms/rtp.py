@@ -51,6 +51,15 @@ def header_size(packet: bytes) -> int | None:
     return size if len(packet) >= size else None
 
 
+def renumber(packet: bytes, sequence: int, timestamp: int, ssrc: int) -> bytes:
+    """The same packet under other numbers.
+
+    Args:
+        packet: at least a fixed header long.
+    """
+    return HEADER.pack(packet[0], packet[1], sequence, timestamp, ssrc) + packet[HEADER_SIZE:]
+
+
 def wrap_rtx(
     packet: bytes, *, payload_type: int, sequence: int, timestamp: int, ssrc: int, original: int
 ) -> bytes | None:

@@ -15,6 +15,7 @@ class Somebody:
     """Owns slots and tracks; nothing is sent in these tests."""
 
     rtcp_ssrc = 1
+    direct = None
 
     def send_rtp(self, packet: bytes) -> None: ...
     def send_rtcp(self, compound: bytes) -> None: ...

@@ -5,7 +5,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rooms.rtp import HEADER, HEADER_SIZE, header_size, ssrc_of, unwrap_rtx, wrap_rtx
+from rooms.rtp import HEADER, HEADER_SIZE, header_size, renumber, ssrc_of, unwrap_rtx, wrap_rtx
 
 MARKED_VP8 = 0x80 | 96
 
@@ -57,6 +57,16 @@ def test_padding_that_probes_the_path_is_no_retransmission() -> None:
     only_padding = HEADER.pack(0xA0, 97, 1, 2, 3) + b"\x00\x07" + bytes(9) + b"\x0a"
     assert unwrap_rtx(only_osn, payload_type=96, ssrc=1) is None
     assert unwrap_rtx(only_padding, payload_type=96, ssrc=1) is None
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF), st.binary(max_size=64))
+def test_renumbering_changes_three_numbers_and_nothing_else(
+    sequence: int, timestamp: int, payload: bytes
+) -> None:
+    before = packet(payload, sequence=7, first=0x90, head=EXTENSION)
+    after = renumber(before, sequence, timestamp, 99)
+    assert HEADER.unpack_from(after) == (before[0], before[1], sequence, timestamp, 99)
+    assert after[HEADER_SIZE:] == before[HEADER_SIZE:]
 
 
 @given(st.integers(0, 0xFFFF), st.binary(min_size=1, max_size=64), st.sampled_from([b"", EXTENSION]))

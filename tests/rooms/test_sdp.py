@@ -13,6 +13,8 @@ from rooms.sdp import MAX_ANSWER, PUBLISHED, Answer, AnsweredTrack, BadSdp, Offe
 
 
 class Nobody:
+    direct = None
+
     def send_rtp(self, packet: bytes) -> None: ...
     def send_rtcp(self, compound: bytes) -> None: ...
 
