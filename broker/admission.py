@@ -5,6 +5,9 @@
 What is already so is an answer (``already``), not an error: two clinicians may click at once, a click may
 come twice. Which moves a *kind* of seat can make at all is settled here before the store is asked, so that
 no patient's seat can ever *enter* instead of being admitted.
+
+Whoever runs a room passes the token of its lease as ``fence``, and is refused with ``fenced-room`` once
+another worker has taken the room (see `broker.placement`). A person's own request has none.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from broker.booking import Booking
 from broker.errors import BadInput, Refused, StoreUnavailable
 from broker.ids import MeetingId
 from broker.ledger import Ledger
-from broker.seats import INSIDE_STATES, MOVES, PLANS, SeatAction, SeatCode, SeatRole, SeatState
+from broker.seats import CLOSING, INSIDE_STATES, MOVES, PLANS, SeatAction, SeatCode, SeatRole, SeatState
 from broker.sessions import EARLY_MS
 from broker.store import Add, Changed, SeatChange, Store, StoreTime, Value
 
@@ -67,6 +70,8 @@ class Admission:
         seats: tuple[SeatCode, ...],
         actor: str,
         reason: str | None = None,
+        *,
+        fence: int | None = None,
     ) -> Change:
         """Make one move with some seats: all of them or none.
 
@@ -76,10 +81,13 @@ class Admission:
             seats: one or more, each once.
             actor: who asked, ``seat:A``, ``staff:…`` or ``system``. Whether they may is the caller's to know.
             reason: a code or a short sentence, at most 200 characters; shown to a person denied or removed.
+            fence: of a room's owner, the token of its lease.
 
         Raises:
             Refused: ``not-open``, ``full``, ``no-seat``, ``wrong-state``, ``agreement-needed``;
-                ``not-allowed`` for a move that this kind of seat does not have. Nothing was written.
+                ``not-allowed`` for a move that this kind of seat does not have; ``fenced-room`` for an owner
+                that has a successor, unless it is a closing and nobody moved the seat since. Nothing was
+                written.
             StoreUnavailable: nothing was written, as far as is known; asking again is safe.
         """
         move = MOVES[action]
@@ -101,11 +109,12 @@ class Admission:
                 if move.needs_capacity
                 else frozenset(),
                 bump_epoch=move.bumps_epoch,
+                closing=action in CLOSING,
                 fields=_fields(action, reason),
             )
             for seat in seats
         ]
-        changed = await self._store.change(meeting, changes)
+        changed = await self._store.change(meeting, changes, fence=fence)
         return _told(changed, dict.fromkeys(seats, move.to))
 
     async def mute(
@@ -115,11 +124,13 @@ class Admission:
         muted: bool,
         actor: str,
         reason: str | None = None,
+        *,
+        fence: int | None = None,
     ) -> Change:
         """Mute or unmute seats, all of them or none; the flag is kept while they come and go.
 
         Raises:
-            Refused: ``no-seat``, or ``not-open`` once the session has ended.
+            Refused: ``no-seat``; ``not-open`` once the session has ended; ``fenced-room`` as with `change`.
             StoreUnavailable: nothing was written, as far as is known; asking again is safe.
         """
         _check(seats)
@@ -131,20 +142,23 @@ class Admission:
                 to=None,
                 event=self._ledger.prepare(_event(kind, meeting, seat, actor, reason)),
                 needs_open=True,
+                closing=muted,
                 fields={"muted": int(muted)},
             )
             for seat in seats
         ]
-        return _told(await self._store.change(meeting, changes), {})
+        return _told(await self._store.change(meeting, changes, fence=fence), {})
 
-    async def end(self, meeting: MeetingId, actor: str, reason: str | None = None) -> Change:
+    async def end(
+        self, meeting: MeetingId, actor: str, reason: str | None = None, *, fence: int | None = None
+    ) -> Change:
         """End the session for everybody; see `Booking.end`.
 
         Raises:
-            Refused: ``no-session``.
+            Refused: ``no-session``; ``fenced-room`` for an owner that has a successor, if a seat moved since.
             StoreUnavailable: it goes on.
         """
-        ended = await self._booking.end(meeting, actor, reason)
+        ended = await self._booking.end(meeting, actor, reason, fence=fence)
         return Change({}, not ended, self._now_ms(), 0)
 
     async def record(
@@ -155,6 +169,8 @@ class Admission:
         actor: str,
         reason: str | None = None,
         detail: Mapping[str, str | int | bool] | None = None,
+        *,
+        fence: int | None = None,
     ) -> int:
         """Make one event durable that changes no seat.
 
@@ -162,9 +178,14 @@ class Admission:
             Its store time, milliseconds since 1970.
 
         Raises:
+            Refused: ``fenced-room`` for an owner that has a successor.
             StoreUnavailable: it is not on record, so what it is about must not happen.
         """
-        receipt = await self._ledger.append(_event(event, meeting, seat, actor, reason, detail))
+        told = _event(event, meeting, seat, actor, reason, detail)
+        if fence is None:
+            receipt = await self._ledger.append(told)
+        else:
+            receipt = await self._store.note(meeting, self._ledger.prepare(told), fence=fence)
         return receipt.time_us // 1000
 
     def record_later(

@@ -191,14 +191,22 @@ class Booking:
         """Read every session that has not ended, the first to start first; a window may be over."""
         return sorted(await self._open_sessions(), key=lambda session: (session.starts_ms, session.meeting))
 
-    async def end(self, meeting: str, actor: str, reason: str | None = None) -> bool:
+    async def end(
+        self, meeting: str, actor: str, reason: str | None = None, *, fence: int | None = None
+    ) -> bool:
         """End a session for everybody: its credentials, cookies and tickets are worth nothing from now on.
+
+        Args:
+            meeting: the session.
+            actor: who ends it.
+            reason: a code or a short sentence.
+            fence: of a room's owner, the token of its lease.
 
         Returns:
             ``False`` when it had ended before; that is recorded once only.
 
         Raises:
-            Refused: ``no-session``.
+            Refused: ``no-session``; ``fenced-room`` for an owner that has a successor.
             StoreUnavailable: it goes on.
         """
         if not is_meeting_id(meeting):
@@ -206,7 +214,7 @@ class Booking:
         event = AuditEvent(
             type=EventType.SESSION_ENDED, actor=actor, subject=meeting, session=meeting, reason=reason
         )
-        return await self._store.end(meeting, [self._ledger.prepare(event)]) is not None
+        return await self._store.end(meeting, [self._ledger.prepare(event)], fence=fence) is not None
 
     async def end_overdue(self, grace_ms: int = 3600 * 1000) -> list[MeetingId]:
         """End the sessions whose window closed long ago, and that nobody ended.

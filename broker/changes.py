@@ -55,6 +55,8 @@ class SeatChange:
         needs_capacity: refuse with ``full`` if then more seats than the session's capacity would be in
             one of these states; empty for no check.
         bump_epoch: raise the seat's epoch.
+        closing: it takes something away, so it is taken from a room's former owner as well, as long as
+            nobody moved the seat since; only of meaning with a fence.
         fields: further fields of the seat, by name without the seat (``muted``, ``notice``).
     """
 
@@ -67,6 +69,7 @@ class SeatChange:
     needs_agreement: str | None = None
     needs_capacity: AbstractSet[str] = frozenset()
     bump_epoch: bool = False
+    closing: bool = False
     fields: Mapping[str, Value] = field(default_factory=dict)
 
 
@@ -131,9 +134,14 @@ def fields_args(fields: Mapping[str, Value]) -> list[Arg]:
     return [len(fields), *(arg for name, value in fields.items() for arg in (name, _operation(value)))]
 
 
-def changes_args(changes: Sequence[SeatChange]) -> list[Arg]:
-    """A count and so many seat changes, as ``change.lua`` reads them."""
-    args: list[Arg] = [len(changes)]
+def fence_arg(fence: int | None) -> Arg:
+    """The token of the lease under which a room's owner acts; empty for whoever runs no room."""
+    return "" if fence is None else fence
+
+
+def changes_args(changes: Sequence[SeatChange], fence: int | None) -> list[Arg]:
+    """The fence, a count and so many seat changes, as ``change.lua`` reads them."""
+    args: list[Arg] = [fence_arg(fence), len(changes)]
     for change in changes:
         args += [change.seat, ",".join(sorted(change.origins)), change.to or "", _flags(change)]
         args += [*event_args(change.event), *fields_args(change.fields)]
@@ -164,6 +172,8 @@ def _flags(change: SeatChange) -> str:
         flags.append("needs-capacity:" + "+".join(sorted(change.needs_capacity)))
     if change.bump_epoch:
         flags.append("bump-epoch")
+    if change.closing:
+        flags.append("closing")
     return ",".join(flags)
 
 

@@ -50,7 +50,8 @@ class Refused(QuietroomError):
 class ChangeRefused(Refused):
     """A seat change was refused and nothing was written, for any seat of the call.
 
-    Codes: ``not-open``, ``full``, ``no-seat``, ``wrong-state``, ``agreement-needed``.
+    Codes: ``not-open``, ``full``, ``no-seat``, ``wrong-state``, ``agreement-needed``, ``fenced-room`` (of a
+    room's owner: it has a successor).
 
     Args:
         code: one of the above.

@@ -95,7 +95,7 @@ class RedisStore:
         self._client = _client(url, connections=_WRITERS + 8, patience=DEADLINE)
         self._writers = asyncio.Semaphore(_WRITERS)
         self._tail = _client(url, connections=2, patience=_BLOCK_MS / 1000 + 3)
-        names = ("append", "attempt", "book", "change", "end", "enter", "probe", "put")
+        names = ("append", "attempt", "book", "change", "end", "enter", "note", "place", "probe", "put")
         self._scripts = {name: _Script(name) for name in names}
         self._open = _Script("open", prelude=False)
         self._epoch = "0"

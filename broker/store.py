@@ -6,6 +6,7 @@ and returns when state and events are on disk.
 
     {practice}:log, meta, subj, dd:<hour>   the ledger
     {practice}:session:<meeting id>         a session and its seats (hash)
+    {practice}:leases                       who runs which room, see `broker.placement`
     {practice}:ids, open                    every id ever used; open sessions by their end
     {practice}:try:<session>:<seat>         failed attempts in a row
     {practice}:idem:<hash>                  answers kept for a repeated Idempotency-Key, 24 h
@@ -34,6 +35,7 @@ from broker.changes import (
     changes_args,
     event_args,
     events_args,
+    fence_arg,
     fields_args,
     read_receipt,
 )
@@ -137,7 +139,9 @@ class Store:
             raise Refused(reply[3].decode())
         return None
 
-    async def change(self, meeting: str, changes: Sequence[SeatChange]) -> Changed:
+    async def change(
+        self, meeting: str, changes: Sequence[SeatChange], *, fence: int | None = None
+    ) -> Changed:
         """Change seats of one session: all of the call, or none.
 
         A repeated call (same prepared events) returns what the first one did. A seat that is already in
@@ -146,6 +150,7 @@ class Store:
         Args:
             meeting: the session.
             changes: at most one per seat.
+            fence: of a room's owner, the token of its lease.
 
         Raises:
             ChangeRefused: for the first seat that stands in the way; nothing was written.
@@ -154,24 +159,48 @@ class Store:
         if len({change.seat for change in changes}) != len(changes):
             raise AssertionError("A call changes each seat at most once.")
         events = [change.event for change in changes]
-        reply = await self._run("change", [self.link.key("session", meeting)], changes_args(changes), events)
+        args = changes_args(changes, fence)
+        reply = await self._run("change", [self.link.key("session", meeting)], args, events)
         if reply[0] == b"refused":
             raise ChangeRefused(reply[3].decode(), reply[4].decode(), reply[5].decode())
         receipts = tuple(read_receipt(text) if text else None for text in reply[2])
         return Changed(receipts, int(reply[3]), int(reply[1]))
 
-    async def end(self, meeting: str, events: Sequence[Prepared]) -> int | None:
+    async def note(self, meeting: str, event: Prepared, *, fence: int) -> Receipt:
+        """Append an event that changes no seat, for the owner of a room.
+
+        Args:
+            meeting: the session.
+            event: what is recorded.
+            fence: the token of the owner's lease.
+
+        Raises:
+            Refused: ``fenced-room``: it has a successor; nothing was written.
+            StoreUnavailable: nothing was written.
+        """
+        args = [fence_arg(fence), *events_args([event])]
+        reply = await self._run("note", [self.link.key("session", meeting)], args, [event])
+        if reply[0] == b"refused":
+            raise Refused(reply[3].decode())
+        return read_receipt(reply[2][0])
+
+    async def end(self, meeting: str, events: Sequence[Prepared], *, fence: int | None = None) -> int | None:
         """End a session and all its seats.
+
+        Args:
+            meeting: the session.
+            events: what is recorded.
+            fence: of a room's owner, the token of its lease.
 
         Returns:
             The revision, or ``None`` when it had ended before and nothing was written.
 
         Raises:
-            Refused: ``no-session``.
+            Refused: ``no-session`` or ``fenced-room``.
             StoreUnavailable: nothing was written.
         """
         keys = [self.link.key("session", meeting), self.link.key("open")]
-        reply = await self._run("end", keys, [meeting, *events_args(events)], events)
+        reply = await self._run("end", keys, [fence_arg(fence), meeting, *events_args(events)], events)
         if reply[0] == b"refused":
             raise Refused(reply[3].decode())
         return None if reply[0] == b"already" else int(reply[3])

@@ -1,13 +1,15 @@
 -- Change seats of one session and append an event for each: all of them or none.
 -- KEYS[6]: session hash.
--- ARGV: count, then per change: seat, allowed states (csv, empty for any), new state (empty: as it is),
+-- ARGV: fence (see prelude), count, then per change: seat, allowed states (csv, empty for any), new state (empty: as it is),
 --       flags (csv), event, count of fields, (name, value)*.
 -- Flags: needs-open, needs-window:<ms that it opens before its start>, needs-agreement:<version>,
---        needs-capacity:<states that take a place, joined by +>, bump-epoch.
+--        needs-capacity:<states that take a place, joined by +>, bump-epoch, closing.
+-- An owner that has a successor gets nothing done, with one exception: a closing that it still owed is carried
+-- out for the seats that nobody moved since (docs/decisions/0007). So each seat remembers the lease of its move.
 -- Answer: {'ok' | 'known' | 'already', now, receipts, rev} or {'refused', now, {}, code, seat, state}.
 local SESSION = KEYS[6]
 
-local changes, events = {}, {}
+local fence, changes, events = take(), {}, {}
 for i = 1, take_number() do
   local change = { seat = take(), from = take(), to = take(), flags = take() }
   change.event = take_event()
@@ -30,7 +32,8 @@ local function refused(code, change, state)
   return { 'refused', NOW, {}, code, change.seat, state or '' }
 end
 
-local session = redis.call('HMGET', SESSION, 'state', 'capacity', 'rev', 'seats', 'starts', 'ends')
+local session = redis.call('HMGET', SESSION, 'state', 'capacity', 'rev', 'seats', 'starts', 'ends', 'lease')
+local stale = deposed(fence, session[7])
 local states -- of all seats, as they will be after the changes looked at so far
 local function occupied(inside)
   local count = 0
@@ -53,14 +56,18 @@ local function load_states()
   end
 end
 
-local todo = {}
+local todo, overtaken = {}, nil
 for i, change in ipairs(changes) do
-  local seat = redis.call('HMGET', SESSION, change.seat .. '.state', change.seat .. '.agreed')
+  local prefix = change.seat .. '.'
+  local seat = redis.call('HMGET', SESSION, prefix .. 'state', prefix .. 'agreed', prefix .. 'lease')
   local state = seat[1]
   if not state then return refused('no-seat', change) end
+  if stale and not has(change.flags, 'closing') then return refused('fenced-room', change, state) end
 
   local already
-  if change.to == '' then -- only fields change: already so when every value to set is there
+  if stale and not untouched(fence, seat[3]) then
+    already, overtaken = true, { change, state }
+  elseif change.to == '' then -- only fields change: already so when every value to set is there
     already = false
     for k, field in ipairs(change.fields) do
       if string.sub(field.value, 1, 1) ~= '=' then already = false; break end
@@ -104,13 +111,16 @@ end
 
 local receipts = {}
 for i = 1, #changes do receipts[i] = '' end
+if #todo == 0 and overtaken then return refused('fenced-room', unpack(overtaken)) end
 if #todo == 0 then return { 'already', NOW, receipts, session[3] or '0' } end
 
 local rev = string.format('%.0f', tonumber(session[3] or '0') + 1)
 for _, change in ipairs(todo) do receipts[change.place] = append(change.event, rev) end
 for _, change in ipairs(todo) do
   local seat = change.seat .. '.'
-  if change.to ~= '' then redis.call('HSET', SESSION, seat .. 'state', change.to, seat .. 'since', NOW_MS) end
+  if change.to ~= '' then
+    redis.call('HSET', SESSION, seat .. 'state', change.to, seat .. 'since', NOW_MS, seat .. 'lease', session[7] or '0')
+  end
   if has(change.flags, 'bump-epoch') then redis.call('HINCRBY', SESSION, seat .. 'epoch', 1) end
   write_fields(SESSION, seat, change.fields)
 end

@@ -45,6 +45,16 @@ local function late(limit)
   return limit > 0 and NOW_US > limit
 end
 
+-- Whether a room's owner, whose lease carried the token `fence`, has a successor; `lease` is the session's field.
+-- An empty fence is a caller that runs no room: a person's request, the command line.
+local function deposed(fence, lease)
+  return fence ~= '' and tonumber(fence) ~= tonumber(lease or '0')
+end
+-- Whether a closing of a deposed owner still stands: nobody moved the seat (`lease` is its field) since then.
+local function untouched(fence, lease)
+  return tonumber(lease or '0') <= tonumber(fence)
+end
+
 local function receipt_of(id)
   return redis.call('HGET', SEEN, id) or redis.call('HGET', SEEN_BEFORE, id) or ''
 end

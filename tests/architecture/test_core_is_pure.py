@@ -17,7 +17,7 @@ PURE = {
         "broker.policy",
         "broker.private",
     ),
-    *("broker.seats", "broker.sessions"),
+    *("broker.seats", "broker.sessions", "broker.tenure"),
     *(
         "rooms.commits",
         "rooms.effects",

@@ -46,14 +46,19 @@ def test_a_change_is_told_in_order() -> None:
         needs_agreement="v1",
         needs_capacity=frozenset({"held", "admitted"}),
         bump_epoch=True,
+        closing=True,
         fields={"notice": None},
     )
     event = [b"id", b"tag", b"header", b"sealed", "m"]
-    flags = "needs-open,needs-window:900,needs-agreement:v1,needs-capacity:admitted+held,bump-epoch"
-    assert changes_args([plain, full]) == [
-        *[2, "A", "", "", "", *event, 0],
+    flags = "needs-open,needs-window:900,needs-agreement:v1,needs-capacity:admitted+held,bump-epoch,closing"
+    assert changes_args([plain, full], None) == [
+        *["", 2, "A", "", "", "", *event, 0],
         *["B", "held,waiting", "admitted", flags, *event, 1, "notice", "-"],
     ]
+
+
+def test_a_rooms_owner_tells_the_token_of_its_lease() -> None:
+    assert changes_args([], 7) == [7, 0]
 
 
 def test_a_receipt_may_carry_a_note() -> None:
