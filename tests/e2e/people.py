@@ -10,6 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e.practice import Practice, Visit
 from tests.support.impairment import Link
+from tests.support.streams import Streams
 from tests.support.waiting import eventually
 
 WITHIN: Final = 15_000
@@ -38,9 +39,12 @@ CARRIED = """async () => {
       sum.tracks[entry.mid] = {frames: entry.framesDecoded ?? 0, freezes: entry.freezeCount ?? 0,
                                packets: entry.packetsReceived ?? 0, lost: entry.packetsLost ?? 0,
                                energy: entry.totalAudioEnergy ?? 0, samples: entry.totalSamplesReceived ?? 0,
-                               concealed: entry.concealedSamples ?? 0};
+                               concealed: entry.concealedSamples ?? 0, at: entry.timestamp};
     }
-    if (entry.type === "outbound-rtp") sum.packetsSent += entry.packetsSent ?? 0;
+    if (entry.type === "outbound-rtp") {
+      sum.packetsSent += entry.packetsSent ?? 0;
+      sum.tracks[entry.mid] = {framesSent: entry.framesSent ?? 0, at: entry.timestamp};
+    }
     if (entry.type === "transport") sum.suite = entry.srtpCipher ?? null;
   }
   return sum;
@@ -87,8 +91,8 @@ class Person:
                 {what: count - before.get(mid, {}).get(what, 0) for what, count in track.items()}
                 for mid, track in (await self.carried())["tracks"].items()
             ]
-            moving = sum(track["frames"] >= frames for track in more)
-            heard = sum(track["energy"] > 0 for track in more)
+            moving = sum(track.get("frames", 0) >= frames for track in more)
+            heard = sum(track.get("energy", 0) > 0 for track in more)
             return moving >= tracks and heard >= tracks
 
         # From here and not by `wait_for_function`: that takes the promise of an async function for a yes.
@@ -189,9 +193,9 @@ class Therapist(Person):
         await self.page.get_by_label("Password").fill(self.practice.passwords[name])
         return await self.presses("Sign in")
 
-    async def opens_the_room(self) -> Self:
+    async def opens_the_room(self, name: str = "therapist") -> Self:
         """Sign in and come in with camera and microphone."""
-        await self.signs_in()
+        await self.signs_in(name)
         await self.presses("Open the room")
         await expect(self.page.get_by_role("heading", name="The room", exact=True)).to_be_visible(
             timeout=WITHIN
@@ -223,10 +227,11 @@ class People:
         self.practice, self.browser = practice, browser
         self._contexts: list[BrowserContext] = []
         self._links: list[Link] = []
+        self._streams: list[Streams] = []
         self.persons: list[Person] = []
 
     def link(self, *, seed: int = 1) -> Link:
-        """A network to the practice's media port that can be made bad; give it to whoever is to have it."""
+        """A network to the practice that can be made bad; give it to whoever is to have it."""
         link = Link(("127.0.0.1", self.practice.port), seed=seed)
         self._links.append(link)
         return link
@@ -235,6 +240,11 @@ class People:
         self, browser: Browser | None = None, link: Link | None = None, **settings: Any
     ) -> tuple[BrowserContext, Page]:
         settings = {"permissions": ["camera", "microphone"]} | settings
+        if link is not None:
+            streams = Streams(link)
+            self._streams.append(streams)
+            await streams.start()
+            settings["proxy"] = {"server": f"socks5://{link.host}:{streams.port}"}
         context = await (browser or self.browser).new_context(**settings)
         context.set_default_timeout(WITHIN)
         if link is not None:
@@ -269,6 +279,8 @@ class People:
         for context in self._contexts:
             with contextlib.suppress(Exception):  # it may have vanished as part of the test
                 await context.close()
+        for streams in self._streams:
+            streams.close()
         for link in self._links:
             link.close()
         errors = [error for person in self.persons for error in person.errors]

@@ -144,10 +144,14 @@ class Practice:
     async def hire(self) -> None:
         """Add the staff accounts."""
         for name, role in STAFF.items():
-            self.passwords[name] = secrets.token_urlsafe(18)
-            await self.command(
-                "staff", "add", name, "--role", role, "--password-stdin", stdin=self.passwords[name] + "\n"
-            )
+            await self.hires(name, role)
+
+    async def hires(self, name: str, role: str) -> None:
+        """Add one staff account."""
+        self.passwords[name] = secrets.token_urlsafe(18)
+        await self.command(
+            "staff", "add", name, "--role", role, "--password-stdin", stdin=self.passwords[name] + "\n"
+        )
 
     # ---- the staff, through the API ----------------------------------------------------------------------
 

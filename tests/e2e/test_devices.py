@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import secrets
-import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
 
-from tests.e2e.conftest import running_browser
 from tests.e2e.people import People
+from tests.e2e.phone import Phone
 from tests.e2e.practice import Practice
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 YIELDS_WITHIN = 6.0
 """Seconds after which the place of a device that vanished is free, and a little to notice."""
-
-
-class Phone:
-    """A browser that can be locked as a phone is: all of it stops, and goes on later."""
-
-    def __init__(self) -> None:
-        self._mark = f"--quietroom-phone={secrets.token_hex(8)}"
-
-    @contextlib.asynccontextmanager
-    async def on(self) -> AsyncIterator[Browser]:
-        """The browser while it runs."""
-        async with running_browser(self._mark) as browser:
-            yield browser
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """The block during which it is locked."""
-        processes = self._processes()
-        try:
-            _tell(processes, signal.SIGSTOP)
-            yield
-        finally:
-            _tell(processes, signal.SIGCONT)
-
-    def _processes(self) -> list[int]:
-        """Its processes now: the marked one and all its descendants."""
-        parents, found = {}, []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # ended meanwhile
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                if self._mark in (folder / "cmdline").read_text().split("\0"):
-                    found.append(int(folder.name))
-        assert found, "the browser must run"
-        while more := [pid for pid, parent in parents.items() if parent in found and pid not in found]:
-            found += more
-        return found
-
-
-def _tell(processes: list[int], what: signal.Signals) -> None:
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):  # browsers end helpers of their own accord
-            os.kill(process, what)
 
 
 async def test_a_second_device_asks_the_first(practice: Practice, people: People) -> None:

@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Self
 
 Address = tuple[str, int]
@@ -30,6 +31,9 @@ Address = tuple[str, int]
 _BUFFER: Final = 1 << 20
 _AT_ONCE: Final = 64
 """Datagrams read from one socket before the others have their turn."""
+
+RESENT_AFTER: Final = 0.2
+"""Seconds after which TCP sends again for the first time; Linux's least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,17 @@ class Channel:
         self.passed += 1
         return arrives
 
+    def surely_due(self, now: float) -> float:
+        """When bytes of a TCP stream arrive: what met darkness is sent again, each time after twice the wait.
+
+        Args:
+            now: monotonic seconds; never decreases.
+        """
+        again, wait = now, RESENT_AFTER
+        while again < self._dark_until:
+            again, wait = again + wait, 2 * wait
+        return again + self.conditions.delay_ms / 1000
+
     def _unlucky(self, luck: float) -> bool:
         loss, burst = self.conditions.loss, self.conditions.burst
         if burst <= 1:
@@ -131,7 +146,7 @@ class Link:
         up: what the person sends.
         down: what the person receives.
         port: where the person's browser sends.
-        checks: the last STUN requests of the browser, oldest first.
+        checks: the last STUN requests of the browser that arrived at the server, oldest first.
     """
 
     def __init__(self, server: Address, *, host: str = "127.0.0.1", seed: int = 1) -> None:
@@ -216,10 +231,13 @@ class Link:
 
     def _from_browser(self) -> None:
         for data, browser in _datagrams(self._front):
-            if data and data[0] < 4:
-                self.checks.append(data)
             back = self._backs.get(browser) or self._new_back(browser)
-            self._carry(self.up, back.send, data)
+            self._carry(self.up, partial(self._to_server, back), data)
+
+    def _to_server(self, back: socket.socket, data: bytes) -> None:
+        back.send(data)
+        if data and data[0] < 4:
+            self.checks.append(data)
 
     def _new_back(self, browser: Address) -> socket.socket:
         back = self._backs[browser] = _socket((self.host, 0))
@@ -227,10 +245,13 @@ class Link:
 
         def from_server() -> None:
             for data, _ in _datagrams(back):
-                self._carry(self.down, lambda data: self._front.sendto(data, browser), data)
+                self._carry(self.down, partial(self._to_browser, browser), data)
 
         self._selector.register(back, selectors.EVENT_READ, from_server)
         return back
+
+    def _to_browser(self, browser: Address, data: bytes) -> None:
+        self._front.sendto(data, browser)
 
     def _carry(self, channel: Channel, deliver: Callable[[bytes], object], data: bytes) -> None:
         if (due := channel.due(len(data), time.monotonic())) is not None:

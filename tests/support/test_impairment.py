@@ -84,6 +84,13 @@ def test_darkness_ends_when_it_was_to_end() -> None:
     assert [channel.due(100, at) for at in (0.0, 4.99, 5.0)] == [None, None, 5.0]
 
 
+def test_what_a_stream_sends_into_darkness_comes_with_a_later_attempt() -> None:
+    channel = Channel(1, Conditions(delay_ms=50))
+    channel.darken(5.0)
+    arrives = [round(channel.surely_due(at), 6) for at in (0.0, 4.9, 5.0)]
+    assert arrives == [6.25, 5.15, 5.05]  # the first: 0.2 + 0.4 + 0.8 + 1.6 + 3.2
+
+
 class Server:
     """Sends everything back, and notes where from it came."""
 
