@@ -20,7 +20,8 @@ from rooms.events import HostAction, Link
 RETRY_AFTER: Final = 1.0
 """Seconds between attempts to record what the store did not take."""
 
-_OWED: Final = CLOSING | {HostAction.END, HostAction.MUTE}
+OWED: Final = CLOSING | {HostAction.END, HostAction.MUTE}
+"""What is asked for until the store takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Commits:
     def not_taken(self, commit: Commit, now: float) -> None:
         """The store could not be reached: owe it, if it was a closing, and try again in a moment."""
         self.retry_at = now + RETRY_AFTER
-        if commit.action in _OWED:
+        if commit.action in OWED:
             self._owed.append(commit)
 
     def store_is_back(self, now: float) -> None:
@@ -88,6 +89,11 @@ class Commits:
         self.retry_at = None
         due, self._owed = self._owed, []
         return due
+
+    @property
+    def owed(self) -> tuple[Commit, ...]:
+        """The closings that the store did not take and that are not under way again."""
+        return tuple(self._owed)
 
     @property
     def resuming(self) -> bool:

@@ -29,6 +29,7 @@ from rooms.commits import Commits
 from rooms.effects import (
     Close,
     ClosePeer,
+    Commit,
     Effect,
     Finished,
     OpenPeer,
@@ -133,6 +134,11 @@ class Room:
     def closing_seats(self) -> frozenset[SeatCode]:
         """Seats whose closing was ordered but is not yet recorded; they stay cut whatever the store says."""
         return self._commits.closing(frozenset(self.seats))
+
+    @property
+    def owed(self) -> tuple[Commit, ...]:
+        """The closings that the store has not taken yet, for a shell that must give the room up."""
+        return self._commits.owed
 
     def handle(self, event: Event, now: float, wall_ms: int) -> list[Effect]:
         """Advance by one event.

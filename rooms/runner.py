@@ -8,7 +8,8 @@
 Nothing awaits between deciding and performing: the gate is changed by a plain call, a page has a bounded
 outbox of its own, and commits wait their turn in a second task, so a slow participant or a slow store never
 holds up the room. A room that fails is closed, not patched: its gate goes first, its pages are told to come
-back, what was already decided is still made durable, and the next page finds the room as the store has it.
+back, what was already decided is still made durable, and the next page finds the room as the store has it. So
+is a room that another worker has taken, as a refused commit tells (``fenced-room``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
+from broker.ids import short_code
 from broker.seats import SeatCode
+from rooms.commits import OWED
 from rooms.effects import (
     Close,
     ClosePeer,
@@ -51,7 +54,7 @@ from rooms.events import (
 )
 from rooms.media import MediaPort
 from rooms.peer import Quality
-from rooms.room import Room
+from rooms.room import UNAVAILABLE, Room
 from rooms.seat import Seat
 from rooms.transports import Transports
 
@@ -63,6 +66,10 @@ CHECK_EVERY: Final = 0.25
 """Seconds between looks at the signs of life."""
 STALLED: Final = 0.5
 """Seconds by which a look may be late before this process, not the people, is taken to have been silent."""
+FENCED: Final = "fenced-room"
+"""The refusal of a commit of a room that another worker runs by now."""
+OWED_AGAIN: Final = 0.25
+"""Seconds between attempts to record, in a room that closes, what the store did not take."""
 FLUSH_WITHIN: Final = 2.5
 """Seconds that a closing room gives the store to take what was decided."""
 
@@ -279,6 +286,9 @@ class Runner:
             else:
                 if isinstance(item, _Stop):
                     return
+                if isinstance(item, CommitRefused) and item.code == FENCED:
+                    log.warning("room belongs to another worker", room=short_code(self.meeting))
+                    return
                 if (event := self._understood(item)) is not None:
                     self._step(event, clock())
             if (now := clock()) >= check_at:
@@ -409,7 +419,7 @@ class Runner:
             job = await self._jobs.get()
             try:
                 if isinstance(job, Commit):
-                    self._inbox.put_nowait(await self.commit(job))
+                    await self._commit(job)
                 else:
                     self._reload_asked = False
                     if (session := await self.load()) is not None:
@@ -419,10 +429,22 @@ class Runner:
             finally:
                 self._jobs.task_done()
 
+    async def _commit(self, commit: Commit) -> None:
+        answer = await self.commit(commit)
+        refused = isinstance(answer, CommitRefused) and answer.code == UNAVAILABLE
+        if self.finished and refused and commit.action in OWED:
+            # The room is no longer there to ask again.
+            await asyncio.sleep(OWED_AGAIN)
+            self._jobs.put_nowait(commit)
+        else:
+            self._inbox.put_nowait(answer)
+
     def _shut(self) -> None:
         """Fail closed: nothing flows from this line on, and every page is told to come back."""
         self.finished = True
         self._transports.close_all()
+        for commit in self.room.owed:
+            self._jobs.put_nowait(commit)
         pages, self._pages = self._pages, {}
         for page in pages.values():
             page.outbox.close("draining")

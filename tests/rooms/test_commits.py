@@ -32,6 +32,7 @@ def test_a_closing_cuts_its_seats_until_it_is_recorded(action: SeatAction) -> No
     commits.done(commit.number)
     commits.not_taken(commit, now=5.0)
     assert commits.closing(EVERYBODY) == {A}, "owed"
+    assert commits.owed == (commit,)
     assert commits.due(5.0 + RETRY_AFTER / 2) == []
     assert commits.due(5.0 + RETRY_AFTER) == [commit]
     assert not commits

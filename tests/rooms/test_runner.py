@@ -84,13 +84,20 @@ class StoreSide:
     muted: set[SeatCode] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     commits: list[Commit] = field(default_factory=list)
+    asked: list[Commit] = field(default_factory=list)
+    refused: list[Commit] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     failure: Exception | None = None
+    refusal: str | None = None
 
     async def commit(self, commit: Commit) -> Committed | CommitRefused:
+        self.asked.append(commit)
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+        if self.refusal is not None:
+            self.refused.append(commit)
+            return CommitRefused(commit.number, self.refusal)
         self.commits.append(commit)
         if isinstance(commit.action, SeatAction):
             for seat in commit.seats:
@@ -428,6 +435,61 @@ async def test_an_error_of_the_store_that_nobody_foresaw_closes_the_room() -> No
         await until(house.task.done)
         assert isinstance(house.task.exception(), ZeroDivisionError)
         assert host.closed == ["draining"]
+
+
+async def test_a_room_that_another_worker_took_is_closed() -> None:
+    async with running() as house:
+        host, first, second = await house.visit()
+        house.store.gate.clear()
+        house.ask("t", SeatAction.HOLD, A)
+        house.ask("t", SeatAction.RESUME, A)
+        house.ask("t", SeatAction.REMOVE, B)
+        await until(lambda: house.runner.room.flowing == {T})
+        house.store.refusal = "fenced-room"
+        house.store.gate.set()
+        await until(lambda: host.closed)
+        assert (host.closed, first.closed, second.closed) == (["draining"], ["draining"], ["draining"])
+        assert house.runner.quality() == {}
+        assert not house.runner.join("late", B, "B", "seat:B", Outbox(), media_kept=False)
+        await until(house.task.done)
+        assert house.task.exception() is None
+        # Each was asked of the store once: who owns the room is not a matter of patience.
+        assert [c.action for c in house.store.refused] == [
+            SeatAction.HOLD,
+            SeatAction.RESUME,
+            SeatAction.REMOVE,
+        ]
+
+
+async def test_a_closing_room_asks_once_more_for_what_it_owes() -> None:
+    async with running() as house:
+        host, _, _ = await house.visit()
+        house.store.refusal = "audit-unavailable"
+        owing = house.ask("t", SeatAction.REMOVE, B)
+        await until(lambda: owing in host.replies and house.runner.room.owed)
+        house.runner.stop()
+        await until(lambda: len(house.store.refused) > 1)
+        assert not house.task.done()
+        house.store.refusal = None
+        await until(house.task.done)
+        assert house.store.states[B] is SeatState.REMOVED
+
+
+async def test_a_closing_room_does_not_ask_again_for_an_opening() -> None:
+    async with running({A: SeatState.WAITING}) as house:
+        host = house.join("t", T)
+        house.ask("t", SeatAction.ENTER)
+        await house.connect("t", host)
+        await until(lambda: host.roster and host.roster.clinician_present)
+        house.store.gate.clear()
+        house.ask("t", SeatAction.ADMIT, A)
+        await until(lambda: len(house.store.asked) == 2)
+        house.store.refusal = "audit-unavailable"
+        house.runner.stop()
+        await until(lambda: host.closed)
+        house.store.gate.set()
+        await until(house.task.done)
+        assert [commit.action for commit in house.store.refused] == [SeatAction.ADMIT]
 
 
 async def test_stopping_waits_for_the_store_but_not_for_ever() -> None:
