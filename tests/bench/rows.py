@@ -20,6 +20,7 @@ class Row:
         runs: how many samples the median stands on.
         peer: the median of what it is compared with, in the same unit and the same run of the bench.
         ratio: ``median / peer``; ``None`` exactly when ``peer`` is.
+        note: what else a reader must know, such as the spread or why there is no peer.
     """
 
     name: str
@@ -28,9 +29,10 @@ class Row:
     runs: int
     peer: float | None = None
     ratio: float | None = None
+    note: str = ""
 
     @classmethod
-    def of(cls, name: str, unit: str, samples: Sequence[float], peer: Sequence[float] = ()) -> Row:
+    def of(cls, name: str, unit: str, samples: Sequence[float], peer: Sequence[float] = (), note: str = "") -> Row:
         """The row of some samples, and of a peer's if there is one.
 
         Raises:
@@ -40,22 +42,22 @@ class Row:
             raise ValueError(f"{name}: nothing was measured")
         median = statistics.median(samples)
         if not peer:
-            return cls(name, median, unit, len(samples))
+            return cls(name, median, unit, len(samples), note=note)
         other = statistics.median(peer)
         if other == 0:
             raise ValueError(f"{name}: a peer of zero compares with nothing")
-        return cls(name, median, unit, len(samples), other, median / other)
+        return cls(name, median, unit, len(samples), other, median / other, note)
 
 
 def table(rows: Sequence[Row]) -> str:
     """Rows as aligned text, numbers to the right."""
-    head = ("name", "median", "unit", "runs", "peer", "ratio")
+    head = ("name", "median", "unit", "runs", "peer", "ratio", "")
     body = [
-        (row.name, _number(row.median), row.unit, str(row.runs), _number(row.peer), _number(row.ratio))
+        (row.name, _number(row.median), row.unit, str(row.runs), _number(row.peer), _number(row.ratio), row.note)
         for row in rows
     ]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    aligned = ("<", ">", "<", ">", ">", ">")
+    aligned = ("<", ">", "<", ">", ">", ">", "<")
     return "\n".join(
         "  ".join(
             f"{cell:{side}{width}}" for cell, side, width in zip(line, aligned, widths, strict=True)

@@ -26,7 +26,7 @@ def test_no_sample_is_no_row() -> None:
 def test_the_file_holds_what_readers_expect(tmp_path: Path) -> None:
     path = write("visit", [Row("a_ms", 2.0, "ms", 3)], tmp_path / "bench")
     assert json.loads(path.read_text()) == {
-        "rows": [{"name": "a_ms", "median": 2.0, "unit": "ms", "runs": 3, "peer": None, "ratio": None}]
+        "rows": [{"name": "a_ms", "median": 2.0, "unit": "ms", "runs": 3, "peer": None, "ratio": None, "note": ""}]
     }
 
 

@@ -68,7 +68,8 @@ async def _fill(wire: Wire, visit: Visit, cookies: dict[str, str]) -> None:
         await host.ask("act", action="admit", seats=[seat])
 
 
-def _resident_kb(pid: int) -> float:
+def resident_kb(pid: int) -> float:
+    """Resident memory of a process, kB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_KB
 
 
@@ -77,7 +78,7 @@ async def _at_rest(practice: Practice) -> float:
     assert practice.process is not None
     readings: list[float] = []
     for _ in range(50):
-        readings.append(_resident_kb(practice.process.pid))
+        readings.append(resident_kb(practice.process.pid))
         if len(readings) >= _REST and len(set(readings[-_REST:])) == 1:
             break
         await asyncio.sleep(0.1)

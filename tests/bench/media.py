@@ -1,0 +1,224 @@
+"""The media engine: what forwarding a packet costs the server, beside Janus where it is installed.
+
+Servers are processes of their own, all running at once and loaded in turn, five seconds each; medians, and the
+spread in the notes. The load is in `parts/load.py`: real ICE and DTLS, AES-256-GCM, 200 packets a second of each
+publisher, evenly paced. Cost is the CPU clock of the server's process; ratios are ours ÷ theirs in this run.
+Figures of two runs or two machines compare with nothing.
+
+    forward_1to1_us         CPU per packet that a subscriber receives; 20 rooms of one publisher and one subscriber
+    forward_1to3_us         the same with three subscribers each
+    forward_1to1_vs_plain_us, forward_1to3_vs_plain_us
+                            the same beside our own portable engine, where another one was chosen
+    forward_vs_relay        CPU per second of one room, 1→3, VGA VP8, beside stock aiortc MediaRelay, which decodes
+                            and encodes; the same film is sent to both
+    join_cpu_ms             CPU per client that connects: signaling of the transport, ICE, DTLS
+    peer_memory_kb          resident memory per connected client
+    publisher_memory_kb     what is added once its video flows
+    rooms_of_three_per_core a couple and their therapist, all three seen by the others: 10⁶ ÷ (1200 × c₂), where
+                            1200 packets a second leave the server and c₂ = (c₁ + 3 c₃) ÷ 4 is the cost per packet at
+                            two subscribers; c₁ and c₃ are the two rows above (a packet costs a share a ÷ n of its
+                            arrival and b of its departure)
+
+The curve over 1, 20, 40 and 100 rooms goes to docs/media-cost.svg when Janus is on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.bench.parts.curve import Point, chart
+from tests.bench.parts.film import Film
+from tests.bench.parts.load import RATE, Audience, Window, window
+from tests.bench.parts.memory import resident_kb
+from tests.bench.parts.relay import media_relay
+from tests.bench.parts.rooms import Bed, Joins, side_by_side, take_turns
+from tests.bench.parts.servers import outward, quietroom
+from tests.bench.rows import Row
+
+PICTURE: Final = Path(__file__).parents[2] / "docs/media-cost.svg"
+
+_BATCH: Final = 10
+"""Rooms filled between two readings of memory and CPU."""
+_KEPT_UP: Final = 0.99
+"""Of the packets, below which a server was overloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured.
+
+    Args:
+        rooms: of the forwarding rows.
+        curve: other numbers of rooms, ascending; the first may be 1.
+        seconds: of one window.
+        rounds: windows of each server.
+    """
+
+    rooms: int = 20
+    curve: tuple[int, ...] = (1, 40, 100)
+    seconds: float = 5.0
+    rounds: int = 5
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """What was measured of all servers, by name; ours is first.
+
+    Args:
+        without: why Janus is missing.
+    """
+
+    without: str | None
+    one: dict[str, list[Window]] = field(default_factory=dict)
+    three: dict[str, list[Window]] = field(default_factory=dict)
+    curve: dict[int, dict[str, list[Window]]] = field(default_factory=dict)
+    joins: dict[str, list[Joins]] = field(default_factory=dict)
+    publishers_kb: list[float] = field(default_factory=list)
+
+
+async def rows() -> list[Row]:
+    """Measure all of it; about seven minutes."""
+    measured = await forwarding(Plan())
+    if measured.without is None:
+        PICTURE.write_text(picture(measured, Plan().rooms))
+        print(f"→ {PICTURE}")
+    else:
+        print(f"No comparison, no picture: {measured.without}.")
+    return [*forwarding_rows(measured), *await relay_rows(seconds=8.0)]
+
+
+# ------------------------------------------------------------------------------------------- forwarding
+
+
+async def forwarding(plan: Plan) -> Forwarding:
+    """Load the servers side by side."""
+    async with side_by_side() as (beds, without):
+        found = Forwarding(without)
+        # The single room comes first, while nobody else is connected: even silent clients cost a little.
+        if plan.curve[:1] == (1,):
+            await _fill(found, beds, [1], 3)
+            found.curve[1] = await take_turns(beds, [1], rounds=plan.rounds, seconds=plan.seconds)
+        rooms = range(2, 2 + plan.rooms)
+        await _fill(found, beds, rooms, 1)
+        before = resident_kb(beds[0].server.pid)
+        found.one = await take_turns(beds, rooms, rounds=plan.rounds, seconds=plan.seconds)
+        found.publishers_kb.append((resident_kb(beds[0].server.pid) - before) / plan.rooms)
+        await _fill(found, beds, rooms, 3)
+        found.three = await take_turns(beds, rooms, rounds=plan.rounds, seconds=plan.seconds)
+        found.curve[plan.rooms] = found.three
+        for count in plan.curve:
+            if count > plan.rooms:
+                more = range(2, 2 + count)
+                await _fill(found, beds, more, 3)
+                rounds, seconds = max(1, plan.rounds - 2), min(3.0, plan.seconds)
+                found.curve[count] = await take_turns(beds, more, rounds=rounds, seconds=seconds)
+        return found
+
+
+async def _fill(found: Forwarding, beds: Sequence[Bed], rooms: Sequence[int], subscribers: int) -> None:
+    for bed in beds:
+        for start in range(0, len(rooms), _BATCH):
+            first = not bed.rooms  # what is made once is made now
+            joined = await bed.fill(rooms[start : start + _BATCH], subscribers)
+            if joined is not None and not first:
+                found.joins.setdefault(bed.server.name, []).append(joined)
+
+
+def forwarding_rows(found: Forwarding) -> list[Row]:
+    """The rows of what was measured."""
+    ours = next(iter(found.one))
+    missing = f"no peer: {found.without}" if found.without else ""
+    rows = []
+    for name, windows in (("forward_1to1", found.one), ("forward_1to3", found.three)):
+        costs = {server: [done.microseconds for done in each] for server, each in windows.items()}
+        note = ", ".join(filter(None, [f"{ours}: {_spread(windows[ours])}", missing]))
+        if "Janus" in windows:
+            note += f"; Janus: {_spread(windows['Janus'])}"
+        rows.append(Row.of(f"{name}_us", "µs", costs[ours], costs.get("Janus", ()), note))
+        if "plain" in windows and ours != "plain":
+            plain = f"plain: {_spread(windows['plain'])}"
+            rows.append(Row.of(f"{name}_vs_plain_us", "µs", costs[ours], costs["plain"], plain))
+    joins = {server: [joined.cpu_ms for joined in each] for server, each in found.joins.items()}
+    memory = {server: [joined.memory_kb for joined in each] for server, each in found.joins.items()}
+    cores = {server: rooms_of_three(found.one[server], found.three[server]) for server in found.one}
+    return [
+        *rows,
+        Row.of("join_cpu_ms", "ms", joins[ours], joins.get("Janus", ()), missing),
+        Row.of("peer_memory_kb", "kB", memory[ours], memory.get("Janus", ()), missing),
+        Row.of("publisher_memory_kb", "kB", found.publishers_kb),
+        Row.of("rooms_of_three_per_core", "1", cores[ours], cores.get("Janus", ()), missing),
+    ]
+
+
+def rooms_of_three(one: Sequence[Window], three: Sequence[Window]) -> list[float]:
+    """Rooms in which three people see one another that fit on a core, round by round; formula above."""
+    return [
+        1e6 / (6 * RATE * (single.microseconds + 3 * triple.microseconds) / 4)
+        for single, triple in zip(one, three, strict=True)
+    ]
+
+
+def _spread(windows: Sequence[Window]) -> str:
+    costs = [done.microseconds for done in windows]
+    told = f"{min(costs):.1f}–{max(costs):.1f}"
+    if (kept := _kept(windows)) < _KEPT_UP:
+        told += f", only {kept:.0%} came through"
+    return told
+
+
+def _kept(windows: Sequence[Window]) -> float:
+    return sum(done.received for done in windows) / sum(done.expected for done in windows)
+
+
+def picture(found: Forwarding, rooms: int) -> str:
+    """The curve over the numbers of rooms."""
+    names = {"batch": "Quietroom", "plain": "Quietroom, portable", "Janus": "Janus"}
+    lines: dict[str, list[Point]] = {}
+    for count, servers in sorted(found.curve.items()):
+        for server, windows in servers.items():
+            costs = [done.microseconds for done in windows]
+            lines.setdefault(names[server], []).append(
+                Point(count, statistics.median(costs), min(costs), max(costs), _kept(windows) >= _KEPT_UP)
+            )
+    hollow = any(not point.solid for line in lines.values() for point in line)
+    return chart(
+        "What forwarding one packet costs the server",
+        "rooms, each of one publisher and three subscribers",
+        "CPU, microseconds per packet received",
+        lines,
+        f"hollow: less than {_KEPT_UP:.0%} of the packets came through" if hollow else "",
+    )
+
+
+# -------------------------------------------------------------------------------------------- decoding
+
+
+async def relay_rows(seconds: float) -> list[Row]:
+    """One room through a relay that decodes, and through ours."""
+    address = outward()
+    if address is None:
+        print("No comparison with MediaRelay: it serves no media on loopback, and there is no other address.")
+        return []
+    audience = Audience()
+    cost: list[float] = []
+    async with quietroom(address, "chosen") as ours, media_relay(address) as relay:
+        alive = asyncio.create_task(audience.run())
+        try:
+            for server in (ours, relay):
+                publisher = await server.publish(1)
+                subscribers = [await server.subscribe(1) for _ in range(3)]
+                audience.endpoints += [publisher, *subscribers]
+                film = Film(publisher)
+                for length in (2.0, seconds):  # the first to warm up
+                    done = window(server.pid, [film], subscribers, audience, length)
+                    await asyncio.sleep(0.02)
+                cost.append(1000 * done.cpu / seconds)
+        finally:
+            alive.cancel()
+            await asyncio.gather(*(endpoint.close() for endpoint in audience.endpoints))
+    return [Row.of("forward_vs_relay", "ms/s", cost[:1], cost[1:], f"1/{cost[1] / cost[0]:.0f}")]

@@ -1,0 +1,192 @@
+"""Servers under load, each a process of its own, driven alike: ours here, Janus in `janus.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from rooms.forwarding import OPUS, VP8, VP8_RTX
+from tests.bench.parts.endpoint import FINGERPRINT, Endpoint, Remote
+
+PUBLISHER: Final = "publisher"
+
+_ABS_SEND_TIME: Final = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+_AUDIO_FORMATS: Final = (f"a=rtpmap:{OPUS} opus/48000/2",)
+_VIDEO_FORMATS: Final = (
+    f"a=rtpmap:{VP8} VP8/90000",
+    f"a=rtcp-fb:{VP8} goog-remb",
+    f"a=rtcp-fb:{VP8} ccm fir",
+    f"a=rtcp-fb:{VP8} nack",
+    f"a=rtcp-fb:{VP8} nack pli",
+    f"a=rtpmap:{VP8_RTX} rtx/90000",
+    f"a=fmtp:{VP8_RTX} apt={VP8}",
+)
+
+
+class Server(Protocol):
+    """A server that is loaded.
+
+    Attributes:
+        name: to print.
+        pid: of its process.
+        address: where its media is, and its clients.
+    """
+
+    name: str
+    pid: int
+    address: str
+
+    async def publish(self, room: int) -> Endpoint:
+        """Make a room and connect the one who is seen in it."""
+
+    async def subscribe(self, room: int) -> Endpoint:
+        """Connect one more who sees the publisher of that room."""
+
+
+def outward() -> str | None:
+    """The IPv4 address of this machine that leads outwards; ``None`` if it has none. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def client_sdp(sections: Sequence[tuple[str, str]], endpoint: Endpoint) -> str:
+    """An offer or answer of one client.
+
+    Args:
+        sections: media and direction of each m-line; where it sends, the endpoint's streams are announced.
+    """
+    mids = " ".join(str(mid) for mid in range(len(sections)))
+    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {mids}"]
+    for mid, (media, direction) in enumerate(sections):
+        audio = media == "audio"
+        lines += [
+            f"m={media} 9 UDP/TLS/RTP/SAVPF " + (f"{OPUS}" if audio else f"{VP8} {VP8_RTX}"),
+            "c=IN IP4 0.0.0.0",
+            f"a=ice-ufrag:{endpoint.credentials.ufrag}",
+            f"a=ice-pwd:{endpoint.credentials.pwd}",
+            f"a=fingerprint:sha-256 {FINGERPRINT}",
+            endpoint.candidate,
+            "a=end-of-candidates",
+            "a=setup:active",
+            f"a=mid:{mid}",
+            _ABS_SEND_TIME,
+            f"a={direction}",
+            "a=rtcp-mux",
+            "a=rtcp-rsize",
+            *(_AUDIO_FORMATS if audio else _VIDEO_FORMATS),
+        ]
+        if direction == "sendonly":
+            lines.append(f"a=ssrc:{endpoint.audio if audio else endpoint.video} cname:load")
+    return "\r\n".join(lines) + "\r\n"
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A server process that answers one line of JSON with one."""
+
+    process: asyncio.subprocess.Process
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ask(self, what: str, **fields: Any) -> Any:
+        """One request.
+
+        Raises:
+            RuntimeError: the process has ended.
+        """
+        assert self.process.stdin is not None
+        async with self._one_at_a_time:
+            self.process.stdin.write(json.dumps({"do": what} | fields).encode() + b"\n")
+            return await self.hear()
+
+    async def hear(self) -> Any:
+        """The next line."""
+        assert self.process.stdout is not None
+        line = await self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the server process has ended")
+        return json.loads(line)
+
+
+@asynccontextmanager
+async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
+    """A module of the bench in a process of its own, gone at the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        cwd=Path(__file__).parents[3],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 20,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    try:
+        yield Child(process)
+    finally:
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(10):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+@dataclass(slots=True, eq=False)
+class Quietroom:
+    """Our media port in a process of its own; see `host.py`."""
+
+    name: str
+    pid: int
+    address: str
+    _child: Child
+    _inside: dict[int, list[str]] = field(default_factory=dict)
+
+    async def publish(self, room: int) -> Endpoint:
+        """Make a room and connect the one who is seen in it."""
+        self._inside[room] = []
+        return await self._join(room, PUBLISHER)
+
+    async def subscribe(self, room: int) -> Endpoint:
+        """Connect one more who sees the publisher of that room."""
+        return await self._join(room, f"subscriber-{len(self._inside[room])}")
+
+    async def _join(self, room: int, seat: str) -> Endpoint:
+        names, key = self._inside[room], f"room-{room}"
+        names.append(seat)
+        opened = await self._child.ask("open", room=key, seat=seat, place=names.index(seat))
+        endpoint = Endpoint(self.address)
+        medias = ["audio", "video", "video", *["audio", "video"] * 3, "video"]
+        directions = ["sendonly"] * 2 if seat == PUBLISHER else ["inactive"] * 2
+        directions += ["inactive"] + ["recvonly"] * 7
+        answer = client_sdp(list(zip(medias, directions, strict=True)), endpoint)
+        await self._child.ask("answer", room=key, seat=seat, sdp=answer)
+        await self._child.ask("gate", room=key, seats=names)
+        await endpoint.connect(Remote.read(opened["sdp"]))
+        return endpoint
+
+
+@asynccontextmanager
+async def quietroom(address: str, engine: str) -> AsyncIterator[Quietroom]:
+    """Our server.
+
+    Args:
+        address: IPv4 address to bind.
+        engine: ``plain``, or ``chosen`` for the one that the port chooses by itself.
+    """
+    async with child("tests.bench.parts.host", address, engine) as process:
+        told = await process.hear()
+        yield Quietroom(told["engine"], process.process.pid, address, process)
