@@ -1,23 +1,24 @@
 """The media engine: what forwarding a packet costs the server, beside Janus where it is installed.
 
-Servers are processes of their own, all running at once and loaded in turn, five seconds each; medians, and the
-spread in the notes. The load is in `parts/load.py`: real ICE and DTLS, AES-256-GCM, 200 packets a second of each
-publisher, evenly paced. Cost is the CPU clock of the server's process; ratios are ours ÷ theirs in this run.
-Figures of two runs or two machines compare with nothing.
+Servers are processes of their own, all running at once and loaded in turn, five seconds each; medians, and
+the spread in the notes. The load is in ``parts/load.py``: real ICE and DTLS, AES-256-GCM, 200 packets of each
+publisher a second, evenly paced. Cost is the CPU clock of the server's process; ratios are ours ÷ theirs in
+this run. Figures of two runs or two machines compare with nothing.
 
-    forward_1to1_us         CPU per packet that a subscriber receives; 20 rooms of one publisher and one subscriber
-    forward_1to3_us         the same with three subscribers each
-    forward_1to1_vs_plain_us, forward_1to3_vs_plain_us
-                            the same beside our own portable engine, where another one was chosen
-    forward_vs_relay        CPU per second of one room, 1→3, VGA VP8, beside stock aiortc MediaRelay, which decodes
-                            and encodes; the same film is sent to both
-    join_cpu_ms             CPU per client that connects: signaling of the transport, ICE, DTLS
-    peer_memory_kb          resident memory per connected client
-    publisher_memory_kb     what is added once its video flows
-    rooms_of_three_per_core a couple and their therapist, all three seen by the others: 10⁶ ÷ (1200 × c₂), where
-                            1200 packets a second leave the server and c₂ = (c₁ + 3 c₃) ÷ 4 is the cost per packet at
-                            two subscribers; c₁ and c₃ are the two rows above (a packet costs a share a ÷ n of its
-                            arrival and b of its departure)
+    forward_1to1_us          CPU per packet that a subscriber receives; 20 rooms, one publisher and one
+                             subscriber each
+    forward_1to3_us          the same with three subscribers each
+    forward_1to1_vs_plain_us and forward_1to3_vs_plain_us: the same beside our own portable engine, where
+                             another one was chosen
+    forward_vs_relay         CPU per second of one room, 1→3, VGA VP8, beside stock aiortc MediaRelay, which
+                             decodes and encodes; the same film is sent to both
+    join_cpu_ms              CPU per client that connects: its offer and answer, ICE, DTLS
+    peer_memory_kb           resident memory per connected client
+    publisher_memory_kb      what is added once its video flows
+    rooms_of_three_per_core  a couple and their therapist, all seen by the others: 10⁶ ÷ (1200 × c₂). Of such
+                             a room 1200 packets a second leave the server, and c₂ = (c₁ + 3 c₃) ÷ 4 is the cost
+                             per packet at two subscribers: a packet costs its departure and a share of its
+                             arrival, so c is a line over 1 ÷ subscribers; c₁ and c₃ are the rows above
 
 The curve over 1, 20, 40 and 100 rooms goes to docs/media-cost.svg when Janus is on it.
 """
@@ -214,9 +215,8 @@ async def relay_rows(seconds: float) -> list[Row]:
                 subscribers = [await server.subscribe(1) for _ in range(3)]
                 audience.endpoints += [publisher, *subscribers]
                 film = Film(publisher)
-                for length in (2.0, seconds):  # the first to warm up
-                    done = window(server.pid, [film], subscribers, audience, length)
-                    await asyncio.sleep(0.02)
+                window(server.pid, [film], subscribers, audience, min(2.0, seconds))  # the first is dearer
+                done = window(server.pid, [film], subscribers, audience, seconds)
                 cost.append(1000 * done.cpu / seconds)
         finally:
             alive.cancel()

@@ -32,7 +32,9 @@ class Row:
     note: str = ""
 
     @classmethod
-    def of(cls, name: str, unit: str, samples: Sequence[float], peer: Sequence[float] = (), note: str = "") -> Row:
+    def of(
+        cls, name: str, unit: str, samples: Sequence[float], peer: Sequence[float] = (), note: str = ""
+    ) -> Row:
         """The row of some samples, and of a peer's if there is one.
 
         Raises:
@@ -53,7 +55,15 @@ def table(rows: Sequence[Row]) -> str:
     """Rows as aligned text, numbers to the right."""
     head = ("name", "median", "unit", "runs", "peer", "ratio", "")
     body = [
-        (row.name, _number(row.median), row.unit, str(row.runs), _number(row.peer), _number(row.ratio), row.note)
+        (
+            row.name,
+            _number(row.median),
+            row.unit,
+            str(row.runs),
+            _number(row.peer),
+            _number(row.ratio),
+            row.note,
+        )
         for row in rows
     ]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]

@@ -26,17 +26,19 @@ def test_no_sample_is_no_row() -> None:
 def test_the_file_holds_what_readers_expect(tmp_path: Path) -> None:
     path = write("visit", [Row("a_ms", 2.0, "ms", 3)], tmp_path / "bench")
     assert json.loads(path.read_text()) == {
-        "rows": [{"name": "a_ms", "median": 2.0, "unit": "ms", "runs": 3, "peer": None, "ratio": None, "note": ""}]
+        "rows": [
+            {"name": "a_ms", "median": 2.0, "unit": "ms", "runs": 3, "peer": None, "ratio": None, "note": ""}
+        ]
     }
 
 
 def test_the_table_lines_up() -> None:
     assert table(
-        [Row("a_ms", 2.0, "ms", 3), Row("events_per_s", 15000, "1/s", 5, 7500, 2.0)]
+        [Row("a_ms", 2.0, "ms", 3), Row("events_per_s", 15000, "1/s", 5, 7500, 2.0, "in one run")]
     ).splitlines() == [
         "name          median  unit  runs   peer  ratio",
         "a_ms               2  ms       3      –      –",
-        "events_per_s  15,000  1/s      5  7,500      2",
+        "events_per_s  15,000  1/s      5  7,500      2  in one run",
     ]
 
 

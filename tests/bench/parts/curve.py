@@ -1,4 +1,4 @@
-"""A line chart as SVG, with nothing but text: readable in light and dark, and told in words for who cannot see it."""
+"""A line chart as SVG: readable on light and on dark, and told in words for whoever cannot see it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ _WIDTH: Final = 720
 _HEIGHT: Final = 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 150, 56, 56
 # Colours that stand out on white and on near black; dashes and labels tell the lines apart without them.
-_STYLES: Final = (("#2f81f7", ""), ("#a371f7", "2 4"), ("#d29922", "8 4"))
-_INK: Final = "#848d97"
+_STYLES: Final = (("#2f81f7", ""), ("#a371f7", "2 4"), ("#bc6c00", "8 4"))
+_INK: Final = "#737a83"
+_STYLE: Final = (
+    f"text{{fill:{_INK}}}.axis{{stroke:{_INK};stroke-opacity:.35}}"
+    "@media(prefers-color-scheme:dark){text{fill:#9ea7b3}}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,10 @@ def chart(
     top = _round_up(max(point.high for line in lines.values() for point in line))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="13" fill="{_INK}">',
+        f'aria-labelledby="title desc" font-family="system-ui, sans-serif" font-size="13">',
         f'<title id="title">{escape(title)}</title>',
         f'<desc id="desc">{escape(_in_words(across, upwards, lines))}</desc>',
+        f"<style>{_STYLE}</style>",
         f'<text x="{_LEFT}" y="24" font-size="16" font-weight="600">{escape(title)}</text>',
         f'<text x="{_LEFT}" y="44">{escape(upwards)}</text>',
     ]
@@ -57,13 +62,13 @@ def chart(
         value = top * step / 4
         y = _y(value, top)
         parts.append(
-            f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" stroke="{_INK}" stroke-opacity="0.35"/>'
+            f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" class="axis"/>'
             f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    for mark in marks:
-        parts.append(
-            f'<text x="{_x(mark, marks):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">{mark}</text>'
-        )
+    parts += [
+        f'<text x="{_x(mark, marks):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle">{mark}</text>'
+        for mark in marks
+    ]
     parts.append(
         f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - _BOTTOM + 40}" text-anchor="middle">'
         f"{escape(across)}</text>"
@@ -83,7 +88,7 @@ def chart(
                 f'<circle cx="{x:.1f}" cy="{_y(point.y, top):.1f}" r="4.5" fill="{fill}" stroke="{colour}"/>'
             )
         parts.append(
-            f'<text x="{_WIDTH - _RIGHT + 12}" y="{labels[name] + 4:.1f}" font-weight="600" fill="{colour}">'
+            f'<text x="{_WIDTH - _RIGHT + 12}" y="{labels[name] + 4:.1f}" font-weight="600">'
             f"{escape(name)}</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"

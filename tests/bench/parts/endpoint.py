@@ -3,8 +3,8 @@
     remote SDP ──▶ Endpoint.connect ──▶ protect ahead of time ──▶ send, paced by `load.py`
                                         drain: count, keep a sample ──▶ bad_samples: decrypt it
 
-It talks to every server of the bench alike. Sockets are read in two ways: by the event loop while transports are
-set up, and by `drain` while a window of load holds the loop.
+It talks to every server of the bench alike. Sockets are read by the event loop while transports are set up,
+and by ``drain`` while a window of load holds the loop.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from aioice import stun
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIceTransport
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_256_GCM, RTCDtlsTransport
 
+from rooms.dtls import LiteIce
 from rooms.ice import Credentials
-from rooms.peer import LiteIce
 
 WITHIN: Final = 15.0
 """Seconds that setting up one transport may take on a slow shared machine."""

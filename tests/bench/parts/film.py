@@ -51,10 +51,9 @@ def sounds() -> tuple[bytes, ...]:
     """The RTP payload of each 20 ms."""
     encoder = OpusEncoder()
     encoded: list[bytes] = []
+    tone = ((8000 if sample // 50 % 2 else -8000) for sample in range(960))
+    wave = b"".join(level.to_bytes(2, "little", signed=True) for level in tone)
     for number in range(SECONDS * _SOUNDS + 5):  # the encoder holds the first ones back
-        wave = b"".join(
-            (8000 if (sample // 50) % 2 else -8000).to_bytes(2, "little", signed=True) for sample in range(960)
-        )
         frame = av.AudioFrame("s16", "mono", 960)
         frame.planes[0].update(wave)
         frame.sample_rate, frame.pts, frame.time_base = 48_000, number * 960, Fraction(1, 48_000)

@@ -3,14 +3,13 @@
     session ─▶ handle per participant ─▶ publisher: offer ours, answer theirs, "webrtcup"
                                       └▶ subscriber: offer theirs, answer ours, "webrtcup"
 
-It runs as it comes (a thread per participant), as a lite agent like ours, with the same formats, feedback and
-retransmission negotiated, its other plugins and transports switched off. Configured in a directory of its own.
+It runs as it comes (a thread per participant), but as a lite agent like ours, with the same formats, feedback
+and retransmission negotiated, and with its other plugins and transports switched off.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import shutil
 import tempfile
@@ -159,7 +158,7 @@ class Janus:
         reply = self._replies[transaction] = asyncio.get_running_loop().create_future()
         await self._socket.send_json(message | {"transaction": transaction})
         async with asyncio.timeout(WITHIN):
-            told = await reply
+            told: Message = await reply
         if told["janus"] == "error":
             raise RuntimeError(f"Janus refused {message['janus']}: {told['error']}")
         return told

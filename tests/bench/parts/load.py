@@ -1,11 +1,11 @@
 """A paced load: what publishers send, when, and what came out at the other end.
 
-Each publisher sends 200 packets a second: three of video of 1100 octets and one of audio of 160, over and over,
-each with the abs-send-time extension. Publishers take turns at even distances, so that a server gets the packets
-one by one as long as this process gets its core. Packets are encrypted before the window begins.
+Each publisher sends 200 packets a second: three of video of 1100 octets and one of audio of 160, over and
+over, each with the abs-send-time extension. Publishers take turns at even distances, so that a server gets
+the packets one by one as long as this process gets its core. Packets are encrypted before the window begins.
 
-The server's cost is its process's CPU clock (all threads, user and system) from before the first packet until all
-have come out. While a window runs nothing else runs here; `keep_alive` goes on by itself in between.
+The server's cost is its process's CPU clock (all threads, user and system) from before the first packet until
+all have come out. While a window runs nothing else runs here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DRAINS: Final = 0.05
 _PARTS: Final = 5
 """Sockets are not read all at once."""
 # RFC 8285 §4.2: one-byte form, one word; element 2 of 3 octets, as our offers name abs-send-time.
-_EXTENSION: Final = bytes.fromhex("BEDE0001" "32") + b"\x12\x34\x56"
+_EXTENSION: Final = bytes.fromhex("BEDE000132") + b"\x12\x34\x56"
 _NOISE: Final = random.Random(7).randbytes(VIDEO_OCTETS)
 _PICTURE: Final = _NOISE[: VIDEO_OCTETS - HEADER_SIZE - len(_EXTENSION)]
 _SOUND: Final = _NOISE[: AUDIO_OCTETS - HEADER_SIZE - len(_EXTENSION)]

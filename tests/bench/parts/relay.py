@@ -1,4 +1,4 @@
-"""``python -m tests.bench.parts.relay``: stock aiortc's MediaRelay as a server, which decodes and encodes anew.
+"""``python -m tests.bench.parts.relay``: aiortc's MediaRelay as a server: decodes, encodes.
 
 One publisher, any number of subscribers; lines of JSON as in `host.py`.
 

@@ -1,7 +1,7 @@
 """Rooms on several servers side by side, opened alike and loaded in turn.
 
-Servers are compared only within one run: window for window they take turns, so that whatever else the machine is
-doing falls on all of them.
+Servers are compared only within one run: window for window they take turns, so that whatever else the machine
+is doing falls on all of them.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ class Bed:
         """One window over these rooms, all of which have as many subscribers."""
         rooms = [self.rooms[number] for number in numbers]
         subscribers = [endpoint for room in rooms for endpoint in room.subscribers]
-        done = window(
-            self.server.pid, [room.source for room in rooms], subscribers, self.audience, seconds
-        )
+        done = window(self.server.pid, [room.source for room in rooms], subscribers, self.audience, seconds)
         if done.bad:
             raise RuntimeError(f"{self.server.name}: {done.bad} packets of the sample were not authentic")
         await asyncio.sleep(0.02)  # what came for the event loop meanwhile
