@@ -15,10 +15,10 @@ this run. Figures of two runs or two machines compare with nothing.
     join_cpu_ms              CPU per client that connects: its offer and answer, ICE, DTLS
     peer_memory_kb           resident memory per connected client
     publisher_memory_kb      what is added once its video flows
-    rooms_of_three_per_core  a couple and their therapist, all seen by the others: 10⁶ ÷ (1200 × c₂). Of such
-                             a room 1200 packets a second leave the server, and c₂ = (c₁ + 3 c₃) ÷ 4 is the cost
-                             per packet at two subscribers: a packet costs its departure and a share of its
-                             arrival, so c is a line over 1 ÷ subscribers; c₁ and c₃ are the rows above
+    rooms_of_three_per_core  a couple and their therapist, all seen by the others: 10⁶ ÷ (1200 × c₂).
+                             1200 packets a second leave the server of such a room, and c₂ = (c₁ + 3 c₃) ÷ 4
+                             is the cost per packet at two subscribers: a packet costs its departure and a
+                             share of its arrival, so c is a line over 1 ÷ subscribers; c₁, c₃: above
 
 The curve over 1, 20, 40 and 100 rooms goes to docs/media-cost.svg when Janus is on it.
 """
@@ -178,7 +178,7 @@ def _kept(windows: Sequence[Window]) -> float:
 
 def picture(found: Forwarding, rooms: int) -> str:
     """The curve over the numbers of rooms."""
-    names = {"batch": "Quietroom", "plain": "Quietroom, portable", "Janus": "Janus"}
+    names = {"batch": "Quietroom", "plain": "Quietroom, plain", "Janus": "Janus"}
     lines: dict[str, list[Point]] = {}
     for count, servers in sorted(found.curve.items()):
         for server, windows in servers.items():

@@ -8,8 +8,8 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 _WIDTH: Final = 720
-_HEIGHT: Final = 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 150, 56, 56
+_HEIGHT: Final = 390
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 170, 56, 66
 # Colours that stand out on white and on near black; dashes and labels tell the lines apart without them.
 _STYLES: Final = (("#2f81f7", ""), ("#a371f7", "2 4"), ("#bc6c00", "8 4"))
 _INK: Final = "#737a83"
@@ -104,11 +104,13 @@ def _y(value: float, top: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next of 4, 8, 20, 40, 80, 200, …: its quarters are easy to read."""
-    step = 4.0
-    while step < value:
-        step = step * 2.5 if str(step).startswith("8") else step * 2
-    return step
+    """The next number whose quarters are easy to read: 4, 8, 40, 60, 80, 100, 400, …"""
+    scale = 1.0
+    while True:
+        for top in (4, 6, 8, 10):
+            if value <= top * scale and (scale > 1 or top in (4, 8)):
+                return top * scale
+        scale *= 10
 
 
 def _apart(wanted: Mapping[str, float]) -> dict[str, float]:
