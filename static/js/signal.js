@@ -5,7 +5,7 @@
 //                                            └── bye with a final code ──▶ idle
 //
 // Each connection is opened with a fresh single-use ticket and begins with `hello`. The server then shows the
-// page its whole view, so nothing is replayed. A server that comes back is found within 3 s plus one attempt.
+// page its whole view, so nothing is replayed. A server that comes back is found within 2 s plus one attempt.
 
 import { ApiError } from "./api.js";
 import { COMES_BACK, PROTOCOL } from "./messages.js";
@@ -23,7 +23,7 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
  */
 
 const FIRST_DELAY = 250; // ms
-const LONGEST_DELAY = 3_000; // ms: a page is to be back within 5 s of the server's return
+const LONGEST_DELAY = 2_000; // ms: a page is to be back, with media, within 5 s of the server's return
 const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
 const LONGEST_ATTEMPT = 10_000; // ms

@@ -15,6 +15,10 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180
 
 YIELDS_WITHIN = 6.0
 """Seconds after which the place of a device that vanished is free, and a little to notice."""
+ASLEEP = 21.0
+"""Seconds: longer than any patience of browser or server for a silent transport."""
+AWAKE_WITHIN = 3.0
+"""Seconds from waking up to media in both directions."""
 
 
 async def test_a_second_device_asks_the_first(practice: Practice, people: People) -> None:
@@ -113,3 +117,25 @@ async def test_a_network_that_comes_and_goes(practice: Practice, people: People)
     await patient.page.wait_for_selector("body[data-line=open]")
     await patient.sees("You are in the waiting room")
     assert [e[0] for e in await practice.audit(visit.meeting)].count("seat.knocked") == 1
+
+
+async def test_after_a_long_sleep_the_visit_goes_on_by_itself(practice: Practice, people: People) -> None:
+    visit = await practice.book("individual")
+    therapist, phone = await people.therapist(visit), Phone()
+    async with phone.on() as browser:
+        patient = await people.patient(visit, "P", browser=browser)
+        await asyncio.gather(therapist.opens_the_room(), patient.waits())
+        await therapist.presses("Admit Patient")
+        await patient.is_in_the_room()
+        await patient.sees_and_hears(1)
+        with phone.locked():
+            await asyncio.sleep(ASLEEP)
+            await therapist.sees_seat("P", state="admitted", presence="away")
+        woke = time.monotonic()
+        await asyncio.gather(*(person.sees_and_hears(1, frames=3) for person in (patient, therapist)))
+        assert time.monotonic() - woke < AWAKE_WITHIN
+        await patient.sees("You are in the room")
+        await therapist.sees_seat("P", state="admitted", presence="connected")
+        events = [e[0] for e in await practice.audit(visit.meeting) if e[1] == "P"]
+        assert events.count("seat.knocked") == events.count("seat.admitted") == 1
+        assert "seat.left" not in events

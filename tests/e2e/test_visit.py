@@ -164,3 +164,14 @@ async def test_a_reload_comes_back_into_the_same_seat_and_room(practice: Practic
     events = await practice.audit(visit.meeting)
     assert [e[0] for e in events if e[1] == "A"].count("seat.knocked") == 1
     assert [e[0] for e in events if e[1] == "A"].count("seat.admitted") == 1
+
+
+async def test_four_pages_decode_three_remotes_each(practice: Practice, people: People) -> None:
+    await practice.hires("colleague", "therapist")
+    visit = await practice.book(cohost="colleague")
+    host, cohost = await people.therapist(visit), await people.therapist(visit)
+    a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
+    await asyncio.gather(host.opens_the_room(), cohost.opens_the_room("colleague"), a.waits(), b.waits())
+    await host.presses("Admit both")
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+    await asyncio.gather(*(person.sees_and_hears(3) for person in (a, b, host, cohost)))
