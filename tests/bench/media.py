@@ -1,4 +1,5 @@
-"""The media engine: what forwarding a packet costs the server, beside Janus where it is installed.
+"""The media engine: what forwarding a packet costs the server, beside Janus where it is installed, and how long
+people wait for a picture.
 
 Servers are processes of their own, all running at once and loaded in turn, five seconds each; medians, and
 the spread in the notes. The load is in ``parts/load.py``: real ICE and DTLS, AES-256-GCM, 200 packets of each
@@ -20,6 +21,13 @@ this run. Figures of two runs or two machines compare with nothing.
                              is the cost per packet at two subscribers: a packet costs its departure and a
                              share of its arrival, so c is a line over 1 ÷ subscribers; c₁, c₃: above
 
+With Chromium, fake cameras of 640 × 480 and a warm transport, as people have it:
+
+    admit_to_frame_ms        click on Admit ─▶ first decoded picture of the patient, on loopback
+    admit_to_frame_50ms_ms   the same with 50 ms of round trip between each of the two and the server, for
+                             signaling as for media
+    reconnect_ms             end of five seconds without a packet either way ─▶ first decoded picture again
+
 The curve over 1, 20, 40 and 100 rooms goes to docs/media-cost.svg when Janus is on it.
 """
 
@@ -27,11 +35,13 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.bench.parts import browsers
 from tests.bench.parts.curve import Point, chart
 from tests.bench.parts.film import Film
 from tests.bench.parts.load import RATE, Audience, Window, window
@@ -40,6 +50,7 @@ from tests.bench.parts.relay import media_relay
 from tests.bench.parts.rooms import Bed, Joins, side_by_side, take_turns
 from tests.bench.parts.servers import outward, quietroom
 from tests.bench.rows import Row
+from tests.e2e.conftest import running_practice
 
 PICTURE: Final = Path(__file__).parents[2] / "docs/media-cost.svg"
 
@@ -83,14 +94,14 @@ class Forwarding:
 
 
 async def rows() -> list[Row]:
-    """Measure all of it; about seven minutes."""
+    """Measure all of it; about eight minutes."""
     measured = await forwarding(Plan())
     if measured.without is None:
         PICTURE.write_text(picture(measured, Plan().rooms))
         print(f"→ {PICTURE}")
     else:
         print(f"No comparison, no picture: {measured.without}.")
-    return [*forwarding_rows(measured), *await relay_rows(seconds=8.0)]
+    return [*forwarding_rows(measured), *await relay_rows(seconds=8.0), *await browser_rows()]
 
 
 # ------------------------------------------------------------------------------------------- forwarding
@@ -222,3 +233,20 @@ async def relay_rows(seconds: float) -> list[Row]:
             alive.cancel()
             await asyncio.gather(*(endpoint.close() for endpoint in audience.endpoints))
     return [Row.of("forward_vs_relay", "ms/s", cost[:1], cost[1:], f"1/{cost[1] / cost[0]:.0f}")]
+
+
+# ------------------------------------------------------------------------------------------ in browsers
+
+
+async def browser_rows() -> list[Row]:
+    """What a therapist waits for."""
+    with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
+        async with running_practice(Path(name) / "practice") as practice:
+            near = await browsers.admissions(practice, runs=12)
+            far = await browsers.admissions(practice, runs=12, rtt_ms=50.0)
+            back = await browsers.blackouts(practice, runs=5, seconds=5.0)
+    return [
+        Row.of("admit_to_frame_ms", "ms", near, note=f"{min(near):.0f}–{max(near):.0f}"),
+        Row.of("admit_to_frame_50ms_ms", "ms", far, note=f"{min(far):.0f}–{max(far):.0f}"),
+        Row.of("reconnect_ms", "ms", back, note=f"{min(back):.0f}–{max(back):.0f}"),
+    ]

@@ -96,6 +96,8 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cha
         while True:
             due, data = await under_way.get()
             await _until(due)
+            if writer.is_closing():
+                return  # they have hung up meanwhile; uvloop raises where asyncio says nothing
             if not data:
                 writer.write_eof()
                 return

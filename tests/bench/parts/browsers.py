@@ -20,8 +20,9 @@ from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.bench.parts.wire import WITHIN, Message, book, calling
 from tests.e2e.conftest import CHROMIUM, FLAGS
-from tests.e2e.people import People, Therapist
+from tests.e2e.people import Patient, People, Therapist
 from tests.e2e.practice import Practice
+from tests.support.impairment import CLEAR, Conditions, Link
 
 SEAT: Final = "P"
 LABEL: Final = "Patient"
@@ -44,11 +45,14 @@ WATCH: Final = """() => {
         if (done) return;
         value.close();
         watched.lastFrame = performance.now();
-        if (watched.clicked !== null) watched.firstFrame ??= watched.lastFrame;
+        if (watched.clicked !== null && watched.lastFrame > watched.clicked)
+          watched.firstFrame ??= watched.lastFrame;
       }
     })();
   }
 }"""
+# The same without a click: from so many milliseconds on.
+AFTER: Final = "(ms) => Object.assign(watched, {clicked: performance.now() + ms, firstFrame: null})"
 QUIET: Final = "() => performance.now() - watched.lastFrame > 500"
 SEEN: Final = "() => watched.firstFrame !== null && watched.firstFrame - watched.clicked"
 
@@ -102,25 +106,65 @@ async def _debugging_port(told_in: Path) -> int:
     return int(lines[0])
 
 
-async def admissions(practice: Practice, runs: int) -> list[float]:
+async def admissions(practice: Practice, runs: int, *, rtt_ms: float = 0.0) -> list[float]:
     """Milliseconds from the therapist's click on Admit to the first decoded picture of the patient.
 
     The patient waits with a connected transport; between runs the therapist moves them back.
+
+    Args:
+        rtt_ms: round trip of each of them to the server, of signaling as of media.
     """
-    (visit,) = await book(practice, 1)
     took = []
-    async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
-        therapist = await People(practice, one.browser).therapist(visit, viewport=WINDOW)
-        patient = await People(practice, other.browser).patient(visit, SEAT, viewport=WINDOW)
-        await asyncio.gather(therapist.opens_the_room(), patient.waits())
-        await therapist.sees_seat(SEAT, state="waiting", presence="connected")
-        await patient.page.wait_for_selector("body[data-transport=connected]")
-        await therapist.page.evaluate(WATCH)
+    async with _meeting(practice, Conditions(delay_ms=rtt_ms / 2) if rtt_ms else None) as (therapist, _, _):
         for _ in range(runs):
             took.append(await _admitted_and_seen(therapist))
             await therapist.presses(f"Move back {LABEL}")
             await therapist.sees_seat(SEAT, state="waiting")
     return took
+
+
+async def blackouts(practice: Practice, runs: int, seconds: float) -> list[float]:
+    """Milliseconds from the end of a blackout to the first picture of the patient that the therapist decodes.
+
+    Args:
+        seconds: how long nothing at all comes through between the patient and the server.
+    """
+    took = []
+    async with _meeting(practice, CLEAR) as (therapist, patient, links):
+        await _admitted_and_seen(therapist)
+        for _ in range(runs):
+            await asyncio.gather(patient.sees_and_hears(1, frames=30), therapist.sees_and_hears(1, frames=30))
+            until = links[1].blackout(seconds)
+            await therapist.page.evaluate(AFTER, (until - time.monotonic()) * 1000)
+            seen = await therapist.page.wait_for_function(SEEN, timeout=(seconds + WITHIN) * 1000)
+            took.append(float(await seen.json_value()))
+    return took
+
+
+@asynccontextmanager
+async def _meeting(
+    practice: Practice, conditions: Conditions | None
+) -> AsyncIterator[tuple[Therapist, Patient, list[Link]]]:
+    """A therapist in an open room, watching, and a patient who waits with a connected transport.
+
+    Args:
+        conditions: of a network for each of them, the therapist's first; ``None`` for none at all.
+    """
+    (visit,) = await book(practice, 1)
+    async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
+        people = People(practice, one.browser)
+        links = [people.link().both(conditions) for _ in range(2)] if conditions else []
+        hers, theirs = links or (None, None)
+        try:
+            therapist = await people.therapist(visit, viewport=WINDOW, link=hers)
+            patient = await people.patient(visit, SEAT, browser=other.browser, viewport=WINDOW, link=theirs)
+            await asyncio.gather(therapist.opens_the_room(), patient.waits())
+            await therapist.sees_seat(SEAT, state="waiting", presence="connected")
+            await patient.page.wait_for_selector("body[data-transport=connected]")
+            await therapist.page.evaluate(WATCH)
+            yield therapist, patient, links
+        finally:
+            await people.go_home()
 
 
 async def _admitted_and_seen(therapist: Therapist) -> float:
