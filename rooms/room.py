@@ -114,10 +114,18 @@ class Room:
 
     @property
     def clinician_present(self) -> bool:
-        """Whether a clinician is inside with media that is being heard: who cannot hear is not present."""
+        """Whether a clinician is inside with media that is being heard: who cannot hear is not present.
+
+        Nor is one who leaves, from the moment of asking: the store may be slow to take it.
+        """
+        closing = self.closing_seats
         return any(
-            seat.is_host and seat.state is SeatState.ADMITTED and seat.alive and seat.suite is not None
-            for seat in self.seats.values()
+            seat.is_host
+            and seat.state is SeatState.ADMITTED
+            and seat.alive
+            and seat.suite is not None
+            and code not in closing
+            for code, seat in self.seats.items()
         )
 
     @property
@@ -212,6 +220,8 @@ class Room:
     def _carry_media(self, seat: Seat, link: Link, *, keep: bool) -> None:
         seat.media_link, seat.media_device = link, seat.pages[link].device
         if seat.placed and not (keep and seat.suite is not None):
+            if seat.is_host:
+                self._media_changed(seat, None)  # the former one ends with this order, not when it says so
             self._emit(OpenPeer(seat.plan.code, link))
 
     def _disconnected(self, link: Link) -> None:

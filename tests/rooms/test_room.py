@@ -272,6 +272,23 @@ def test_a_new_page_of_a_lost_clinician_is_no_clinician() -> None:
     assert play.recorded.count(("seat.resumed", "A", "clinician-back")) == 1
 
 
+def test_a_clinician_who_leaves_is_gone_before_the_store_has_it() -> None:
+    play = live()
+    play.hold_answers = True
+    play.asks("t", SeatAction.LEAVE)
+    assert play.gate.seats == NOBODY, "the partners are not left alone while the store is slow"
+    assert ("seat.held", "A", "clinician-lost") in play.recorded
+
+
+def test_a_clinician_whose_media_moves_to_another_page_is_gone_meanwhile() -> None:
+    play = live().opens(T, "t2").asks("t2", SeatAction.ENTER)
+    assert play.gate.seats == NOBODY, "the order to open a transport ends the former one"
+    play.media(T, up=False)
+    assert play.recorded.count(("media.down", "T", None)) == 1
+    play.media(T)
+    assert play.gate.seats == EVERYONE
+
+
 def test_they_stay_paused_while_the_return_cannot_be_recorded() -> None:
     play = live() >> FellSilent(T)
     play.store = "down"
@@ -531,6 +548,7 @@ class AnyVisit(RuleBasedStateMachine):
             if s.is_host and s.alive and s.suite and s.state is SeatState.ADMITTED
         }
         assert not gate or present - self.unheard, "whatever pages open, somebody hears"
+        assert not gate or any(room.seats[code].is_host for code in gate), "and is in the gate"
 
     @invariant()
     def after_the_end_nothing_flows(self) -> None:
