@@ -2,7 +2,7 @@
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: run test check bench schema fmt clean lock format lint types layers js fast-tests all-tests
+.PHONY: run test check bench fuzz schema fmt clean lock format lint types layers js fast-tests all-tests
 
 PYTHON := .venv/bin/python
 SOURCES := broker rooms signaling tests
@@ -20,6 +20,11 @@ check: format lint types layers js fast-tests  ## All that needs no browser.
 
 bench: $(DEV) $(SYSTEM)  ## Measure: all groups, or one with ONLY=visit.
 	$(PYTHON) -m tests.bench $(ONLY)
+
+fuzz: $(DEV)  ## Attack every parser of outside bytes: MINUTES=5 in all, one with ONLY=stun.
+	@.venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: atheris==3.0.0 \
+		|| echo "Without atheris: there is no wheel of it for this machine."
+	$(PYTHON) -m tests.fuzz $(or $(MINUTES),5) $(ONLY)
 
 schema: $(DEV)  ## Write what is generated from signaling/messages.py.
 	$(PYTHON) -m signaling.schema

@@ -1,0 +1,408 @@
+"""What is fuzzed: one function per parser of outside bytes, and what must hold whatever comes.
+
+Each takes an input and fails by raising. "Never raises, never hangs" is checked of all of them; the functions
+check what else their parser owes: nothing unauthentic changes anything, what is built reads back the same,
+nothing grows without bound, errors repeat nothing of the input.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from aioice import stun
+
+from broker.errors import BadInput
+from broker.seats import SeatRole
+from rooms import rtcp, rtp
+from rooms.feedback import Downlink, publisher_bitrate
+from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
+from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
+from rooms.sdp import PUBLISHED, Answer, BadSdp, read_answer
+from signaling import codec, messages
+from signaling.connection import BURST, MISTAKES, Connection, State
+from tests.fuzz.reader import Reader
+
+CORPUS: Final = Path(__file__).parent / "corpus"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One parser under attack.
+
+    Args:
+        check: raises when a property does not hold of this input.
+        tokens: words of the format.
+    """
+
+    name: str
+    check: Callable[[bytes], None]
+    tokens: tuple[bytes, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where its corpus is kept."""
+        return CORPUS / self.name
+
+    def corpus(self) -> list[bytes]:
+        """Every kept input, in the order of their names."""
+        return [path.read_bytes() for path in sorted(self.folder.glob("*.bin"))]
+
+
+# ------------------------------------------------------------------------------------------------- STUN
+
+_OURS = Credentials("serverufrag1", "server-password-of-32-characters")
+_HOME = ("192.0.2.1", 5000)
+_AWAY = ("198.51.100.2", 6000)
+
+
+_ATTRIBUTES = (*sorted(stun.ATTRIBUTES_BY_TYPE), 0x802D, 0xC057)
+
+
+def _agent() -> LiteAgent:
+    agent = LiteAgent()
+    agent.credentials = _OURS
+    return agent
+
+
+def _signed(datagram: bytes) -> bytes:
+    """The same attributes under our fragment, with an integrity that fits: what a browser could have said."""
+    kept, position = b"", stun.HEADER_LENGTH
+    while position + 4 <= len(datagram):
+        kind, length = struct.unpack_from("!HH", datagram, position)
+        size = 4 + length + stun.padding_length(length)
+        if kind not in (0x0006, 0x0008, 0x8028) and position + size <= len(datagram):
+            kept += datagram[position : position + size]
+        position += size
+    name = f"{_OURS.ufrag}:abcd".encode()
+    body = struct.pack("!HH", 6, len(name)) + name + bytes(stun.padding_length(len(name))) + kept
+    head = stun.set_body_length(datagram[:20], len(body))
+    mac = stun.message_integrity(head + body, _OURS.pwd.encode())
+    whole = head + body + struct.pack("!HH", 8, len(mac)) + mac
+    return stun.set_body_length(whole, len(whole) - 20)
+
+
+def check_stun(data: bytes) -> None:
+    """A stranger's request changes nothing; an authentic one gets a short answer and moves only by right."""
+    request = read_request(data)
+    if request is not None:
+        assert len(data) <= MAX_REQUEST
+        agent = _agent()
+        assert agent.check(request, _HOME) is None, "nobody can know the password"
+        assert (agent.address, agent.addresses) == (None, [])
+    if not 20 <= len(data) <= 1_000:
+        return
+    request = read_request(_signed(data))
+    if request is None:
+        return
+    agent = _agent()
+    checked = agent.check(request, _HOME)
+    assert checked is not None
+    answer = stun.parse_message(checked.response)
+    assert answer.transaction_id == data[8:20]
+    assert answer.check_message_integrity(_OURS.pwd.encode())
+    assert len(checked.response) <= 96
+    assert agent.addresses == ([] if request.controlled else [_HOME])
+    # Whoever records it on its way and sends it from elsewhere moves nobody.
+    before = (agent.address, list(agent.addresses))
+    replayed = read_request(_signed(data))
+    assert replayed is not None
+    if not request.controlled:
+        assert agent.check(replayed, _AWAY) is None
+    assert (agent.address, agent.addresses) == before
+
+
+# ------------------------------------------------------------------------------------------ RTP and RTCP
+
+
+def check_rtp(data: bytes) -> None:
+    """A header is inside its packet; what is wrapped for retransmission unwraps to what it was."""
+    size, ssrc = rtp.header_size(data), rtp.ssrc_of(data)
+    assert size is None or rtp.HEADER_SIZE <= size <= len(data)
+    assert size is None or ssrc is not None
+    unwrapped = rtp.unwrap_rtx(data, payload_type=VP8, ssrc=7)
+    if unwrapped is not None:
+        original, packet = unwrapped
+        assert 0 <= original <= 0xFFFF
+        assert len(packet) == len(data) - 2
+        assert rtp.header_size(packet) == size
+    wrapped = rtp.wrap_rtx(data, payload_type=VP8_RTX, sequence=5, timestamp=6, ssrc=8, original=0xABCD)
+    assert (wrapped is None) is (size is None)
+    if wrapped is None or size is None:
+        return
+    assert len(wrapped) == len(data) + 2
+    again = rtp.unwrap_rtx(wrapped, payload_type=data[1] & 0x7F, ssrc=7)
+    if again is not None:
+        assert again[0] == 0xABCD
+        assert again[1][rtp.HEADER_SIZE :] == data[rtp.HEADER_SIZE :]
+        assert again[1][0] == data[0]
+
+
+_BUILT = rtcp.SenderReport | rtcp.ReportBlock | rtcp.Nack
+
+
+def check_rtcp(data: bytes) -> None:
+    """What is read is bounded, and reads back the same from what we build of it."""
+    reports = rtcp.read(data)
+    assert len(reports) <= 32 * 32
+    assert sum(len(r.sequences) for r in reports if isinstance(r, rtcp.Nack)) <= rtcp.MAX_NACKED
+    senders = [r.ssrc for r in reports if isinstance(r, rtcp.SenderReport)]
+    assert len(senders) == len(set(senders)), "one report of each stream, or dozens go to each subscriber"
+    sender = rtcp.sender_ssrc(data)
+    assert sender is not None or not reports
+    for report in reports:
+        match report:
+            case rtcp.SenderReport():
+                assert rtcp.read(rtcp.build_sender_report(report)) == [report]
+            case rtcp.ReportBlock():
+                assert rtcp.read(rtcp.build_receiver_report(1, [report])) == [report]
+            case rtcp.Nack(media, sequences) if sequences:
+                (nack,) = rtcp.read(rtcp.build_nack(1, media, sequences))
+                assert isinstance(nack, rtcp.Nack)
+                assert set(nack.sequences) == set(sequences)
+            case rtcp.BandwidthEstimate(estimate):
+                share = publisher_bitrate([Downlink(estimate, 1, 1), Downlink(None, 0, 1)])
+                (built,) = rtcp.read(rtcp.build_remb(1, max(share, estimate), [1, 2]))
+                assert isinstance(built, rtcp.BandwidthEstimate)
+                assert built.bits_per_second <= max(share, estimate)
+
+
+class _Sink:
+    """A publisher and subscriber that keeps nothing."""
+
+    rtcp_ssrc = 1
+    direct = None
+
+    def send_rtp(self, packet: bytes) -> None: ...
+
+    def send_rtcp(self, compound: bytes) -> None: ...
+
+
+_CLOCK_STEPS = (0.0, 0.001, 0.02, 0.2, 3.0, 4_000.0)
+
+
+def check_forwarding(data: bytes) -> None:
+    """Whatever a publisher sends and subscribers ask for: right slots only, bounded, nothing said before."""
+    reader, now, sink = Reader(data), 0.0, _Sink()
+    kind = (Kind.CAMERA, Kind.AUDIO, Kind.SCREEN)[reader.below(3)]
+    track = PublishedTrack(sink, kind, 11, None if kind is Kind.AUDIO else 21)
+    slots = [Slot(sink, kind, 100 + n, None if kind is Kind.AUDIO else 200 + n) for n in range(3)]
+    open_slots: list[Slot] = []
+    steps = 0
+    while reader and steps < 400:
+        steps += 1
+        action = reader.below(8)
+        now += _CLOCK_STEPS[reader.below(len(_CLOCK_STEPS))]
+        if action == 0:
+            mask = reader.below(8)
+            open_slots = [slot for n, slot in enumerate(slots) if mask >> n & 1]
+            track.set_routes(open_slots)
+            assert [slot for slot in slots if slot.route is not None] == open_slots
+        elif action == 1:
+            packet = _rtx_packet(reader, track)
+            for slot, again in track.recover(packet):
+                assert slot in open_slots
+                assert rtp.ssrc_of(again) == slot.rtx_ssrc
+        elif action == 2 and open_slots:
+            slot = open_slots[reader.below(len(open_slots))]
+            asked = tuple(reader.number(2) for _ in range(reader.below(40)))
+            assert slot.route is not None
+            credit = slot.route.credit
+            answer = track.resend(slot.route, asked, now)
+            assert len(answer.again) + len(answer.missing) <= len(asked)
+            assert len(answer.again) <= credit
+            if answer.missing:
+                assert rtcp.read(rtcp.build_nack(1, 2, answer.missing))
+        elif action == 3:
+            compound = rtcp.read(reader.piece())
+            for report in compound:
+                if isinstance(report, rtcp.SenderReport):
+                    for slot, rewritten in track.sender_reports(report, now):
+                        assert slot in open_slots
+                        assert rtcp.read(rtcp.build_sender_report(rewritten)) == [rewritten]
+        elif action == 4:
+            block = track.reception.report(now)
+            assert 0 <= track.reception.jitter_ms < 1e9
+            if block is not None:
+                assert 0 <= block.fraction_lost <= 255
+                assert rtcp.read(rtcp.build_receiver_report(1, [block]))
+        else:
+            _forward(track, reader, open_slots, now)
+        assert len(track._wanted) <= CACHE_SIZE + 1
+        assert len(track._cache) in (0, CACHE_SIZE)
+
+
+def _rtx_packet(reader: Reader, track: PublishedTrack) -> bytes:
+    head = rtp.HEADER.pack(0x80 | reader.number() & 0x3F, VP8_RTX, reader.number(2), 0, track.rtx_ssrc or 0)
+    return head + reader.number(2).to_bytes(2, "big") + reader.take(reader.below(24))
+
+
+def _forward(track: PublishedTrack, reader: Reader, open_slots: list[Slot], now: float) -> None:
+    payload_type = reader.number() if reader.below(8) == 0 else (OPUS if track.kind is Kind.AUDIO else VP8)
+    sequence = (track.reception.highest or 0) + reader.number() - 3
+    if reader.below(6) == 0:
+        sequence = reader.number(2)
+    first = 0x80 | (reader.number() & 0x3F)
+    timestamp = reader.number(4)
+    packet = rtp.HEADER.pack(first, payload_type & 0xFF, sequence & 0xFFFF, timestamp, track.ssrc)
+    packet += reader.take(reader.below(24))
+    out = track.forward(payload_type & 0xFF, sequence & 0xFFFF, timestamp, now)
+    assert {id(slot) for slot, _, _ in out} <= {id(slot) for slot in open_slots}
+    assert len(out) <= len(open_slots)
+    if out and track.repairs:
+        track.keep(packet)
+    for slot, to_sequence, to_timestamp in out:
+        forwarded = rtp.renumber(packet, to_sequence, to_timestamp, slot.ssrc)
+        assert rtp.HEADER.unpack_from(forwarded)[2:] == (to_sequence, to_timestamp, slot.ssrc)
+        assert forwarded[rtp.HEADER_SIZE :] == packet[rtp.HEADER_SIZE :]
+        assert forwarded[:2] == packet[:2]
+
+
+# ------------------------------------------------------------------------------------------------- SDP
+
+_KINDS = [*PUBLISHED, *([Kind.AUDIO, Kind.CAMERA] * 3), Kind.SCREEN]
+_CANARY = re.compile(r"[^\s]{24,}")
+
+
+def check_sdp(data: bytes) -> None:
+    """An answer is one of ours or refused, by a text that repeats nothing of it."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        answer = read_answer(text, _KINDS)
+    except BadSdp as error:
+        _check_refusal(error, text)
+        return
+    _check_answer(answer, text)
+    assert read_answer(text, _KINDS) == answer
+
+
+def _check_refusal(refused: BadSdp, text: str) -> None:
+    assert refused.code == "bad-sdp"
+    assert not any(word in refused.text for word in _CANARY.findall(text))
+
+
+def _check_answer(answer: Answer, text: str) -> None:
+    assert 4 <= len(answer.ufrag) <= 256
+    assert 22 <= len(answer.pwd) <= 256
+    assert [len(digest) for digest in answer.fingerprints] == [95]
+    assert not re.search(r"^a=(crypto:|ice-lite(:|\r?$))", text, re.MULTILINE)
+    ssrcs = [ssrc for t in answer.tracks for ssrc in (t.ssrc, t.rtx_ssrc) if ssrc is not None]
+    assert len(ssrcs) == len(set(ssrcs)) <= 5
+    assert all(0 < ssrc <= 0xFFFFFFFF for ssrc in ssrcs)
+    kinds = [track.kind for track in answer.tracks]
+    assert len(kinds) == len(set(kinds))
+    assert answer.pwd not in repr(answer)
+
+
+# ---------------------------------------------------------------------------------------------- messages
+
+_BODIES = [
+    kind
+    for kind in vars(messages).values()
+    if isinstance(kind, type) and issubclass(kind, messages.Body) and kind is not messages.Body
+]
+_OUR_WORDS = {
+    word
+    for source in (codec.__file__, messages.__file__)
+    for word in re.findall(r"[A-Za-z0-9_-]+", Path(source).read_text(encoding="utf-8"))
+}
+_OUR_WORDS |= {word.replace("_", "-") for word in _OUR_WORDS} | {word.lower() for word in _OUR_WORDS}
+
+
+def _refused(error: BadInput) -> None:
+    assert error.code == codec.CODE
+    strange = [word for word in re.findall(r"[A-Za-z0-9_-]{6,}", error.text) if word not in _OUR_WORDS]
+    assert strange == [], "an error speaks our words only"
+
+
+def check_json(data: bytes) -> None:
+    """A message is one of ours or refused in our words; a connection takes it, or complains and soon ends."""
+    for kind in _BODIES:
+        try:
+            body = codec.decode_body(data, kind)
+        except BadInput as error:
+            _refused(error)
+        else:
+            assert codec.decode_body(codec.encode_bytes(body), kind) == body
+    try:
+        message = codec.decode_message(data)
+    except BadInput as error:
+        _refused(error)
+    else:
+        assert isinstance(message, msgspec.Struct)
+        assert codec.decode_message(codec.encode(message)) == message
+    text = data.decode("utf-8", "surrogateescape")
+    for role in SeatRole:
+        connection = Connection("link", role, 0.0)
+        assert len(connection.receive('{"type":"hello"}', 0.0)) == 1
+        assert len(connection.receive(text, 0.0)) <= 2
+        if len(text) < 100:
+            for _ in range(int(BURST) + MISTAKES):
+                connection.receive(text, 0.0)
+            assert connection.state is State.CLOSED, "nobody sends so much so fast and stays"
+
+
+# --------------------------------------------------------------------------------------------- all of them
+
+TARGETS: Final = {
+    target.name: target
+    for target in (
+        Target(
+            "stun",
+            check_stun,
+            (
+                *(struct.pack("!HH", kind, size) for kind in _ATTRIBUTES for size in (0, 4, 8)),
+                *(struct.pack("!I", stun.COOKIE), b":", b"\x00\x01", b"\x00\x03", b"\x01\x01"),
+            ),
+        ),
+        Target("rtp", check_rtp, (b"\x80\x60", b"\x90\x60", b"\xbe\xde\x00\x01", b"\x80\x61", b"\xa0\x61")),
+        Target(
+            "rtcp",
+            check_rtcp,
+            (
+                *(
+                    bytes([first, kind])
+                    for first in (0x80, 0x81, 0x84, 0x8F, 0x9F)
+                    for kind in range(200, 208)
+                ),
+                b"REMB",
+                b"\x00\x00",
+                b"\xff\xff",
+                b"\x00\x02",
+            ),
+        ),
+        Target(
+            "forwarding", check_forwarding, (b"\0\0\7", b"\2\0\0", b"\1\0\0", b"\3\0\0", b"\4\0", b"\5\0")
+        ),
+        Target(
+            "sdp",
+            check_sdp,
+            tuple(
+                word.encode()
+                for word in (
+                    *("\r\n", "\n", "a=", "m=audio 9 ", "m=video 0 ", "a=mid:0", "a=group:BUNDLE 0 1"),
+                    *("a=ssrc:1 cname:x\r\n", "a=ssrc-group:FID 1 2\r\n", "a=setup:active", "a=sendonly"),
+                    *("a=rtcp-mux", "a=crypto:1", "a=ice-lite", "a=extmap:2 ", "4294967295", "4294967296"),
+                    *("UDP/TLS/RTP/SAVPF", "a=fingerprint:sha-256 ", "a=ice-ufrag:", "a=ice-pwd:", "\0", "é"),
+                )
+            ),
+        ),
+        Target(
+            "json",
+            check_json,
+            tuple(
+                word.encode()
+                for word in (
+                    *("{", "}", "[", "]", '"', ",", ":", "\\", "\\u0000", "\\ud800", "null", "true", "-1"),
+                    *("1e400", "99999999999999999999", "0.5", '"type":', '"id":', '"seats":', '"sdp":'),
+                    *('"action":', '"hello"', '"knock"', '"act"', '"answer"', '"device-answer"', "é", "[[[["),
+                )
+            ),
+        ),
+    )
+}
