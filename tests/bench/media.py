@@ -1,5 +1,5 @@
-"""The media engine: what forwarding a packet costs the server, beside Janus where it is installed, and how long
-people wait for a picture.
+"""The media engine: what forwarding a packet costs the server, beside Janus where it is installed, and how
+long people wait for a picture.
 
 Servers are processes of their own, all running at once and loaded in turn, five seconds each; medians, and
 the spread in the notes. The load is in ``parts/load.py``: real ICE and DTLS, AES-256-GCM, 200 packets of each
@@ -21,7 +21,7 @@ this run. Figures of two runs or two machines compare with nothing.
                              is the cost per packet at two subscribers: a packet costs its departure and a
                              share of its arrival, so c is a line over 1 ÷ subscribers; c₁, c₃: above
 
-With Chromium, fake cameras of 640 × 480 and a warm transport, as people have it:
+With Chromium, fake cameras and a transport that is warm, as people have it:
 
     admit_to_frame_ms        click on Admit ─▶ first decoded picture of the patient, on loopback
     admit_to_frame_50ms_ms   the same with 50 ms of round trip between each of the two and the server, for
