@@ -52,6 +52,8 @@ GONE_AFTER: Final = 10.0
 """Seconds of silence after which the connection itself is given up; the seat was noticed long before."""
 PING_EVERY: Final = {SeatRole.HOST: 0.5, SeatRole.PATIENT: 1.0}
 """Seconds between pings; a clinician's loss must be known within 2 s."""
+LEFT_PAGE: Final = "left-page"
+"""The reason on record when somebody left quickly; ``/api/seat-leave`` gives the same."""
 
 _EVERYONE: Final[frozenset[type[ClientMessage]]] = frozenset({Hello, Leave, Answer, RestartMedia})
 MAY_SEND: Final[dict[SeatRole, frozenset[type[ClientMessage]]]] = {
@@ -214,8 +216,8 @@ class Connection:
                 return Asked(self.link, number, SeatAction.KNOCK)
             case Enter(number):
                 return Asked(self.link, number, SeatAction.ENTER)
-            case Leave(number):
-                return Asked(self.link, number, SeatAction.LEAVE)
+            case Leave(number, quickly):
+                return Asked(self.link, number, SeatAction.LEAVE, reason=LEFT_PAGE if quickly else None)
             case Act(number, action, seats, reason):
                 named = tuple(SeatCode(seat) for seat in seats)
                 wanted = HostAction(action) if action in _HOST_ACTIONS else SeatAction(action)

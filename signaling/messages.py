@@ -54,9 +54,14 @@ class Enter(Message, frozen=True, tag="enter"):
 
 
 class Leave(Message, frozen=True, tag="leave"):
-    """Sent by anyone who leaves on purpose. Answered by ``reply``; the place is given up."""
+    """Sent by anyone who leaves on purpose. Answered by ``reply``; the place is given up.
+
+    Attributes:
+        quickly: the page is gone by the time of the answer, and ends its cookie with ``/api/seat-leave``.
+    """
 
     id: RequestId
+    quickly: bool = False
 
 
 class Act(Message, frozen=True, tag="act"):

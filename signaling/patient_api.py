@@ -20,6 +20,7 @@ from broker.ids import parse_meeting_id, parse_seat_token
 from broker.policy import Permission
 from broker.private import Private
 from broker.seats import SeatAction
+from signaling.connection import LEFT_PAGE
 from signaling.messages import AgreeBody, Agreement, EnterBody, Entered, LinkOpened, SeatBody, Ticket
 from signaling.routing import Call, Route, answer, clear_cookie, no_content, seat_cookie, set_cookie
 
@@ -74,7 +75,7 @@ async def seat_leave(call: Call, body: SeatBody) -> web.StreamResponse:
     if not call.services.held_by_another(grant.meeting, grant.seat, grant.device):
         try:
             await call.services.admission.change(
-                grant.meeting, SeatAction.LEAVE, (grant.seat,), grant.actor, "left-page"
+                grant.meeting, SeatAction.LEAVE, (grant.seat,), grant.actor, LEFT_PAGE
             )
         except Refused:
             pass  # nobody was in the place; the credential ends all the same

@@ -5,6 +5,7 @@ const NEUTRAL = "/static/neutral.html";
 const PRESSES = 3;
 const WITHIN = 2_000; // ms
 const ANSWER_WITHIN = 3_000; // ms
+const AGAIN_AFTER = 2_000; // ms
 
 /**
  * Whether this Escape is the third within two seconds. Pure.
@@ -90,8 +91,8 @@ function showInstead(page) {
 
 /**
  * Give the place up, then load the neutral page for real, so that nothing of the visit stays alive behind it.
- * Without a network what is shown stays, for a navigation would only bring an error page; the rest follows when
- * the network is back.
+ * Without a network what is shown stays, for a navigation would only bring an error page; so it does while the
+ * server cannot record anything, for the cookie is ended only then. The rest follows when that is over.
  *
  * @param {{meeting: string, seat: string} | null} place
  * @param {() => void} close
@@ -100,13 +101,14 @@ async function goAway(place, close) {
   try {
     // The connections end after the place does: a connection lost first would show the others "reconnecting",
     // which no ordinary leaving does.
-    if (place) await ask("/api/seat-leave", place);
+    const answer = place && (await ask("/api/seat-leave", place));
     close();
     await ask(NEUTRAL);
-    location.replace(NEUTRAL);
+    if (answer?.status !== 503) location.replace(NEUTRAL);
+    else setTimeout(() => void goAway(place, close), AGAIN_AFTER);
   } catch {
     close();
-    window.addEventListener("online", () => void goAway(place, close), { once: true });
+    setTimeout(() => void goAway(place, close), AGAIN_AFTER);
   }
 }
 

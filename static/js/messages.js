@@ -24,7 +24,10 @@
 /**
  * Sent by anyone who leaves on purpose. Answered by `reply`; the place is given up.
  *
- * @typedef {{ type: 'leave', "id": number }} Leave
+ * Attributes:
+ *     quickly: the page is gone by the time of the answer, and ends its cookie with `/api/seat-leave`.
+ *
+ * @typedef {{ type: 'leave', "id": number, "quickly"?: boolean }} Leave
  */
 
 /**

@@ -18,7 +18,7 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
 
 /**
  * A client message without its `id`, which `ask` adds.
- * @typedef {{type: 'knock' | 'enter' | 'leave'}
+ * @typedef {{type: 'knock' | 'enter'} | {type: 'leave', quickly?: boolean}
  *   | {type: 'act', action: string, seats?: readonly string[], reason?: string}} Request
  */
 

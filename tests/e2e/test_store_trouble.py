@@ -11,6 +11,7 @@ from playwright.async_api import expect
 
 from tests.e2e.people import WITHIN, People
 from tests.e2e.practice import Practice
+from tests.e2e.test_safety import in_the_room, left_nothing
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
@@ -73,3 +74,31 @@ async def test_a_stalled_store_admits_nobody_and_ends_nothing(
     await newcomer.sees("Camera and microphone")
     admitted = [e for e in await practice.audit(visit.meeting) if e[0] == "seat.admitted"]
     assert admitted == [("seat.admitted", "A", "staff", None), ("seat.admitted", "B", "staff", None)]
+
+
+async def test_leaving_quickly_needs_no_store_and_is_recorded_when_it_is_back(
+    own_practice: Practice, own_people: People
+) -> None:
+    practice = own_practice
+    visit = await practice.book()
+    a, b, therapist = await in_the_room(own_people, visit)
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2))
+
+    store = practice.store_pid()
+    os.kill(store, signal.SIGSTOP)
+    try:
+        await a.presses("Leave quickly")
+        await a.sees("Kitchen measures")
+        await expect(b.page.get_by_role("figure", name="Partner A")).to_have_count(0, timeout=WITHIN)
+        await b.sees_and_hears(1)
+        # Nobody could be told yet that the cookie is to end, and it may not be forgotten for that.
+        assert [cookie["name"] for cookie in await a.context.cookies()] != []
+    finally:
+        os.kill(store, signal.SIGCONT)
+
+    await practice.ready()
+    await therapist.sees_seat("A", state="left")
+    await left_nothing(a)
+    assert await a.context.cookies() == []
+    left = [event for event in await practice.audit(visit.meeting) if event[0] == "seat.left"]
+    assert left == [("seat.left", "A", "A", "left-page")]

@@ -71,6 +71,8 @@ def test_what_a_patient_asks_for_becomes_an_event() -> None:
     connection = opened()
     assert said(connection, {"type": "knock", "id": 7}) == Asked("link", 7, SeatAction.KNOCK)
     assert said(connection, {"type": "leave", "id": 8}) == Asked("link", 8, SeatAction.LEAVE)
+    quickly = said(connection, {"type": "leave", "id": 9, "quickly": True})
+    assert quickly == Asked("link", 9, SeatAction.LEAVE, reason="left-page")
     assert said(connection, {"type": "device-answer", "allow": False, "asking": 3}) == DeviceAnswered(
         "link", False, 3
     )
