@@ -44,7 +44,7 @@ from typing import Final
 from tests.bench.parts import browsers
 from tests.bench.parts.curve import Point, chart
 from tests.bench.parts.film import Film
-from tests.bench.parts.load import RATE, Audience, Window, window
+from tests.bench.parts.load import KEPT_UP, RATE, Audience, Window, window
 from tests.bench.parts.memory import resident_kb
 from tests.bench.parts.relay import media_relay
 from tests.bench.parts.rooms import Bed, Joins, side_by_side, take_turns
@@ -56,8 +56,6 @@ PICTURE: Final = Path(__file__).parents[2] / "docs/media-cost.svg"
 
 _BATCH: Final = 10
 """Rooms filled between two readings of memory and CPU."""
-_KEPT_UP: Final = 0.99
-"""Of the packets, below which a server was overloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ async def rows() -> list[Row]:
     """Measure all of it; about eight minutes."""
     measured = await forwarding(Plan())
     if measured.without is None:
-        PICTURE.write_text(picture(measured, Plan().rooms))
+        PICTURE.write_text(picture(measured))
         print(f"→ {PICTURE}")
     else:
         print(f"No comparison, no picture: {measured.without}.")
@@ -178,7 +176,7 @@ def rooms_of_three(one: Sequence[Window], three: Sequence[Window]) -> list[float
 def _spread(windows: Sequence[Window]) -> str:
     costs = [done.microseconds for done in windows]
     told = f"{min(costs):.1f}–{max(costs):.1f}"
-    if (kept := _kept(windows)) < _KEPT_UP:
+    if (kept := _kept(windows)) < KEPT_UP:
         told += f", only {kept:.0%} came through"
     return told
 
@@ -187,7 +185,7 @@ def _kept(windows: Sequence[Window]) -> float:
     return sum(done.received for done in windows) / sum(done.expected for done in windows)
 
 
-def picture(found: Forwarding, rooms: int) -> str:
+def picture(found: Forwarding) -> str:
     """The curve over the numbers of rooms."""
     names = {"batch": "Quietroom", "plain": "Quietroom, plain", "Janus": "Janus"}
     lines: dict[str, list[Point]] = {}
@@ -195,7 +193,7 @@ def picture(found: Forwarding, rooms: int) -> str:
         for server, windows in servers.items():
             costs = [done.microseconds for done in windows]
             lines.setdefault(names[server], []).append(
-                Point(count, statistics.median(costs), min(costs), max(costs), _kept(windows) >= _KEPT_UP)
+                Point(count, statistics.median(costs), min(costs), max(costs), _kept(windows) >= KEPT_UP)
             )
     hollow = any(not point.solid for line in lines.values() for point in line)
     return chart(
@@ -203,7 +201,7 @@ def picture(found: Forwarding, rooms: int) -> str:
         "rooms, each of one publisher and three subscribers",
         "CPU, microseconds per packet received",
         lines,
-        f"hollow: less than {_KEPT_UP:.0%} of the packets came through" if hollow else "",
+        f"hollow: less than {KEPT_UP:.0%} of the packets came through" if hollow else "",
     )
 
 

@@ -93,14 +93,23 @@ class Bed:
 async def take_turns(
     beds: Sequence[Bed], numbers: Sequence[int], *, rounds: int, seconds: float
 ) -> dict[str, list[Window]]:
-    """Windows of each server in turn; by name of the server, without the first of each."""
+    """Windows of each server in turn, by name of the server.
+
+    A round in which one of them did not keep up is run again while spare ones last, as many as rounds: a
+    server that gets no core from a busy machine, and finds long queues when it does, is measured wrong.
+    """
+    for bed in beds:
+        await bed.load(numbers, min(1.0, seconds))  # pays for caches and pages that are there from then on
     windows: dict[str, list[Window]] = {bed.server.name: [] for bed in beds}
-    for turn in range(rounds + 1):
-        for bed in beds:
-            # The first one pays for caches and pages that are there from then on.
-            done = await bed.load(numbers, seconds if turn else min(1.0, seconds))
-            if turn:
-                windows[bed.server.name].append(done)
+    spare = rounds
+    while rounds:
+        done = {bed.server.name: await bed.load(numbers, seconds) for bed in beds}
+        if spare and not all(window.kept_up for window in done.values()):
+            spare -= 1
+            continue
+        rounds -= 1
+        for name, each in done.items():
+            windows[name].append(each)
     return windows
 
 
