@@ -73,6 +73,10 @@ class LiteIce:
         self._out(datagram)
 
 
+#: One seat's SRTP sessions: to receive and to send with.
+Sessions = tuple[pylibsrtp.Session, pylibsrtp.Session]
+
+
 class DtlsServer(RTCDtlsTransport):
     """aiortc's DTLS transport, always the server, its SRTP sessions made by our own rules."""
 
@@ -110,7 +114,7 @@ class DtlsServer(RTCDtlsTransport):
             raise ConnectionError from error
 
     @property
-    def sessions(self) -> tuple[pylibsrtp.Session, pylibsrtp.Session]:
+    def sessions(self) -> Sessions:
         """The SRTP sessions to receive and to send with; valid once connected."""
         return self._rx_srtp, self._tx_srtp
 

@@ -1,16 +1,20 @@
 """How datagrams enter and leave: the one thing that differs between portable and fast media ports.
 
-``DatagramEngine`` runs anywhere asyncio or uvloop runs. A batching engine fits behind the same interface:
-it calls ``on_datagram`` for many packets in a row and sends what they caused in one go.
+``DatagramEngine`` runs anywhere asyncio or uvloop runs and hands every datagram to the media port. The
+``BatchEngine`` of ``rooms.batch`` fits behind the same interface and carries media between seats by itself:
+the port tells it which addresses are whose, and decides for each packet where it goes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
+from rooms.dtls import Sessions
+from rooms.forwarding import Forwarded, PublishedTrack
 from rooms.ice import Address
 
 #: Octets the kernel may hold in each direction; a key frame to three seats comes as a burst.
@@ -18,21 +22,72 @@ BUFFER = 4 << 20
 #: Octets waiting in the process beyond which packets are dropped: late media is worthless.
 MAX_BACKLOG = 1 << 20
 
-OnDatagram = Callable[[bytes, Address], None]
+
+class Source(Protocol):
+    """What an engine needs of a seat to take its media.
+
+    Attributes:
+        direct: what ``Engine.direct`` made; ``None`` while its packets must go to ``Receiver.on_datagram``.
+        tracks_by_ssrc: what it has announced.
+    """
+
+    direct: Any
+    tracks_by_ssrc: dict[int, PublishedTrack]
+
+    def heard_media(self, octets: int, now: float) -> None:
+        """An authentic packet of that size has come."""
+
+
+class Receiver(Protocol):
+    """What an engine delivers to: the media port.
+
+    Attributes:
+        counters: see ``MediaPort``.
+    """
+
+    counters: dict[str, int]
+
+    def now(self) -> float:
+        """Monotonic seconds of the event loop."""
+
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        """Take in one datagram of any kind; never raises."""
+
+    def forward(
+        self, source: Any, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
+    ) -> Sequence[Forwarded]:
+        """Decide where one authentic packet of a track goes; see ``PublishedTrack.forward``."""
 
 
 class Engine(Protocol):
-    """One UDP port."""
+    """One UDP port.
+
+    Attributes:
+        kind: ``plain`` or ``batch``, for the log.
+    """
+
+    kind: str
 
     @property
     def port(self) -> int:
         """The bound port number; 0 before ``start``."""
 
-    async def start(self, on_datagram: OnDatagram) -> None:
+    async def start(self, receiver: Receiver) -> None:
         """Bind and begin to deliver.
 
         Raises:
             OSError: the address cannot be bound.
+        """
+
+    def learn(self, address: Address, source: Source | None) -> None:
+        """What comes from this address is that seat's from now on; ``None``: nobody's."""
+
+    def direct(self, sessions: Sessions, address: Address) -> Any:
+        """What this engine needs to decrypt and encrypt a seat's packets itself.
+
+        Returns:
+            Its own business, to be kept as the seat's ``direct`` while sessions and address stay the same;
+            ``None`` when it does not carry media by itself, or not to there.
         """
 
     def send(self, datagram: bytes, address: Address) -> bool:
@@ -40,6 +95,24 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop delivering and give the port back; may be called twice."""
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A UDP socket with large buffers that never waits.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class DatagramEngine(asyncio.DatagramProtocol):
@@ -50,11 +123,13 @@ class DatagramEngine(asyncio.DatagramProtocol):
         port: 0 for any.
     """
 
+    kind = "plain"
+
     def __init__(self, host: str, port: int) -> None:
         self._bind = (host, port)
         self._port = 0
         self._transport: asyncio.DatagramTransport | None = None
-        self._on_datagram: OnDatagram | None = None
+        self._receiver: Receiver | None = None
         self._lost: asyncio.Future[None] | None = None
 
     @property
@@ -62,22 +137,17 @@ class DatagramEngine(asyncio.DatagramProtocol):
         """The bound port number; 0 before ``start``."""
         return self._port
 
-    async def start(self, on_datagram: OnDatagram) -> None:
+    async def start(self, receiver: Receiver) -> None:
         """Bind and begin to deliver.
 
         Raises:
             OSError: the address cannot be bound.
         """
         loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in self._bind[0] else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock = bound_socket(*self._bind)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-            sock.setblocking(False)
-            sock.bind(self._bind)
             self._port = int(sock.getsockname()[1])
-            self._on_datagram = on_datagram
+            self._receiver = receiver
             self._lost = loop.create_future()
             transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
         except BaseException:
@@ -85,10 +155,16 @@ class DatagramEngine(asyncio.DatagramProtocol):
             raise
         self._transport = transport
 
+    def learn(self, address: Address, source: Source | None) -> None:
+        """Nothing to learn: the media port looks addresses up itself."""
+
+    def direct(self, sessions: Sessions, address: Address) -> None:
+        """No short cuts here."""
+
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         """Deliver one datagram."""
-        if self._on_datagram is not None:
-            self._on_datagram(data, cast(Address, addr))
+        if self._receiver is not None:
+            self._receiver.on_datagram(data, cast(Address, addr))
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP answer to something sent earlier; that seat's silence will tell."""
@@ -114,8 +190,35 @@ class DatagramEngine(asyncio.DatagramProtocol):
 
     async def close(self) -> None:
         """Stop delivering and give the port back; may be called twice."""
-        self._on_datagram = None
+        self._receiver = None
         if self._transport is not None and self._lost is not None:
             self._transport.close()
             self._transport = None
             await self._lost
+
+
+async def reachable(host: str) -> str:
+    """The IP address to write into candidates: browsers resolve no names there.
+
+    Raises:
+        OSError: the name has no address.
+    """
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        return str(found[0][4][0])
+    if not address.is_unspecified:
+        return str(address)
+    # Bound to every interface: take the one that leads outwards. Connecting UDP sends nothing.
+    probe = ("2001:db8::1", 9) if address.version == 6 else ("192.0.2.1", 9)
+    with socket.socket(
+        socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM
+    ) as sock:
+        try:
+            sock.connect(probe)
+            return str(sock.getsockname()[0])
+        except OSError:
+            return "::1" if address.version == 6 else "127.0.0.1"

@@ -75,6 +75,9 @@ class Subscriber(Protocol):
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send one packet, or count it as lost; never raises."""
 
+    def sent_media(self, octets: int) -> None:
+        """A packet of that size was sent ``direct``."""
+
     def send_rtcp(self, compound: bytes) -> None:
         """The same for one RTCP compound."""
 

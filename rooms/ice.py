@@ -29,6 +29,9 @@ from aioice import stun
 #: a pseudo address instead: its path and a number of its own, such as ``("tcp", 7)``.
 Address = tuple[str, int] | tuple[str, int, int, int]
 
+#: Octets of the longest datagram taken in, whichever way it comes: what an Ethernet frame holds.
+MAX_DATAGRAM = 1_500
+
 #: How a seat's packets come: datagrams, ICE-TCP (RFC 6544), or our own TURN server (RFC 8656).
 Path = Literal["udp", "tcp", "turn"]
 

@@ -14,18 +14,17 @@ here; what is not accepted is counted.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from rooms import rtcp
-from rooms.dtls import Certificate
-from rooms.engine import DatagramEngine, Engine
+from rooms.batch import fastest_engine
+from rooms.dtls import Certificate, Sessions
+from rooms.engine import Engine, reachable
 from rooms.forwarding import Forwarded, Kind, PublishedTrack
 from rooms.gate import Gate
-from rooms.ice import Address, Path, read_request
+from rooms.ice import MAX_DATAGRAM, Address, Path, read_request
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.reporting import Beat
 from rooms.rtp import HEADER, renumber, ssrc_of
@@ -43,7 +42,7 @@ class MediaPort:
         host: address to bind; ``localhost`` is 127.0.0.1.
         port: 0 for any free one.
         advertised: address or name under which browsers reach the port, when it is not the bound one.
-        engine: how datagrams come and go; a plain one if left out.
+        engine: how datagrams come and go; the fastest that works here if left out.
 
     Attributes:
         host: the IP address in the offers.
@@ -75,7 +74,7 @@ class MediaPort:
             ),
             0,
         )
-        self._engine: Engine = engine or DatagramEngine(bind, port)
+        self._engine: Engine = engine or fastest_engine(bind, port)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gates: dict[str, Gate] = {}
         self._peers: dict[tuple[str, str], Peer] = {}
@@ -96,8 +95,8 @@ class MediaPort:
             OSError: the port cannot be bound, or the advertised name has no address.
         """
         self._loop = asyncio.get_running_loop()
-        self.host = await _reachable(self.host)
-        await self._engine.start(self._on_datagram)
+        self.host = await reachable(self.host)
+        await self._engine.start(self)
         self.port = self._engine.port
         self._beat.start()
 
@@ -174,12 +173,14 @@ class MediaPort:
     def detach(self, address: Address) -> None:
         """A stream has closed; may be called twice."""
         self._streams.pop(address, None)
-        if (peer := self._by_address.pop(address, None)) is not None:
+        if (peer := self._by_address.get(address)) is not None:
+            self._assign(address, None)
             peer.agent.forget(address)
+            peer.moved()
 
     def receive(self, datagram: bytes, address: Address) -> None:
         """Take in one datagram from an attached stream, as if it had come over UDP. Never raises."""
-        self._on_datagram(datagram, address)
+        self.on_datagram(datagram, address)
 
     def knows(self, address: Address) -> bool:
         """Whether an address is a seat's."""
@@ -200,6 +201,10 @@ class MediaPort:
             sent = self._engine.send(datagram, address)
         if not sent:
             self.counters["dropped_unsendable"] += 1
+
+    def direct(self, sessions: Sessions, address: Address) -> Any:
+        """What the engine needs to carry a seat's media by itself; ``None`` when it cannot."""
+        return None if address[0] in _PATHS else self._engine.direct(sessions, address)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a peer's handshake or farewell; the port waits for it when it closes."""
@@ -235,11 +240,21 @@ class MediaPort:
         self.credentials_changed(peer)
         for address in peer.agent.addresses:
             if self._by_address.get(address) is peer:
-                del self._by_address[address]
+                self._assign(address, None)
+
+    def _assign(self, address: Address, peer: Peer | None) -> None:
+        """Let an address be a seat's, or nobody's."""
+        if peer is None:
+            del self._by_address[address]
+        else:
+            self._by_address[address] = peer
+        if address[0] not in _PATHS:
+            self._engine.learn(address, peer)
 
     # ------------------------------------------------------------------------------------- datagrams
 
-    def _on_datagram(self, data: bytes, address: Address) -> None:
+    def on_datagram(self, data: bytes, address: Address) -> None:
+        """Take in one datagram of any kind from anywhere; never raises."""
         try:
             self._demultiplex(data, address)
         except Exception:
@@ -247,7 +262,7 @@ class MediaPort:
             self.counters["failed"] += 1
 
     def _demultiplex(self, data: bytes, address: Address) -> None:
-        first = data[0] if data else 255
+        first = data[0] if 0 < len(data) <= MAX_DATAGRAM else 255
         if 127 < first < 192:
             peer = self._by_address.get(address)
             if peer is None:
@@ -281,9 +296,10 @@ class MediaPort:
             return
         self.send(checked.response, address)
         if checked.dropped is not None and self._by_address.get(checked.dropped) is peer:
-            del self._by_address[checked.dropped]
+            self._assign(checked.dropped, None)
         if address in peer.agent.addresses:
-            self._by_address[address] = peer
+            self._assign(address, peer)
+        peer.moved()
         if peer.agent.ufrags != self._ufrags.get(peer):
             self.credentials_changed(peer)
         peer.heard()
@@ -366,30 +382,3 @@ class MediaPort:
             if track.want_key_frame(self.now(), at_once=at_once):
                 self.counters["key_frame_requests"] += 1
                 track.owner.send_rtcp(rtcp.build_pli(track.owner.rtcp_ssrc, track.ssrc))
-
-
-async def _reachable(host: str) -> str:
-    """The IP address to write into candidates: browsers resolve no names there.
-
-    Raises:
-        OSError: the name has no address.
-    """
-    if host == "localhost":
-        return "127.0.0.1"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-        return str(found[0][4][0])
-    if not address.is_unspecified:
-        return str(address)
-    # Bound to every interface: take the one that leads outwards. Connecting UDP sends nothing.
-    probe = ("2001:db8::1", 9) if address.version == 6 else ("192.0.2.1", 9)
-    with socket.socket(
-        socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_DGRAM
-    ) as sock:
-        try:
-            sock.connect(probe)
-            return str(sock.getsockname()[0])
-        except OSError:
-            return "::1" if address.version == 6 else "127.0.0.1"

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import pylibsrtp
 from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 
-from rooms.dtls import Certificate, DtlsServer, LiteIce
+from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
 from rooms.forwarding import PublishedTrack, Slot
 from rooms.gate import Member, slots_for
 from rooms.ice import Address, LiteAgent, Path, path_of
@@ -87,6 +87,9 @@ class Port(Protocol):
     def send(self, datagram: bytes, address: Address) -> None:
         """Send one datagram, or count it; never raises."""
 
+    def direct(self, sessions: Sessions, address: Address) -> Any:
+        """What the engine needs to carry the seat's media by itself, ``None`` when it cannot."""
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a handshake or a farewell, held on to until it ends."""
 
@@ -114,6 +117,7 @@ class Peer:
         state: where it stands.
         suite: the SRTP profile in use, such as ``AEAD_AES_256_GCM``; ``None`` before DTLS is done.
         last_heard: loop seconds of the last authenticated packet of any kind; of opening before the first.
+        direct: what the engine needs to carry its media by itself; ``None`` when it cannot.
         last_media: the same of SRTP and SRTCP alone. A binding request can be recorded on its way and sent
             again by anybody; these cannot (RFC 3711 §3.3.2), so only they prove that somebody is there.
     """
@@ -141,7 +145,7 @@ class Peer:
         self._ice = LiteIce(self._send)
         self._dtls = DtlsServer(self._ice, port.certificate)
         self._handshake: asyncio.Task[None] | None = None
-        self._srtp: tuple[pylibsrtp.Session, pylibsrtp.Session] | None = None
+        self._srtp: Sessions | None = None
         self._over = False
         self._rtcp_senders: set[int] = set()
         self._announced: frozenset[int] = frozenset()
@@ -206,6 +210,7 @@ class Peer:
         self.state = PeerState.GONE
         self.member.live = False
         self._srtp = None
+        self.moved()
         self._dtls.remove_all_listeners()
         if self._handshake is not None:
             self._handshake.cancel()
@@ -260,6 +265,13 @@ class Peer:
         if self.state is PeerState.GONE:
             self.settle()
 
+    def moved(self) -> None:
+        """Its address or its keys may be others than before."""
+        address = self.agent.address
+        self.direct = (
+            None if self._srtp is None or address is None else self._port.direct(self._srtp, address)
+        )
+
     def proceed(self) -> None:
         """Start DTLS as soon as both a verified address and the fingerprint are known."""
         if self._handshake is None and self._answer is not None and self.agent.address and not self.closed:
@@ -285,6 +297,7 @@ class Peer:
         elif self._dtls.state in ("closed", "failed"):
             self._over = True
             self._srtp = None
+        self.moved()
         self.settle()
 
     def settle(self) -> None:
@@ -350,6 +363,10 @@ class Peer:
         self._port.counters["packets_out"] += 1
         self._meter.octets_out += len(protected)
         self._send(protected)
+
+    def sent_media(self, octets: int) -> None:
+        """The engine has sent the seat a packet of that size by itself."""
+        self._meter.octets_out += octets
 
     def send_rtcp(self, compound: bytes) -> None:
         """Protect and send one RTCP compound to the seat; a failure is counted, never raised."""
