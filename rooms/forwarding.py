@@ -266,7 +266,8 @@ class PublishedTrack:
 
     def keep(self, packet: bytes) -> None:
         """Keep the packet that ``forward`` has just let pass, for those who will miss it."""
-        self._cache[self._index_now % CACHE_SIZE] = (self._index_now, packet)
+        if self._cache:
+            self._cache[self._index_now % CACHE_SIZE] = (self._index_now, packet)
 
     def want_key_frame(self, now: float, *, at_once: bool = False) -> bool:
         """Whether to ask the publisher for a key frame now.

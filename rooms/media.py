@@ -110,6 +110,11 @@ class MediaPort:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._engine.close()
 
+    @property
+    def engine_kind(self) -> str:
+        """Which engine carries the media: ``batch`` where it works, else ``plain``."""
+        return self._engine.kind
+
     # ------------------------------------------------------------------------------- rooms and seats
 
     def open_peer(self, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]) -> Peer:

@@ -172,7 +172,12 @@ class Server:
         sweeping = asyncio.create_task(self._end_overdue(), name="overdue")
         stack.push_async_callback(_cancelled, sweeping)
         await self.ledger.append(self._event(EventType.SERVER_STARTED))
-        log.info("server started", node=settings.node, media_port=self.media.port)
+        log.info(
+            "server started",
+            node=settings.node,
+            media_port=self.media.port,
+            media_engine=self.media.engine_kind,
+        )
 
     async def _serve_web(self, stack: AsyncExitStack, listening: socket.socket) -> None:
         settings = self.settings

@@ -29,15 +29,16 @@ class Seat:
 class Room:
     """A media port with raw clients in one room."""
 
-    def __init__(self, port: Clocked) -> None:
+    def __init__(self, port: Clocked, host: str = "127.0.0.1") -> None:
         self.port = port
+        self.host = host
         self.clients: list[RawClient] = []
 
     def open(self, name: str, place: int) -> Seat:
         """A seat with its offer, and nothing more."""
         states: list[PeerState] = []
         peer = self.port.open_peer(ROOM, name, place, states.append)
-        client = RawClient(peer.offer())
+        client = RawClient(peer.offer(), self.host)
         self.clients.append(client)
         return Seat(peer, client, states)
 

@@ -29,7 +29,7 @@ PAYLOAD_TYPE = {Kind.AUDIO: OPUS, Kind.CAMERA: VP8, Kind.SCREEN: VP8}
 
 
 async def until(
-    condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 10.0, every: float = 0.005
+    condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 10.0, every: float = 0.002
 ) -> None:
     """Wait until something holds, or fail saying what never did."""
     try:
@@ -48,6 +48,7 @@ class RawClient:
 
     Args:
         offer: the server's SDP.
+        host: of both ends; the offer says only which port.
 
     Attributes:
         rtp: every RTP packet received, decrypted.
@@ -57,7 +58,8 @@ class RawClient:
 
     certificate = RTCCertificate.generateCertificate()
 
-    def __init__(self, offer: str) -> None:
+    def __init__(self, offer: str, host: str = "127.0.0.1") -> None:
+        self.host = host
         self.rtp: list[bytes] = []
         self.reports: list[Report] = []
         self.responses: list[stun.Message] = []
@@ -74,15 +76,16 @@ class RawClient:
         """Read an offer: the first one, or that of an ICE restart."""
         self.offer = offer
         self.server = Credentials(_value(offer, "ice-ufrag"), _value(offer, "ice-pwd"))
-        self.address = ("127.0.0.1", int(re.findall(r"m=audio (\d+) ", offer)[0]))
+        self.address = (self.host, int(re.findall(r"m=audio (\d+) ", offer)[0]))
         self.fingerprint = _value(offer, "fingerprint").removeprefix("sha-256 ")
         self.slots = [int(found) for found in re.findall(r"^a=ssrc:(\d+)", offer, re.MULTILINE)]
 
     def move(self) -> None:
         """Send from another port from now on, as after a change of networks."""
         self._forget_socket()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.bind((self.host, 0))
         self._socket.setblocking(False)
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
 
