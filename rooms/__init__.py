@@ -5,9 +5,9 @@ the store; ``seat`` is one seat's pages, device and presence; ``views`` say what
 come in, ``effects`` go out.
 The media, pure: ``rtp``, ``rtcp``, ``sdp``; ``forwarding`` (the gate is its route table), ``gate``,
 ``feedback``.
-The shells: ``ice``, ``dtls`` and ``peer`` make one transport; ``engine`` moves datagrams, ``batch`` many at once
-through ``mmsg``; ``media`` is the UDP port, ``transports`` keeps those of one room, ``runner`` is the one task that
-touches its room.
+The shells: ``ice``, ``dtls`` and ``peer`` make one transport; ``engine`` moves datagrams, ``batch`` many at
+once through ``mmsg``; ``media`` is the UDP port, ``transports`` keeps those of one room, ``runner`` is the
+one task that touches its room.
 
 Frames are forwarded as they are: nothing here decodes, and a closed gate is a route that does not exist.
 """
