@@ -62,28 +62,28 @@ def keep(target: Target, data: bytes) -> str:
 def run_corpus(target: Target) -> int:
     """Check every kept input; returns how many there are."""
     corpus = target.corpus()
-    with watched() as run:
+    with target.begin() as check, watched() as run:
         for data in corpus:
-            run(target.check, data)
+            run(check, data)
     return len(corpus)
 
 
-def run_mutations(target: Target, *, seed: int, seconds: float, most: int | None = None) -> int:
+def run_mutations(target: Target, *, seed: int, seconds: float, least: int = 0) -> int:
     """Check spoilt inputs until the time is over; the first that fails is kept, and the failure goes on.
 
     Args:
         seconds: of wall time.
-        most: inputs after which to stop before that.
+        least: inputs to check even if that takes longer.
 
     Returns:
         How many were checked.
     """
     mutator, until, done = Mutator(target.corpus(), target.tokens, seed), time.monotonic() + seconds, 0
-    with watched() as run:
-        while (most is None or done < most) and time.monotonic() < until:
+    with target.begin() as check, watched() as run:
+        while done < least or time.monotonic() < until:
             data = mutator.next()
             try:
-                run(target.check, data)
+                run(check, data)
             except (Exception, Hang) as error:
                 error.add_note(f"kept as corpus/{target.name}/{keep(target, data)}")
                 raise

@@ -43,18 +43,18 @@ def guided(name: str, seconds: float) -> None:
     print(f"{name}: guided by coverage", flush=True)
     options = [
         f"-max_total_time={max(1, int(seconds))}",
-        f"-dict={tokens}",
+        *([f"-dict={tokens}"] if target.tokens else []),
         f"-rss_limit_mb={LARGEST_MB}",
         "-max_len=16384",
         "-verbosity=0",
         "-print_final_stats=1",
         f"-artifact_prefix={reached.parent}{os.sep}",
     ]
-    with watched() as run:
+    with target.begin() as check, watched() as run:
 
         def one_input(data: bytes) -> None:
             try:
-                run(target.check, data)
+                run(check, data)
             except (Exception, Hang) as error:
                 print(f"{name}: {error!r}, kept as {keep(target, data)}", flush=True)
                 raise

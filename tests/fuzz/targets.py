@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,12 +22,15 @@ from aioice import stun
 from broker.errors import BadInput
 from broker.seats import SeatRole
 from rooms import rtcp, rtp
+from rooms.batch import BatchEngine, works
+from rooms.engine import DatagramEngine
 from rooms.feedback import Downlink, publisher_bitrate
 from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
 from rooms.sdp import PUBLISHED, Answer, BadSdp, read_answer
 from signaling import codec, messages
 from signaling.connection import BURST, MISTAKES, Connection, State
+from tests.fuzz import port
 from tests.fuzz.reader import Reader
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -33,25 +38,33 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One parser under attack.
+    """One thing under attack.
 
     Args:
-        check: raises when a property does not hold of this input.
+        begin: sets up what is attacked and gives the check, which raises when a property does not hold of an
+            input; leaving takes everything down again.
         tokens: words of the format.
+        corpus_of: the target whose corpus this one shares.
     """
 
     name: str
-    check: Callable[[bytes], None]
+    begin: Callable[[], AbstractContextManager[Callable[[bytes], None]]]
     tokens: tuple[bytes, ...] = ()
+    corpus_of: str | None = None
 
     @property
     def folder(self) -> Path:
         """Where its corpus is kept."""
-        return CORPUS / self.name
+        return CORPUS / (self.corpus_of or self.name)
 
     def corpus(self) -> list[bytes]:
         """Every kept input, in the order of their names."""
         return [path.read_bytes() for path in sorted(self.folder.glob("*.bin"))]
+
+
+def pure(check: Callable[[bytes], None]) -> Callable[[], AbstractContextManager[Callable[[bytes], None]]]:
+    """The beginning of a target that needs nothing set up."""
+    return lambda: nullcontext(check)
 
 
 # ------------------------------------------------------------------------------------------------- STUN
@@ -181,6 +194,8 @@ class _Sink:
     def send_rtp(self, packet: bytes) -> None: ...
 
     def send_rtcp(self, compound: bytes) -> None: ...
+
+    def sent_media(self, octets: int) -> None: ...
 
 
 _CLOCK_STEPS = (0.0, 0.001, 0.02, 0.2, 3.0, 4_000.0)
@@ -354,16 +369,20 @@ TARGETS: Final = {
     for target in (
         Target(
             "stun",
-            check_stun,
+            pure(check_stun),
             (
                 *(struct.pack("!HH", kind, size) for kind in _ATTRIBUTES for size in (0, 4, 8)),
                 *(struct.pack("!I", stun.COOKIE), b":", b"\x00\x01", b"\x00\x03", b"\x01\x01"),
             ),
         ),
-        Target("rtp", check_rtp, (b"\x80\x60", b"\x90\x60", b"\xbe\xde\x00\x01", b"\x80\x61", b"\xa0\x61")),
+        Target(
+            "rtp",
+            pure(check_rtp),
+            (b"\x80\x60", b"\x90\x60", b"\xbe\xde\x00\x01", b"\x80\x61", b"\xa0\x61"),
+        ),
         Target(
             "rtcp",
-            check_rtcp,
+            pure(check_rtcp),
             (
                 *(
                     bytes([first, kind])
@@ -377,11 +396,13 @@ TARGETS: Final = {
             ),
         ),
         Target(
-            "forwarding", check_forwarding, (b"\0\0\7", b"\2\0\0", b"\1\0\0", b"\3\0\0", b"\4\0", b"\5\0")
+            "forwarding",
+            pure(check_forwarding),
+            (b"\0\0\7", b"\2\0\0", b"\1\0\0", b"\3\0\0", b"\4\0", b"\5\0"),
         ),
         Target(
             "sdp",
-            check_sdp,
+            pure(check_sdp),
             tuple(
                 word.encode()
                 for word in (
@@ -394,7 +415,7 @@ TARGETS: Final = {
         ),
         Target(
             "json",
-            check_json,
+            pure(check_json),
             tuple(
                 word.encode()
                 for word in (
@@ -403,6 +424,11 @@ TARGETS: Final = {
                     *('"action":', '"hello"', '"knock"', '"act"', '"answer"', '"device-answer"', "é", "[[[["),
                 )
             ),
+        ),
+        *(
+            Target(f"port-{name}", partial(port.opened, engine), corpus_of="port")
+            for name, engine in (("plain", DatagramEngine), ("batch", BatchEngine))
+            if engine is DatagramEngine or works()
         ),
     )
 }
