@@ -1,9 +1,7 @@
-"""Opening a seat: link, token and password; then a cookie; then single-use tickets for the connection.
+"""Opening a seat: link, token and password; then a cookie, for which `broker.tickets` gives connections.
 
-    token + password ──enter──▶ grant: a cookie of 256 bits for one seat on one device
-                                  │  ends: leave, removal of the seat (epoch), end of the session
-                                  └─ticket──▶ 256 bits, 30 s, once ──redeem──▶ Grant: one connection
-    staff sign-in ──host_ticket (care relation)──▶ the same for a host's seat, while the sign-in lives
+    token + password ──enter──▶ SeatGrant: a cookie of 256 bits for one seat on one device
+                                  └─ ends: leave, removal of the seat (epoch), end of the session
 
 ``enter`` has one refusal. Wrong or unknown, not yet or over, removed, locked or somebody else's: the same
 answer after the same steps, one look at the session, one count of the attempt, one Argon2id, one record.
@@ -12,23 +10,21 @@ Failed attempts count against a seat only when they came with that seat's own to
 meeting ID too, and must not be able to lock the other out; who has no token guesses at 80 bits. Their
 failures are recorded on the session, and seldom enough that they cannot fill the ledger.
 
-Stored are digests only: SHA-256 of tokens, cookies and tickets, Argon2id of the password.
+Stored are digests only: SHA-256 of tokens and cookies, Argon2id of the password.
 """
 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
-
-import msgspec
 
 from broker.agreement import CURRENT
 from broker.audit import AuditEvent, EventType, Outcome
 from broker.booking import Booking
 from broker.errors import BadInput, Refused, StoreUnavailable
-from broker.identity import ANYBODY, Staff, keep_sign_in, sign_in_lives
+from broker.identity import ANYBODY
 from broker.ids import (
     MeetingId,
     digest,
@@ -42,7 +38,7 @@ from broker.ids import (
 from broker.ledger import Ledger
 from broker.passwords import Hasher, Profile
 from broker.private import Private
-from broker.seats import PLANS, SeatCode, SeatRole, SeatState
+from broker.seats import SeatCode, SeatRole, SeatState
 from broker.sessions import EARLY_MS, Seat, Session
 from broker.store import SeatChange, Store
 
@@ -72,35 +68,6 @@ class SeatGrant:
     def actor(self) -> str:
         """Who this is in the audit stream."""
         return f"seat:{self.seat}"
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a redeemed ticket allows: one signaling connection.
-
-    Attributes:
-        device: which device of the seat; a page that reloads keeps it.
-        actor: ``seat:A`` or ``staff:…``.
-        sign_in: of a host: the sign-in it stands on; empty for a patient's seat.
-    """
-
-    meeting: MeetingId
-    seat: SeatCode
-    role: SeatRole
-    device: str
-    actor: str
-    sign_in: str = field(default="", repr=False)
-
-
-class _TicketRecord(msgspec.Struct, frozen=True):
-    """What a ticket stands for in the store: a seat's cookie (``grant``) or a host's sign-in, as digests."""
-
-    meeting: str
-    seat: str
-    device: str
-    actor: str
-    grant: str = ""
-    sign_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +184,7 @@ class Credentials:
             secret = parse_secret(cookie or "")
         except BadInput:
             return None
-        session = await self._living(digest(secret), meeting, seat)
+        session = await self.living(digest(secret), meeting, seat)
         if session is None:
             return None
         epoch = session[0].seats[SeatCode(seat)].epoch
@@ -262,76 +229,31 @@ class Credentials:
         """
         await self._store.remove("grant", digest(grant.secret), [])
 
-    # ------------------------------------------------------------------ tickets
-
-    async def ticket(self, grant: SeatGrant) -> Private[str]:
-        """Issue a ticket for one signaling connection of a seat, valid once and for 30 s.
-
-        Raises:
-            StoreUnavailable: there is no ticket.
-        """
-        record = _TicketRecord(grant.meeting, grant.seat, grant.device, grant.actor, digest(grant.secret))
-        return await self._issue(record)
-
-    async def host_ticket(self, staff: Staff, meeting: str) -> Private[str]:
-        """Issue a ticket to the host or cohost of a session. That they look at its roster is on record then.
-
-        Raises:
-            Refused: ``no-session`` for everybody else, exactly as for a session that does not exist or has
-                ended; that is on record too.
-            StoreUnavailable: there is no ticket.
-        """
-        session = await self._booking.load(meeting)
-        seat = session.host_seat(staff.id) if session is not None and session.open else None
-        if session is None or seat is None:
-            event = AuditEvent(
-                type=EventType.AUTHZ_DENIED,
-                actor=staff.id,
-                subject=staff.id,
-                reason="no-care-relation",
-                outcome="refused",
-                detail={"permission": "host-session"},
-            )
-            await self._ledger.append(event)
-            raise Refused("no-session", "There is no such session, or it is not yours.")
-        viewed = _about(EventType.ROSTER_VIEWED, session, session.seats[seat], actor=staff.id)
-        await self._ledger.append(viewed)
-        return await self._issue(
-            _TicketRecord(session.meeting, seat, staff.login, staff.id, sign_in=staff.sign_in)
-        )
-
-    async def redeem(self, ticket: str) -> Grant:
-        """Use a ticket up.
+    async def living(self, login: str, meeting: str, seat: str) -> tuple[Session, str] | None:
+        """Read a credential session and its seat's session.
 
         Args:
-            ticket: what the browser sent; anything at all.
+            login: digest of the cookie.
+            meeting: the meeting ID it must be of.
+            seat: the seat it must be of.
+
+        Returns:
+            The session and the device, or ``None`` unless it is of that seat and still good.
 
         Raises:
-            Refused: ``bad-ticket``: unknown, used, too old, or what it stood for has ended since.
-            StoreUnavailable: it is used up, or not; get another.
+            StoreUnavailable: no answer from the store.
         """
-        grant = await self._redeem(ticket)
-        if grant is None:
-            raise Refused(
-                "bad-ticket", "This connection ticket is used up or too old; the page gets a new one."
-            )
-        return grant
-
-    async def stands(self, grant: Grant) -> bool:
-        """Whether the sign-in behind a host's open page or media was neither signed out nor revoked.
-
-        Raises:
-            StoreUnavailable: nobody can tell now.
-        """
-        return await sign_in_lives(self._store, grant.sign_in, grant.actor, in_visit=True)
-
-    async def keep(self, grant: Grant) -> None:
-        """Let the sign-in behind a host in a room outlast the visit; to be called now and then.
-
-        Raises:
-            StoreUnavailable: not this time.
-        """
-        await keep_sign_in(self._store, grant.sign_in)
+        record = await self._store.load("grant", login)
+        session = await self._booking.load(meeting)
+        now = self._store.now_ms()
+        if record is None or session is None or now is None or not session.admits(now):
+            return None
+        found = session.seats.get(SeatCode(seat))
+        if record.get("meeting") != session.meeting or record.get("seat") != seat or found is None:
+            return None
+        if record.get("epoch") != str(found.epoch):
+            return None
+        return session, record["device"]
 
     # ------------------------------------------------------------------ locks
 
@@ -417,47 +339,6 @@ class Credentials:
             self._ledger.prepare(failed),
             self._ledger.prepare(locked),
             known=seat is not None,
-        )
-
-    async def _living(self, login: str, meeting: str, seat: str) -> tuple[Session, str] | None:
-        """Read a grant and its session; ``None`` unless it is of that seat and still good."""
-        record = await self._store.load("grant", login)
-        session = await self._booking.load(meeting)
-        now = self._store.now_ms()
-        if record is None or session is None or now is None or not session.admits(now):
-            return None
-        found = session.seats.get(SeatCode(seat))
-        if record.get("meeting") != session.meeting or record.get("seat") != seat or found is None:
-            return None
-        if record.get("epoch") != str(found.epoch):
-            return None
-        return session, record["device"]
-
-    async def _issue(self, record: _TicketRecord) -> Private[str]:
-        ticket = new_secret()
-        await self._store.issue_ticket(digest(ticket), msgspec.json.encode(record))
-        return ticket
-
-    async def _redeem(self, ticket: str) -> Grant | None:
-        try:
-            value = await self._store.redeem_ticket(digest(parse_secret(ticket)))
-        except BadInput:
-            return None
-        if value is None:
-            return None
-        record = msgspec.json.decode(value, type=_TicketRecord)
-        seat = SeatCode(record.seat)
-        if record.grant:
-            if await self._living(record.grant, record.meeting, record.seat) is None:
-                return None
-        else:
-            session = await self._booking.load(record.meeting)
-            if session is None or not session.open or session.host_seat(record.actor) != seat:
-                return None
-            if not await sign_in_lives(self._store, record.sign_in, record.actor):
-                return None
-        return Grant(
-            MeetingId(record.meeting), seat, PLANS[seat].role, record.device, record.actor, record.sign_in
         )
 
 

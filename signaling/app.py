@@ -138,6 +138,7 @@ class Server:
             booking=self.practice.booking,
             admission=self.practice.admission,
             credentials=self.practice.credentials,
+            tickets=self.practice.tickets,
             media=self.media,
             ledger=self.ledger,
             on_change=changes.notify,
@@ -149,6 +150,7 @@ class Server:
         self.services = Services(
             booking=self.practice.booking,
             credentials=self.practice.credentials,
+            tickets=self.practice.tickets,
             identity=self.practice.identity,
             admission=self.practice.admission,
             ledger=self.ledger,

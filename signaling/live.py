@@ -26,12 +26,13 @@ from broker.admission import Admission
 from broker.agreement import CURRENT
 from broker.audit import AuditEvent, EventType
 from broker.booking import Booking
-from broker.credentials import Credentials, Grant
+from broker.credentials import Credentials
 from broker.errors import QuietroomError, Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
 from broker.ledger import Ledger
 from broker.seats import WAITING_STATES, SeatAction, SeatCode
 from broker.sessions import Session
+from broker.tickets import Grant, Tickets
 from rooms.effects import Commit, Record
 from rooms.events import (
     CommitRefused,
@@ -124,6 +125,7 @@ class House:
     booking: Booking
     admission: Admission
     credentials: Credentials
+    tickets: Tickets
     media: MediaPort
     ledger: Ledger
     on_change: Callable[[], None]
@@ -316,7 +318,7 @@ class House:
             del self._clinicians[device]
             self._kept.pop(device, None)
         for device, grant in list(self._clinicians.items()):
-            if await self.credentials.stands(grant):
+            if await self.tickets.stands(grant):
                 await self._keep_sign_in(device, grant)
                 continue
             for runner in self._rooms.values():
@@ -327,7 +329,7 @@ class House:
     async def _keep_sign_in(self, device: Device, grant: Grant) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._kept.get(device, -KEEP_SIGN_IN_EVERY) >= KEEP_SIGN_IN_EVERY:
-            await self.credentials.keep(grant)
+            await self.tickets.keep(grant)
             self._kept[device] = now
 
     async def drain(self, within: float) -> None:

@@ -63,7 +63,7 @@ async def agree(call: Call, body: AgreeBody) -> web.StreamResponse:
 
 async def seat_ticket(call: Call, body: SeatBody) -> web.StreamResponse:
     """A ticket for one signaling connection."""
-    return answer(Ticket((await call.services.credentials.ticket(call.seat)).reveal()))
+    return answer(Ticket((await call.services.tickets.issue(call.seat)).reveal()))
 
 
 async def seat_leave(call: Call, body: SeatBody) -> web.StreamResponse:

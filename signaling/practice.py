@@ -28,6 +28,7 @@ from broker.passwords import Hasher
 from broker.private import Private
 from broker.sealing import Keyring
 from broker.store import Store
+from broker.tickets import Tickets
 from signaling.settings import Settings
 
 _MOMENT: Final = 3.0
@@ -52,6 +53,7 @@ class Practice:
     identity: Identity
     booking: Booking
     credentials: Credentials
+    tickets: Tickets
     admission: Admission
 
 
@@ -86,6 +88,7 @@ async def open_practice(settings: Settings, *, command: bool = False) -> AsyncIt
         stack.callback(hasher.close)
         identity = Identity(store, ledger, keys, hasher)
         booking = Booking(store, ledger, keys, hasher)
+        credentials = Credentials(store, ledger, booking, hasher)
         yield Practice(
             settings=settings,
             embedded=embedded,
@@ -95,7 +98,8 @@ async def open_practice(settings: Settings, *, command: bool = False) -> AsyncIt
             hasher=hasher,
             identity=identity,
             booking=booking,
-            credentials=Credentials(store, ledger, booking, hasher),
+            credentials=credentials,
+            tickets=Tickets(store, ledger, booking, credentials),
             admission=Admission(store, ledger, booking),
         )
 

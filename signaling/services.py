@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for annotations only: the front starts no store by being im
     from broker.identity import Identity
     from broker.ledger import Ledger
     from broker.private import Private
+    from broker.tickets import Tickets
     from signaling.messages import Board
 
 
@@ -63,6 +64,7 @@ class Services:
 
     booking: Booking
     credentials: Credentials
+    tickets: Tickets
     identity: Identity
     admission: Admission
     ledger: Ledger

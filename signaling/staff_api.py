@@ -120,7 +120,7 @@ async def end(call: Call, body: None) -> web.StreamResponse:
 
 async def host_ticket(call: Call, body: HostTicketBody) -> web.StreamResponse:
     """A ticket for the host's page."""
-    return answer(Ticket((await call.services.credentials.host_ticket(call.me, body.meeting)).reveal()))
+    return answer(Ticket((await call.services.tickets.issue_to_host(call.me, body.meeting)).reveal()))
 
 
 async def unlock(call: Call, body: None) -> web.StreamResponse:

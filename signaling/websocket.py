@@ -20,10 +20,10 @@ from typing import Any, Final
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
-from broker.credentials import Grant
 from broker.errors import BadInput, QuietroomError, Refused
 from broker.ids import short_code
 from broker.policy import Permission
+from broker.tickets import Grant
 from rooms.bucket import Bucket
 from rooms.effects import View
 from rooms.events import Asked, DeviceAnswered, Link
@@ -199,7 +199,7 @@ class Sockets:
         ticket = _ticket_in(request)
         if ticket is None or not socket.can_prepare(request):
             raise BadInput("bad-message", "This address takes WebSocket connections with a ticket.")
-        grant = await call.services.credentials.redeem(ticket)
+        grant = await call.services.tickets.redeem(ticket)
         seat = (grant.meeting, grant.seat)
         full = self._per_seat[seat] >= PER_SEAT or len(self._transports) >= PER_PROCESS
         if full or not self._may_connect(seat, _now()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -15,13 +15,11 @@ from broker.audit import AuditEvent, EventType
 from broker.booking import BookedSession
 from broker.credentials import Credentials, SeatGrant, _claim
 from broker.errors import Refused, StoreUnavailable
-from broker.identity import SignedIn, Staff
 from broker.ids import digest, new_meeting_id, new_seat_token, new_secret
 from broker.passwords import Hasher, Profile
-from broker.policy import Role
 from broker.private import Private
-from broker.seats import SeatAction, SeatCode, SeatRole, SessionKind
-from tests.support.practice import ADMIN, COHOST, HOST, MINUTE, STRANGER, A, B, C, P, Practice, T
+from broker.seats import SeatAction, SeatCode, SessionKind
+from tests.support.practice import ADMIN, HOST, MINUTE, A, B, P, Practice
 
 E = EventType
 WRONG = Private("00000-00000")
@@ -330,11 +328,11 @@ Ruin = Callable[[Practice, BookedSession, SeatGrant], object]
 async def test_what_ends_a_credential_session_ends_cookie_and_ticket(practice: Practice, ruin: Ruin) -> None:
     booked = await practice.book()
     grant = await practice.enter(booked, A)
-    ticket = await practice.credentials.ticket(grant)
+    ticket = await practice.tickets.issue(grant)
     await ruin(practice, booked, grant)  # type: ignore[misc]  # lambdas of coroutines
     assert await practice.credentials.seat_for(booked.meeting, "A", grant.secret.reveal()) is None
     with pytest.raises(Refused, match="bad-ticket"):
-        await practice.credentials.redeem(ticket.reveal())
+        await practice.tickets.redeem(ticket.reveal())
 
 
 async def test_readmission_does_not_revive_an_old_cookie(practice: Practice) -> None:
@@ -402,137 +400,6 @@ async def test_acceptance_is_recorded_once_with_its_version(practice: Practice) 
     assert len(await practice.events(E.AGREEMENT_ACCEPTED)) == 1
 
 
-# ---------------------------------------------------------------------- tickets
-
-
-async def test_a_ticket_is_good_once(practice: Practice) -> None:
-    booked = await practice.book()
-    grant = await practice.enter(booked, A)
-    ticket = await practice.credentials.ticket(grant)
-    tries = [practice.credentials.redeem(ticket.reveal()) for _ in range(50)]
-    answers = await asyncio.gather(*tries, return_exceptions=True)
-    [redeemed] = [answer for answer in answers if not isinstance(answer, BaseException)]
-    assert (redeemed.meeting, redeemed.seat, redeemed.role) == (booked.meeting, "A", SeatRole.PATIENT)
-    assert (redeemed.device, redeemed.actor) == (grant.device, "seat:A")
-    for wrong in ("", "x", new_secret().reveal(), "\ud800" * 43):
-        with pytest.raises(Refused, match="bad-ticket"):
-            await practice.credentials.redeem(wrong)
-
-
-async def test_a_ticket_lives_thirty_seconds_as_a_digest(practice: Practice) -> None:
-    booked = await practice.book()
-    ticket = await practice.credentials.ticket(await practice.enter(booked, A))
-    left = await practice.store.link.read("PTTL", practice.store.link.key("ticket", digest(ticket)))
-    assert 25_000 < left <= 30_000
-
-
-async def signed_in(practice: Practice, name: str) -> SignedIn:
-    """A therapist with a real account and sign-in."""
-    password = Private("a long enough staff password")
-    await practice.identity.add_staff(name, Role.THERAPIST, password, actor="system")
-    return await practice.identity.sign_in(name, password)
-
-
-async def test_host_and_cohost_get_their_own_seats(practice: Practice) -> None:
-    host, cohost = await signed_in(practice, "host"), await signed_in(practice, "cohost")
-    booked = await practice.book(host=host.staff, cohost=cohost.staff)
-    for staff, seat in ((host.staff, T), (cohost.staff, C)):
-        ticket = await practice.credentials.host_ticket(staff, booked.meeting)
-        grant = await practice.credentials.redeem(ticket.reveal())
-        assert (grant.seat, grant.role, grant.actor) == (seat, SeatRole.HOST, staff.id)
-        assert grant.device == staff.login
-    viewed = await practice.events(E.ROSTER_VIEWED)
-    assert [(event.actor, event.session) for event in viewed] == [
-        (host.staff.id, booked.meeting),
-        (cohost.staff.id, booked.meeting),
-    ]
-
-
-async def sign_out(practice: Practice, host: SignedIn) -> None:
-    await practice.identity.sign_out(host.token.reveal())
-
-
-async def run_out(practice: Practice, host: SignedIn) -> None:
-    await practice.store.put("login", host.staff.sign_in, {"until": practice.now}, [])
-
-
-async def stay_unused(practice: Practice, host: SignedIn) -> None:
-    await practice.store.link.plain("DEL", practice.store.link.key("login", host.staff.sign_in))
-
-
-async def revoke(practice: Practice, host: SignedIn) -> None:
-    await practice.store.remove("staff", host.staff.id, [])
-
-
-@pytest.mark.parametrize("end", [sign_out, stay_unused, revoke])
-async def test_a_hosts_ticket_ends_with_its_sign_in(
-    practice: Practice, end: Callable[[Practice, SignedIn], Awaitable[None]]
-) -> None:
-    host = await signed_in(practice, "host")
-    booked = await practice.book(host=host.staff)
-    used, kept = [await practice.credentials.host_ticket(host.staff, booked.meeting) for _ in range(2)]
-    grant = await practice.credentials.redeem(used.reveal())
-    assert await practice.credentials.stands(grant)
-    await end(practice, host)
-    assert not await practice.credentials.stands(grant)
-    with pytest.raises(Refused, match="bad-ticket"):
-        await practice.credentials.redeem(kept.reveal())
-
-
-async def test_a_visit_is_not_cut_because_a_sign_in_ran_out(practice: Practice) -> None:
-    host = await signed_in(practice, "host")
-    booked = await practice.book(host=host.staff)
-    used, kept = [await practice.credentials.host_ticket(host.staff, booked.meeting) for _ in range(2)]
-    grant = await practice.credentials.redeem(used.reveal())
-    await run_out(practice, host)
-    assert await practice.credentials.stands(grant)
-    with pytest.raises(Refused, match="bad-ticket"):
-        await practice.credentials.redeem(kept.reveal())
-
-
-async def test_a_running_visit_keeps_its_sign_in_on_record_and_never_shortens_it(practice: Practice) -> None:
-    host = await signed_in(practice, "host")
-    booked = await practice.book(host=host.staff)
-    ticket = await practice.credentials.host_ticket(host.staff, booked.meeting)
-    grant = await practice.credentials.redeem(ticket.reveal())
-    link, key = practice.store.link, practice.store.link.key("login", host.staff.sign_in)
-
-    async def left_ms() -> int:
-        return int(await link.plain("PTTL", key))
-
-    before = await left_ms()
-    await practice.credentials.keep(grant)
-    assert before - 60_000 < await left_ms() <= before, "hours are left: nothing to do"
-    await link.plain("PEXPIRE", key, 5_000)
-    await practice.credentials.keep(grant)
-    assert await left_ms() > 5 * 60_000
-
-
-@pytest.mark.parametrize("staff", [STRANGER, ADMIN, COHOST], ids=["stranger", "admin", "cohost elsewhere"])
-async def test_a_session_that_is_not_theirs_looks_to_staff_like_none(
-    practice: Practice, staff: Staff
-) -> None:
-    booked, ended = await practice.book(), await practice.book()
-    await practice.booking.end(ended.meeting, HOST.id)
-    answers = set()
-    for who, meeting in (
-        (staff, booked.meeting),
-        (staff, new_meeting_id()),
-        (HOST, ended.meeting),
-        (HOST, "x"),
-    ):
-        with pytest.raises(Refused) as caught:
-            await practice.credentials.host_ticket(who, meeting)
-        answers.add(str(caught.value))
-    assert len(answers) == 1
-    assert answers.pop().startswith("no-session: ")
-    denied = await practice.events(E.AUTHZ_DENIED)
-    assert [(event.actor, event.subject, event.session) for event in denied] == [
-        (who.id, who.id, None) for who in (staff, staff, HOST, HOST)
-    ]
-    assert await practice.events(E.ROSTER_VIEWED) == []
-
-
 # ---------------------------------------------------------------------- the link
 
 
@@ -566,9 +433,9 @@ async def test_unlocking_needs_a_seat_that_can_be_locked(practice: Practice) -> 
 async def test_nothing_secret_and_no_name_is_kept_or_recorded(practice: Practice) -> None:
     booked = await practice.book(SessionKind.INDIVIDUAL)
     grant = await practice.enter(booked, P)
-    ticket = await practice.credentials.ticket(grant)
+    ticket = await practice.tickets.issue(grant)
     await guess(practice, booked, P)
-    await practice.credentials.host_ticket(HOST, booked.meeting)
+    await practice.tickets.issue_to_host(HOST, booked.meeting)
     secrets = [booked.password, *booked.seat_tokens.values(), grant.secret, ticket, HOST.name]
     canaries = [secret.reveal() for secret in secrets]
 
@@ -588,6 +455,6 @@ async def test_without_the_store_nobody_enters(practice: Practice) -> None:
     with pytest.raises(StoreUnavailable):
         await practice.enter(booked, A)
     with pytest.raises(StoreUnavailable):
-        await practice.credentials.ticket(grant)
+        await practice.tickets.issue(grant)
     with pytest.raises(StoreUnavailable):
-        await practice.credentials.host_ticket(HOST, booked.meeting)
+        await practice.tickets.issue_to_host(HOST, booked.meeting)

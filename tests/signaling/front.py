@@ -25,6 +25,7 @@ from broker.private import Private
 from broker.sealing import Keyring
 from broker.seats import SessionKind
 from broker.store import Store
+from broker.tickets import Tickets
 from signaling.messages import Board, BoardRoom, BoardSeat
 from signaling.routes import application
 from signaling.routing import STAFF_COOKIES, Route, seat_cookie
@@ -180,6 +181,7 @@ async def running_front(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     booking = Booking(store, ledger, keys, hasher)
+    credentials = Credentials(store, ledger, booking, hasher)
     front: Front
 
     async def board() -> Board:
@@ -187,7 +189,8 @@ async def running_front(
 
     services = Services(
         booking=booking,
-        credentials=Credentials(store, ledger, booking, hasher),
+        credentials=credentials,
+        tickets=Tickets(store, ledger, booking, credentials),
         identity=Identity(store, ledger, keys, hasher),
         admission=Admission(store, ledger, booking),
         ledger=ledger,

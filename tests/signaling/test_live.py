@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from broker.credentials import Grant
 from broker.errors import Refused, StoreUnavailable
 from broker.ids import new_meeting_id
 from broker.seats import SeatAction, SeatCode, SeatRole
+from broker.tickets import Grant
 from rooms.effects import Commit, View
 from rooms.events import CommitRefused, HostAction
 from tests.signaling.visits import Visit, book, visiting

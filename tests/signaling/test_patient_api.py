@@ -48,7 +48,7 @@ async def test_a_visit_from_link_to_leaving(front: Front) -> None:
     assert again.json["agreed"] is True
 
     ticket = await front.post("/api/seat-ticket", who, cookies=cookies)
-    grant = await front.services.credentials.redeem(ticket.json["ticket"])
+    grant = await front.services.tickets.redeem(ticket.json["ticket"])
     assert (grant.meeting, grant.seat, grant.actor) == (booked.meeting, "A", "seat:A")
 
     left = await front.post("/api/seat-leave", who, cookies=cookies)

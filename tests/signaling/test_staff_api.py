@@ -191,7 +191,7 @@ async def test_the_host_gets_a_ticket_for_the_hosts_seat(front: Front) -> None:
     tess, cookies = await front.staff(Role.THERAPIST)
     booked = await front.book(tess)
     answer = await front.post("/api/host-ticket", {"meeting": booked.meeting}, cookies=cookies)
-    grant = await front.services.credentials.redeem(answer.json["ticket"])
+    grant = await front.services.tickets.redeem(answer.json["ticket"])
     assert (grant.meeting, grant.seat, grant.actor) == (booked.meeting, "T", tess.id)
 
 

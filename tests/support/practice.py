@@ -24,6 +24,7 @@ from broker.private import Private
 from broker.sealing import Keyring
 from broker.seats import SeatAction, SeatCode, SessionKind
 from broker.store import Store
+from broker.tickets import Tickets
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -45,6 +46,7 @@ class Practice:
     identity: Identity
     booking: Booking
     credentials: Credentials
+    tickets: Tickets
     admission: Admission
 
     @property
@@ -148,12 +150,14 @@ def hasher() -> Iterator[Hasher]:
 async def practice(store: Store, ledger: Ledger, keys: Keyring, hasher: Hasher) -> Practice:
     """A practice without sessions."""
     booking = Booking(store, ledger, keys, hasher)
+    credentials = Credentials(store, ledger, booking, hasher)
     return Practice(
         store,
         ledger,
         hasher,
         Identity(store, ledger, keys, hasher),
         booking,
-        Credentials(store, ledger, booking, hasher),
+        credentials,
+        Tickets(store, ledger, booking, credentials),
         Admission(store, ledger, booking),
     )
