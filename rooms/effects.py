@@ -12,6 +12,7 @@ from enum import StrEnum
 from broker.audit import EventType
 from broker.seats import SeatAction, SeatCode, SeatRole
 from rooms.events import HostAction, Link
+from rooms.quality import Level, Standing
 
 
 class Presence(StrEnum):
@@ -77,13 +78,18 @@ class ClosePeer:
 
 @dataclass(frozen=True, slots=True)
 class OtherSeat:
-    """Another participant as an admitted seat sees them."""
+    """Another participant as an admitted seat sees them.
+
+    Attributes:
+        sends: what their page is asked to send; less than all while their link is weak.
+    """
 
     seat: SeatCode
     label: str
     place: int
     presence: Presence
     muted: bool
+    sends: Level = Level.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ class PlaceView:
         others: who is in the room; empty unless this seat is in it with a clinician present.
         device_asks: number of the asking of another device that wants this one's place; 0 while none does.
         store_ok: whether anybody can be let in at the moment.
+        receives, sends: what goes over this seat's link in the room; less than all while it is weak.
     """
 
     seat: SeatCode
@@ -110,6 +117,8 @@ class PlaceView:
     device_asks: int
     store_ok: bool
     ends_ms: int
+    receives: Level = Level.ALL
+    sends: Level = Level.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ class RosterSeat:
         presence_since_ms: since when it has been connected or away.
         in_room: whether media flows to and from it at this moment.
         new_device: it came from another device than the last time.
+        link: how well its transport carries; ``None`` while it has none.
     """
 
     seat: SeatCode
@@ -136,6 +146,7 @@ class RosterSeat:
     knocks: int
     new_device: bool
     suite: str | None
+    link: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from broker.seats import SeatAction, SeatCode, SeatState
+from rooms.quality import Standing
 
 Link = str
 Device = str
@@ -66,6 +67,14 @@ class MediaChanged:
 
     seat: SeatCode
     suite: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkJudged:
+    """How well the seat's transport carries, in words; ``None``: it has none. Comes seldom: it is damped."""
+
+    seat: SeatCode
+    standing: Standing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,7 @@ Event = (
     | FellSilent
     | HeardAgain
     | MediaChanged
+    | LinkJudged
     | Asked
     | DeviceAnswered
     | SignedOut

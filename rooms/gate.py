@@ -7,6 +7,8 @@ no step by step that could leave a way open.
     slot of place p at the subscriber of place q:   p if p < q else p - 1
     the screen slot: the last seat inside the gate that started to show its screen
 
+What a weak link does not carry (``rooms.weak``) has no route either.
+
 Pure: changes in, tracks that need a key frame out.
 """
 
@@ -16,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rooms.forwarding import Kind, PublishedTrack, Slot, Subscriber
+from rooms.quality import Level
+from rooms.weak import CARRIED
 
 #: Seats with media in one room; the offer has a slot for each other place.
 MAX_PLACES = 4
@@ -43,6 +47,7 @@ class Member:
     Attributes:
         live: its transport stands, so it can send and receive.
         tracks: what it publishes.
+        receives: what its link carries; the rest has no route to it.
     """
 
     seat: str
@@ -50,6 +55,7 @@ class Member:
     slots: list[Slot]
     live: bool = False
     tracks: dict[Kind, PublishedTrack] = field(default_factory=dict)
+    receives: Level = Level.ALL
 
     def slot_of(self, source: Member, kind: Kind) -> Slot:
         """Where this member sees that kind of track of another."""
@@ -149,7 +155,7 @@ class Gate:
         return seat in self.seats and member is not None and member.live
 
     def apply(self) -> list[PublishedTrack]:
-        """Compute every track's routes from who is inside, standing, muted and presenting.
+        """Compute every track's routes from who is inside, standing, muted, presenting or on a weak link.
 
         Returns:
             Video tracks that somebody sees newly.
@@ -160,7 +166,11 @@ class Gate:
         for member in self.members.values():
             for kind, track in member.tracks.items():
                 slots = (
-                    [other.slot_of(member, kind) for other in opened if other is not member]
+                    [
+                        other.slot_of(member, kind)
+                        for other in opened
+                        if other is not member and kind in CARRIED[other.receives]
+                    ]
                     if self._may_send(member, kind, presenter)
                     else []
                 )

@@ -18,16 +18,16 @@ import asyncio
 import enum
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pylibsrtp
 from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 
 from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
-from rooms.forwarding import PublishedTrack, Slot
+from rooms.forwarding import Kind, PublishedTrack, Route, Slot
 from rooms.gate import Member, slots_for
 from rooms.ice import Address, LiteAgent, Path, path_of
+from rooms.quality import Meter, Quality, Standing
 from rooms.rtcp import ReportBlock
 from rooms.sdp import PUBLISHED, Answer, BadSdp, Offer, read_answer
 
@@ -35,8 +35,9 @@ from rooms.sdp import PUBLISHED, Answer, BadSdp, Offer, read_answer
 SILENCE = 6.0
 #: Seconds a DTLS handshake may take.
 HANDSHAKE = 30.0
-#: Seconds after which a subscriber's report says nothing about the present.
-_REPORT_LIFE = 5.0
+# Seconds after which a subscriber's report says nothing about the present: browsers report on video every
+# second, on sound every five.
+_REPORT_LIFE = {Kind.AUDIO: 7.0, Kind.CAMERA: 2.5, Kind.SCREEN: 2.5}
 # Senders of RTCP honoured from one transport; libsrtp keeps state for each.
 _MAX_RTCP_SENDERS = 32
 # SSRCs one transport may announce over its life, for the same reason; a browser keeps its five.
@@ -50,27 +51,6 @@ class PeerState(enum.Enum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How well a transport carries; numbers only.
-
-    Args:
-        loss_in: fraction of the seat's packets lost on their way to the server, 0 to 1.
-        loss_out: fraction lost on the way to the seat, as it reports.
-        jitter_ms: worst interarrival jitter of what the seat publishes.
-        bitrate_in: bits per second of media from the seat.
-        bitrate_out: bits per second of media to the seat.
-        rtt_ms: round trip of server and seat; ``None`` until it has received something.
-    """
-
-    loss_in: float
-    loss_out: float
-    jitter_ms: float
-    bitrate_in: int
-    bitrate_out: int
-    rtt_ms: float | None
 
 
 class Port(Protocol):
@@ -115,6 +95,7 @@ class Peer:
 
     Attributes:
         state: where it stands.
+        standing: what pages are told of the link; the port's beat judges it.
         suite: the SRTP profile in use, such as ``AEAD_AES_256_GCM``; ``None`` before DTLS is done.
         last_heard: loop seconds of the last authenticated packet of any kind; of opening before the first.
         direct: what the engine needs to carry its media by itself; ``None`` when it cannot.
@@ -149,7 +130,9 @@ class Peer:
         self._over = False
         self._rtcp_senders: set[int] = set()
         self._announced: frozenset[int] = frozenset()
-        self._meter = _Meter()
+        self._meter = Meter()
+        self.standing = Standing()
+        self._counted: dict[int, tuple[Route, int, int, int]] = {}
         self._offer = self._render()
 
     @property
@@ -388,9 +371,52 @@ class Peer:
     def note_block(self, slot: Slot, block: ReportBlock) -> None:
         """The seat reports how a slot of its arrived (RFC 3550 §6.4.1)."""
         now = self._port.now()
-        slot.loss, slot.reported_at = block.fraction_lost / 256, now
+        before_us = self._lost_before_us(slot)
+        reported = block.fraction_lost / 256
+        # Both losses follow one another: what arrives is the product of what each way lets through.
+        slot.loss = max(0.0, (reported - before_us) / (1 - before_us)) if before_us < 1 else 0.0
+        slot.reported_at = now
         if block.last_sr and block.last_sr == slot.sr_middle:
-            self._meter.rtt = max(0.0, now - slot.sr_sent_at - block.since_last_sr / 65536)
+            self._meter.note_trip(now - slot.sr_sent_at - block.since_last_sr / 65536, now)
+
+    def _lost_before_us(self, slot: Slot) -> float:
+        """The fraction that the publisher's way lost since the last report: gaps are forwarded as gaps."""
+        route = slot.route
+        if route is None:
+            self._counted.pop(slot.ssrc, None)
+            return 0.0
+        heard = route.track.reception
+        counted = (route, heard.epoch, heard.highest or 0, heard.received)
+        before, self._counted[slot.ssrc] = self._counted.get(slot.ssrc), counted
+        if before is None or before[0] is not route or before[1] != heard.epoch or counted[2] <= before[2]:
+            return 0.0
+        return max(0.0, 1 - (counted[3] - before[3]) / (counted[2] - before[2]))
+
+    def losses(self, *kinds: Kind) -> tuple[float, float]:
+        """What the seat reports to have lost on the way from here, and when it last did.
+
+        Args:
+            kinds: of which tracks.
+
+        Returns:
+            The worst fraction among open slots, 0 without a recent report; seconds of the newest report.
+        """
+        now = self._port.now()
+        recent = [
+            slot
+            for slot in self.member.slots
+            if slot.kind in kinds
+            and slot.route is not None
+            and now - slot.reported_at < _REPORT_LIFE[slot.kind]
+        ]
+        return (
+            max((slot.loss for slot in recent), default=0.0),
+            max((slot.reported_at for slot in recent), default=float("-inf")),
+        )
+
+    def trip(self) -> float | None:
+        """Seconds of the round trip between server and seat; ``None`` while it receives nothing."""
+        return self._meter.trip(self._port.now())
 
     def measure(self) -> None:
         """Close a measuring interval; called after every report to the publisher."""
@@ -400,35 +426,13 @@ class Peer:
 
     def quality(self) -> Quality:
         """How well the transport carries at present."""
-        now = self._port.now()
-        losses = [slot.loss for slot in self.member.slots if now - slot.reported_at < _REPORT_LIFE]
+        trip = self.trip()
         return Quality(
             loss_in=self._meter.loss_in,
-            loss_out=max(losses, default=0.0),
+            loss_out=self.losses(*Kind)[0],
             jitter_ms=max((track.reception.jitter_ms for track in self.member.tracks.values()), default=0.0),
             bitrate_in=int(self._meter.bitrate_in),
             bitrate_out=int(self._meter.bitrate_out),
-            rtt_ms=None if self._meter.rtt is None else 1000 * self._meter.rtt,
+            rtt_ms=None if trip is None else 1000 * trip,
+            standing=self.standing,
         )
-
-
-@dataclass(slots=True)
-class _Meter:
-    """Octets counted and rates smoothed over about two seconds."""
-
-    octets_in: int = 0
-    octets_out: int = 0
-    bitrate_in: float = 0.0
-    bitrate_out: float = 0.0
-    loss_in: float = 0.0
-    rtt: float | None = None
-    closed_at: float | None = None
-
-    def close_interval(self, now: float, expected: int, lost: int) -> None:
-        if self.closed_at is not None and now > self.closed_at:
-            span = now - self.closed_at
-            self.bitrate_in += (8 * self.octets_in / span - self.bitrate_in) / 4
-            self.bitrate_out += (8 * self.octets_out / span - self.bitrate_out) / 4
-            self.loss_in += ((lost / expected if expected else 0.0) - self.loss_in) / 4
-        self.octets_in = self.octets_out = 0
-        self.closed_at = now

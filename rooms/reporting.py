@@ -1,10 +1,11 @@
 """The beat of the media port: twice a second, what each seat is told, and what its silence means.
 
     every 500 ms ──▶ silence noticed ──▶ states settled
+                 ──▶ each link judged (rooms.weak): routes that it cannot carry go, or return
                  ──▶ publishers: receiver report (RFC 3550 §6.4.2) and bitrate (REMB)
                  ──▶ screens that were put away lose their slot
 
-A thin shell: it reads the loop's clock and calls the pure halves (``rooms.feedback``, ``rooms.gate``).
+A thin shell: it reads the port's clock and calls the pure halves.
 """
 
 from __future__ import annotations
@@ -17,8 +18,27 @@ from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.peer import Peer, PeerState
+from rooms.quality import Damped, Standing
+from rooms.weak import PICTURE_BITRATE, Allowance, Ladder, downlink_hurts, uplink_hurts
 
 __all__ = ["Beat"]
+
+#: Seconds without a packet after which a picture counts as not sent; a still screen sends one each second.
+_STILL = 2.0
+
+
+class _Link:
+    """What is kept of one seat's link from beat to beat."""
+
+    def __init__(self) -> None:
+        self.down, self.up = Ladder(), Ladder()
+        self.allowance = Allowance()
+        self.grade = Damped()
+        self.sound_loss = 0.0
+
+    def hear(self, expected: int, lost: int) -> None:
+        """Count half a second of the seat's own sound; smoothed over about two."""
+        self.sound_loss += ((lost / expected if expected > 0 else 0.0) - self.sound_loss) / 4
 
 
 class Beat:
@@ -47,6 +67,7 @@ class Beat:
         self._now = now
         self._next: asyncio.TimerHandle | None = None
         self._forgiven = False
+        self._links: dict[Peer, _Link] = {}
 
     @property
     def running(self) -> bool:
@@ -68,12 +89,18 @@ class Beat:
         late = loop.time() - self._next.when() if self._next is not None else 0.0
         self._next = loop.call_later(INTERVAL, self._on_beat)
         try:
-            self._once(self._now(), late)
+            self.once(late)
         except Exception:
             # A defect of ours must not end the beat for every room. Tests hold this counter at zero.
             self._counters["failed"] += 1
 
-    def _once(self, now: float, late: float) -> None:
+    def once(self, late: float = 0.0) -> None:
+        """Beat now.
+
+        Args:
+            late: seconds by which the beat comes too late, because this process stood still.
+        """
+        now = self._now()
         # We were stopped or starved: the silence was ours, their packets lie unread. Not twice in a row:
         # somebody who keeps this process busy must not keep the others from being found silent.
         self._forgiven = late > INTERVAL and not self._forgiven
@@ -82,10 +109,42 @@ class Beat:
                 peer.last_heard = min(now, peer.last_heard + late)
                 peer.last_media = min(now, peer.last_media + late)
             peer.settle()
-            if peer.state is PeerState.CONNECTED:
-                self._report(peer, now)
+        connected = [peer for peer in self._peers.values() if peer.state is PeerState.CONNECTED]
+        self._links = {peer: self._links.get(peer) or _Link() for peer in connected}
+        for peer, link in self._links.items():
+            self._judge(peer, link, now)
+        for peer in connected:
+            self._report(peer, now)
         for gate in self._gates.values():
             self._ask_key_frames(gate.screens_silent(now))
+
+    def _judge(self, peer: Peer, link: _Link, now: float) -> None:
+        gate, member = self._gates[peer.room], peer.member
+        inside = member.seat in gate.seats
+        pictures = sum(_moves(track, now) for track in _pictures_to(peer))
+        sound_loss, _ = peer.losses(Kind.AUDIO)
+        loss, reported_at = peer.losses(*Kind)
+        fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
+        estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
+        link.allowance.update(estimate, loss, reported_at, now)
+        hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, peer.trip())
+        screen = gate.presenter not in (None, member.seat)
+        if link.down.judge(hurts=inside and hurts, pictures=pictures > 0, screen=screen, now=now):
+            link.allowance.begin_at_floor(len(gate.seats) - 1, now)
+            member.receives = link.down.level
+            self._ask_key_frames(gate.apply())
+        self._judge_uplink(peer, link, now, inside=inside)
+        peer.standing = Standing(
+            link.grade.note(peer.quality().grade, now), peer.path, link.down.level, link.up.level
+        )
+
+    def _judge_uplink(self, peer: Peer, link: _Link, now: float, *, inside: bool) -> None:
+        tracks = peer.member.tracks
+        if (sound := tracks.get(Kind.AUDIO)) is not None:
+            link.hear(sound.reception.interval_expected, sound.reception.interval_lost)
+        moving = {kind for kind, track in tracks.items() if kind is not Kind.AUDIO and _moves(track, now)}
+        hurts = inside and uplink_hurts(link.sound_loss, peer.quality().bitrate_in)
+        link.up.judge(hurts=hurts, pictures=bool(moving), screen=Kind.SCREEN in moving, now=now)
 
     def _report(self, peer: Peer, now: float) -> None:
         tracks = peer.member.tracks.values()
@@ -101,16 +160,31 @@ class Beat:
         peer.measure()
 
     def _downlinks(self, publisher: Peer, now: float) -> list[Downlink]:
+        gate = self._gates[publisher.room]
         downlinks = []
-        for seat in self._gates[publisher.room].members:
+        for seat in gate.members:
             peer = self._peers[publisher.room, seat]
-            sources = [
-                slot.route.track.owner
-                for slot in peer.member.slots
-                if slot.route is not None and slot.kind is not Kind.AUDIO
-            ]
-            ours = sum(source is publisher for source in sources)
-            fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
-            estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
-            downlinks.append(Downlink(estimate, len(sources), ours))
+            link = self._links.get(peer)
+            if peer is publisher or link is None:
+                continue
+            sources = _pictures_to(peer)
+            ours = sum(track.owner is publisher for track in sources)
+            # A camera that is off leaves its share to the others.
+            videos = ours + sum(track.owner is not publisher and _moves(track, now) for track in sources)
+            if link.down.easing(now) and {seat, publisher.member.seat} <= gate.seats:
+                downlinks.append(Downlink(PICTURE_BITRATE, 1, 1))
+            downlinks.append(Downlink(link.allowance.bits, videos, ours))
         return downlinks
+
+
+def _pictures_to(peer: Peer) -> list[PublishedTrack]:
+    """The video tracks with an open route to a seat."""
+    return [
+        slot.route.track
+        for slot in peer.member.slots
+        if slot.route is not None and slot.kind is not Kind.AUDIO
+    ]
+
+
+def _moves(track: PublishedTrack, now: float) -> bool:
+    return now - track.heard_at < _STILL

@@ -52,6 +52,7 @@ from rooms.events import (
     HeardAgain,
     HostAction,
     Link,
+    LinkJudged,
     MediaChanged,
     SeatReloaded,
     SessionReloaded,
@@ -169,6 +170,8 @@ class Room:
                 self.seats[code].silent = isinstance(event, FellSilent)
             case MediaChanged(code, suite):
                 self._media_changed(self.seats[code], suite)
+            case LinkJudged(code, standing):
+                self.seats[code].link = standing
             case Asked():
                 self._asked(event, now)
             case DeviceAnswered(link, yielded, asking):

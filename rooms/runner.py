@@ -48,12 +48,13 @@ from rooms.events import (
     FellSilent,
     HeardAgain,
     Link,
+    LinkJudged,
     MediaChanged,
     SessionReloaded,
     Tick,
 )
 from rooms.media import MediaPort
-from rooms.peer import Quality
+from rooms.quality import Quality, Standing
 from rooms.room import UNAVAILABLE, Room
 from rooms.seat import Seat
 from rooms.transports import Transports
@@ -151,6 +152,7 @@ class Runner:
     _issued: int = field(default=0, init=False)
     _answered: int = field(default=0, init=False)
     _reload_asked: bool = field(default=False, init=False)
+    _standings: dict[SeatCode, Standing] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Listen to the transports."""
@@ -298,6 +300,8 @@ class Runner:
                 forgiven = now >= check_at + STALLED and not forgiven
                 for sign in () if forgiven else self._signs_of_life(now):
                     self._step(sign, now)
+                for news in self._news_of_links():
+                    self._step(news, now)
                 check_at = now + CHECK_EVERY
 
     def _step(self, event: Event, now: float) -> None:
@@ -410,6 +414,16 @@ class Runner:
         media = self._transports.heard_at(code)
         signs = [page.heard_at for link in seat.pages if (page := self._pages.get(link)) is not None]
         return max(signs if media is None else [*signs, media], default=None)
+
+    def _news_of_links(self) -> list[Event]:
+        """What the media port judges of each seat's link, where it differs from what the room was told."""
+        standings = {seat: quality.standing for seat, quality in self.quality().items()}
+        before, self._standings = self._standings, standings
+        return [
+            LinkJudged(seat, standings.get(seat))
+            for seat in before.keys() | standings.keys()
+            if before.get(seat) != standings.get(seat)
+        ]
 
     # ---- commits, and the end ----------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from broker.seats import INSIDE_STATES, PLACED_STATES, SeatPlan, SeatRole, SeatS
 from rooms.bucket import Bucket
 from rooms.effects import Presence
 from rooms.events import Device, Link
+from rooms.quality import Standing
 
 DEAD_DEVICE_YIELDS_AFTER: Final = 4.0
 """Seconds after which a first device that is not heard gives way to a second one."""
@@ -51,6 +52,7 @@ class Seat:
         moves, asks: what bounds the seat's own knocks, and the asking of its devices; of the seat, not of
             one connection, so that connecting anew gains nothing.
         suite: SRTP profile of the connected transport, ``None`` while there is none.
+        link: how well that transport carries, ``None`` until it was judged.
     """
 
     plan: SeatPlan
@@ -68,6 +70,7 @@ class Seat:
     media_link: Link | None = None
     media_device: Device | None = None
     suite: str | None = None
+    link: Standing | None = None
     silent: bool = False
     presence: Presence = Presence.ABSENT
     presence_since_ms: int = 0

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from broker.seats import SeatCode
 from rooms.events import Device, Link
 from rooms.media import MediaPort
-from rooms.peer import Peer, PeerState, Quality
+from rooms.peer import Peer, PeerState
+from rooms.quality import Quality
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from broker.seats import SeatState
 from rooms.effects import OtherSeat, PlaceView, RosterSeat, RosterView, View
 from rooms.events import Link
+from rooms.quality import Level, Standing
 
 if TYPE_CHECKING:
     from rooms.room import Room
@@ -53,7 +54,14 @@ def _place(room: Room, seat: Seat) -> PlaceView:
         # Cut, but not for want of a clinician: a host is closing it and the store has yet to say so.
         state = PAUSED if seat.plan.code in room.paused else SeatState.HELD.value
     others = tuple(
-        OtherSeat(other.plan.code, other.plan.label, other.place, other.presence, other.muted)
+        OtherSeat(
+            other.plan.code,
+            other.plan.label,
+            other.place,
+            other.presence,
+            other.muted,
+            _standing(other).sends,
+        )
         for code, other in room.seats.items()
         if flowing and code in room.flowing and other is not seat
     )
@@ -70,7 +78,14 @@ def _place(room: Room, seat: Seat) -> PlaceView:
         device_asks=0 if seat.asking is None else seat.asked,
         store_ok=room.store_ok,
         ends_ms=room.ends_ms,
+        # Only in the room: to a waiting page nothing comes, so that nothing of it can be told.
+        receives=_standing(seat).receives if flowing else Level.ALL,
+        sends=_standing(seat).sends if flowing else Level.ALL,
     )
+
+
+def _standing(seat: Seat) -> Standing:
+    return seat.link if seat.link is not None and seat.suite is not None else Standing()
 
 
 def _roster(room: Room, me: Seat, link: Link) -> RosterView:
@@ -90,6 +105,7 @@ def _roster(room: Room, me: Seat, link: Link) -> RosterView:
             knocks=seat.knocks,
             new_device=seat.new_device,
             suite=seat.suite,
+            link=None if seat.suite is None else seat.link,
         )
         for seat in room.seats.values()
     )

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from broker.ids import short_code
 from broker.seats import WAITING_STATES, SeatCode, SeatState
-from rooms.peer import Quality
+from rooms.quality import Quality, Standing
 from rooms.room import Room
 from rooms.seat import Seat
 from signaling.messages import BoardRoom, BoardSeat
@@ -69,6 +69,7 @@ def board_state(room: Room) -> BoardState:
 
 
 def _board_seat(code: SeatCode, seat: Seat, quality: Quality | None, locked: bool, now_ms: int) -> BoardSeat:
+    standing = Standing() if quality is None else quality.standing
     return BoardSeat(
         seat=code,
         role=seat.plan.role.value,
@@ -77,8 +78,15 @@ def _board_seat(code: SeatCode, seat: Seat, quality: Quality | None, locked: boo
         presence=seat.presence.value,
         waiting_ms=max(0, now_ms - seat.since_ms) if seat.state in WAITING_STATES else None,
         suite=seat.suite,
-        loss_percent=None if quality is None else round(100 * max(quality.loss_in, quality.loss_out), 1),
+        path=standing.path,
+        quality=None if quality is None else standing.grade.value,
+        loss_in_percent=None if quality is None else round(100 * quality.loss_in, 1),
+        loss_out_percent=None if quality is None else round(100 * quality.loss_out, 1),
+        jitter_ms=None if quality is None else round(quality.jitter_ms, 1),
         rtt_ms=None if quality is None or quality.rtt_ms is None else round(quality.rtt_ms, 1),
-        kbps=None if quality is None else (quality.bitrate_in + quality.bitrate_out) // _KILO,
+        kbps_in=None if quality is None else quality.bitrate_in // _KILO,
+        kbps_out=None if quality is None else quality.bitrate_out // _KILO,
+        receives=standing.receives.value,
+        sends=standing.sends.value,
         locked=locked,
     )

@@ -274,13 +274,20 @@ def _place(view: PlaceView) -> Place:
         agreed=view.agreed,
         others=tuple(
             Other(
-                other.seat, other.label, slot_of(other.place, view.place), other.presence.value, other.muted
+                other.seat,
+                other.label,
+                slot_of(other.place, view.place),
+                other.presence.value,
+                other.muted,
+                other.sends.value,
             )
             for other in view.others
         ),
         device_asks=view.device_asks,
         store_ok=view.store_ok,
         ends=view.ends_ms,
+        receives=view.receives.value,
+        sends=view.sends.value,
     )
 
 
@@ -312,6 +319,10 @@ def _roster(view: RosterView) -> Roster:
                 knocks=seat.knocks,
                 new_device=seat.new_device,
                 suite=seat.suite,
+                quality=None if seat.link is None else seat.link.grade.value,
+                path=None if seat.link is None else seat.link.path,
+                receives="all" if seat.link is None else seat.link.receives.value,
+                sends="all" if seat.link is None else seat.link.sends.value,
             )
             for seat in view.seats
         ),

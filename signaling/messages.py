@@ -132,13 +132,19 @@ class Welcome(Message, frozen=True, tag="welcome"):
 
 
 class Other(Struct, frozen=True, rename="kebab"):
-    """Another participant in the room. ``slot`` tells which received tracks are theirs."""
+    """Another participant in the room.
+
+    Attributes:
+        slot: which received tracks are theirs.
+        sends: what of theirs is sent; screen (no camera) or sound while their link is weak.
+    """
 
     seat: Seat
     label: str
     slot: int
     presence: Literal["absent", "connected", "away"]
     muted: bool
+    sends: Literal["all", "screen", "sound"]
 
 
 class Place(Message, frozen=True, tag="place"):
@@ -150,6 +156,8 @@ class Place(Message, frozen=True, tag="place"):
         since: milliseconds since the epoch.
         device_asks: number of the asking of another device that wants this place; 0 while none does.
         store_ok: false while nobody can be let in for want of the audit stream.
+        receives: what is sent to this page; screen (no cameras) or sound while its link is weak.
+        sends: what this page is to send, likewise; both say all outside the room.
     """
 
     seat: Seat
@@ -163,10 +171,19 @@ class Place(Message, frozen=True, tag="place"):
     device_asks: int
     store_ok: bool
     ends: int
+    receives: Literal["all", "screen", "sound"]
+    sends: Literal["all", "screen", "sound"]
 
 
 class RosterSeat(Struct, frozen=True, rename="kebab"):
-    """One seat on a host's page; times in milliseconds since the epoch; no ``slot`` for one's own seat."""
+    """One seat on a host's page; times in milliseconds since the epoch; no ``slot`` for one's own seat.
+
+    Attributes:
+        quality: how well its transport carries; null while it has none. Says what held for seconds.
+        path: how its media comes; null while it has no transport.
+        receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
+        sends: what its page is to send, likewise.
+    """
 
     seat: Seat
     label: str
@@ -182,6 +199,10 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     knocks: int
     new_device: bool
     suite: str | None
+    quality: Literal["good", "fair", "weak"] | None
+    path: Literal["udp", "tcp", "turn"] | None
+    receives: Literal["all", "screen", "sound"]
+    sends: Literal["all", "screen", "sound"]
 
 
 class Roster(Message, frozen=True, tag="roster"):
@@ -375,7 +396,12 @@ class SessionSummary(Struct, frozen=True, rename="kebab"):
 
 
 class BoardSeat(Struct, frozen=True, rename="kebab"):
-    """One seat on the admin's live board; ``quality`` holds numbers only."""
+    """One seat on the admin's live board: states, durations and numbers.
+
+    Attributes:
+        loss_in_percent, loss_out_percent: packets lost on the way from and to the seat.
+        kbps_in, kbps_out: media from and to the seat.
+    """
 
     seat: Seat
     role: Literal["patient", "host"]
@@ -384,9 +410,16 @@ class BoardSeat(Struct, frozen=True, rename="kebab"):
     presence: Literal["absent", "connected", "away"]
     waiting_ms: int | None
     suite: str | None
-    loss_percent: float | None
+    path: Literal["udp", "tcp", "turn"] | None
+    quality: Literal["good", "fair", "weak"] | None
+    loss_in_percent: float | None
+    loss_out_percent: float | None
+    jitter_ms: float | None
     rtt_ms: float | None
-    kbps: int | None
+    kbps_in: int | None
+    kbps_out: int | None
+    receives: Literal["all", "screen", "sound"]
+    sends: Literal["all", "screen", "sound"]
     locked: bool
 
 

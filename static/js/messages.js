@@ -71,9 +71,13 @@
  */
 
 /**
- * Another participant in the room. `slot` tells which received tracks are theirs.
+ * Another participant in the room.
  *
- * @typedef {{ "seat": string, "label": string, "slot": number, "presence": 'absent'|'away'|'connected', "muted": boolean }} Other
+ * Attributes:
+ *     slot: which received tracks are theirs.
+ *     sends: what of theirs is sent; screen (no camera) or sound while their link is weak.
+ *
+ * @typedef {{ "seat": string, "label": string, "slot": number, "presence": 'absent'|'away'|'connected', "muted": boolean, "sends": 'all'|'screen'|'sound' }} Other
  */
 
 /**
@@ -85,14 +89,22 @@
  *     since: milliseconds since the epoch.
  *     device-asks: number of the asking of another device that wants this place; 0 while none does.
  *     store-ok: false while nobody can be let in for want of the audit stream.
+ *     receives: what is sent to this page; screen (no cameras) or sound while its link is weak.
+ *     sends: what this page is to send, likewise; both say all outside the room.
  *
- * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": number, "store-ok": boolean, "ends": number }} Place
+ * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": number, "store-ok": boolean, "ends": number, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound' }} Place
  */
 
 /**
  * One seat on a host's page; times in milliseconds since the epoch; no `slot` for one's own seat.
  *
- * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "suite": string|null }} RosterSeat
+ * Attributes:
+ *     quality: how well its transport carries; null while it has none. Says what held for seconds.
+ *     path: how its media comes; null while it has no transport.
+ *     receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
+ *     sends: what its page is to send, likewise.
+ *
+ * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound' }} RosterSeat
  */
 
 /**
@@ -221,9 +233,13 @@
  */
 
 /**
- * One seat on the admin's live board; `quality` holds numbers only.
+ * One seat on the admin's live board: states, durations and numbers.
  *
- * @typedef {{ "seat": string, "role": 'host'|'patient', "state": string, "since": number, "presence": 'absent'|'away'|'connected', "waiting-ms": number|null, "suite": string|null, "loss-percent": number|null, "rtt-ms": number|null, "kbps": number|null, "locked": boolean }} BoardSeat
+ * Attributes:
+ *     loss-in-percent, loss-out-percent: packets lost on the way from and to the seat.
+ *     kbps-in, kbps-out: media from and to the seat.
+ *
+ * @typedef {{ "seat": string, "role": 'host'|'patient', "state": string, "since": number, "presence": 'absent'|'away'|'connected', "waiting-ms": number|null, "suite": string|null, "path": 'tcp'|'turn'|'udp'|null, "quality": 'fair'|'good'|'weak'|null, "loss-in-percent": number|null, "loss-out-percent": number|null, "jitter-ms": number|null, "rtt-ms": number|null, "kbps-in": number|null, "kbps-out": number|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "locked": boolean }} BoardSeat
  */
 
 /**

@@ -18,6 +18,10 @@ class Clocked(MediaPort):
     def now(self) -> float:
         return super().now() + self.ahead
 
+    def beat(self) -> None:
+        """Do at once what is otherwise done twice a second."""
+        self._beat.once()
+
 
 @dataclass
 class Seat:

@@ -104,7 +104,7 @@ def test_whatever_arrives_is_counted_and_indexes_fit_their_sequence_numbers(
 
 def test_behind_the_gate_the_bitrate_is_constant() -> None:
     assert publisher_bitrate([]) == DEFAULT_BITRATE
-    assert publisher_bitrate([Downlink(estimate=50_000, videos=1, ours=0)]) == DEFAULT_BITRATE
+    assert publisher_bitrate([Downlink(bits=50_000, videos=1, ours=0)]) == DEFAULT_BITRATE
 
 
 def test_the_weakest_subscriber_decides_and_audio_is_added_back() -> None:
@@ -115,11 +115,6 @@ def test_the_weakest_subscriber_decides_and_audio_is_added_back() -> None:
 def test_a_downlink_is_shared_by_the_videos_on_it() -> None:
     assert publisher_bitrate([Downlink(900_000, 3, 1)]) == 300_000 + AUDIO_BITRATE
     assert publisher_bitrate([Downlink(900_000, 3, 2)]) == 600_000 + AUDIO_BITRATE
-
-
-def test_a_silent_subscriber_does_not_lift_the_others() -> None:
-    assert publisher_bitrate([Downlink(None, 2, 1)]) == DEFAULT_BITRATE + AUDIO_BITRATE
-    assert publisher_bitrate([Downlink(None, 2, 1), Downlink(400_000, 1, 1)]) == 400_000 + AUDIO_BITRATE
 
 
 def test_there_is_a_floor() -> None:

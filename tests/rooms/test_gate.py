@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import MAX_PLACES, SCREEN_PATIENCE, Gate, Member, slots_for
+from rooms.quality import Level
 
 
 class Somebody:
@@ -62,6 +63,26 @@ def test_those_inside_exchange_everything_but_the_screen() -> None:
         assert reached(gate, a, kind) == {"b"}
         assert reached(gate, b, kind) == {"a"}
         assert reached(gate, c, kind) == set()
+
+
+def test_what_a_weak_link_does_not_carry_has_no_route_and_the_others_keep_theirs() -> None:
+    a, b, c = member("a", 0), member("b", 1), member("c", 2)
+    gate = room(a, b, c)
+    gate.set(frozenset("abc"), NOBODY)
+    gate.screen_heard(a, float("-inf"), 1.0)
+    kept = a.tracks[Kind.CAMERA].routes[1]
+    b.receives = Level.SCREEN
+    assert gate.apply() == []
+    assert reached(gate, a, Kind.CAMERA) == {"c"}
+    assert a.tracks[Kind.CAMERA].routes == (kept,), "c's route goes on undisturbed"
+    assert reached(gate, a, Kind.SCREEN) == {"b", "c"}
+    assert reached(gate, a, Kind.AUDIO) == {"b", "c"}
+    b.receives = Level.SOUND
+    gate.apply()
+    assert reached(gate, a, Kind.SCREEN) == {"c"}
+    assert reached(gate, a, Kind.AUDIO) == {"b", "c"}
+    b.receives = Level.ALL
+    assert set(gate.apply()) == {a.tracks[Kind.CAMERA], a.tracks[Kind.SCREEN], c.tracks[Kind.CAMERA]}
 
 
 def test_opening_wants_key_frames_of_everything_newly_seen() -> None:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from rooms import rtcp
-from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE
+from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE, MIN_BITRATE
 from rooms.forwarding import Kind
 from rooms.media import PeerState
 from rooms.peer import SILENCE
-from tests.rooms.media_room import Room
+from rooms.quality import Grade, Level
+from tests.rooms.media_room import Room, Seat
 from tests.rooms.raw_client import MEDIA_SSRC, until
 
 
@@ -42,3 +45,121 @@ async def test_having_been_stopped_ourselves_moves_no_sign_of_life_ahead_of_time
     await until(lambda: len(a.client.reports) > beats, "the next beat")
     assert a.peer.last_heard <= room.port.now()
     assert a.peer.last_media <= room.port.now()
+
+
+# ------------------------------------------------------------------------------------------ weak links
+
+
+def receives(seat: Seat) -> Level:
+    """What goes to a seat now."""
+    return seat.peer.standing.receives
+
+
+def sends(seat: Seat) -> Level:
+    """What a seat is asked to send now."""
+    return seat.peer.standing.sends
+
+
+class Squeezed:
+    """Somebody who sees another's camera and reports how it arrives, second by second of the port's clock."""
+
+    def __init__(self, room: Room, publisher: Seat, subscriber: Seat) -> None:
+        self.room, self.publisher, self.subscriber = room, publisher, subscriber
+        self.sequence = 0
+
+    async def goes(self, seconds: float, *, loss: float, estimate: int | None = 1_500_000) -> None:
+        """Let both publish and the subscriber report, while the port's clock runs ahead."""
+        port, level = self.room.port, receives(self.subscriber)
+        for _ in range(int(seconds / 0.5)):
+            for _ in range(3):
+                self.sequence += 1
+                self.publisher.client.send_rtp(Kind.AUDIO, self.sequence)
+                self.publisher.client.send_rtp(Kind.CAMERA, self.sequence)
+            sound, camera = self.subscriber.client.slots[:2]
+            blocks = [rtcp.ReportBlock(ssrc, int(loss * 256), 0, 0, 0, 0, 0) for ssrc in (sound, camera)]
+            report = rtcp.build_receiver_report(1, blocks)
+            if estimate is not None:
+                report += rtcp.build_remb(1, estimate, [1])
+            self.subscriber.client.send_rtcp(report)
+            await self.room.settled(self.publisher)
+            await self.room.settled(self.subscriber)
+            port.ahead += 0.5
+            port.beat()
+            if receives(self.subscriber) is not level:
+                return
+
+
+@pytest.fixture
+async def pair(room: Room) -> Squeezed:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    return Squeezed(room, a, b)
+
+
+async def test_on_a_weak_link_the_picture_pauses_the_sound_goes_on_and_it_comes_back_by_itself(
+    room: Room, pair: Squeezed
+) -> None:
+    a, b = pair.publisher, pair.subscriber
+    await pair.goes(30, loss=0.5, estimate=20_000)
+    assert receives(b) is Level.SOUND
+    audio, video = b.client.slots[:2]
+    before = len(b.client.of(video)), len(b.client.of(audio))
+    await pair.goes(4, loss=0.0, estimate=20_000)
+    assert len(b.client.of(video)) == before[0]
+    assert len(b.client.of(audio)) >= before[1] + 24
+    asked = room.port.counters["key_frame_requests"]
+    await pair.goes(30, loss=0.0, estimate=20_000)
+    assert receives(b) is Level.ALL
+    assert room.port.counters["key_frame_requests"] == asked + 1
+    await pair.goes(1, loss=0.0)
+    assert len(b.client.of(video)) > before[0]
+    assert receives(a) is Level.ALL, "the other one is not concerned"
+
+
+async def test_a_paused_subscriber_holds_the_publisher_down_no_longer(room: Room, pair: Squeezed) -> None:
+    await pair.goes(2, loss=0.5, estimate=20_000)
+    floor = rtcp.BandwidthEstimate(MIN_BITRATE)
+    assert pair.publisher.client.reports[-1] == floor
+    await pair.goes(30, loss=0.5, estimate=20_000)
+    await pair.goes(2, loss=0.0, estimate=20_000)
+    assert pair.publisher.client.reports[-1] == rtcp.BandwidthEstimate(DEFAULT_BITRATE // 8 * 8)
+    await pair.goes(6, loss=0.0, estimate=20_000)
+    assert pair.publisher.client.reports[-1] == floor, "just before the picture is tried again"
+
+
+async def test_a_link_that_loses_a_little_keeps_its_picture(pair: Squeezed) -> None:
+    await pair.goes(60, loss=0.05)
+    assert receives(pair.subscriber) is Level.ALL
+
+
+async def test_what_the_publishers_way_lost_is_not_held_against_the_subscriber(pair: Squeezed) -> None:
+    b = pair.subscriber
+    for _ in range(40):
+        pair.sequence += 3  # three of six are lost before the server
+        await pair.goes(0.5, loss=0.5, estimate=20_000)
+    assert receives(b) is Level.ALL
+    assert b.peer.quality().loss_out < 0.05
+
+
+async def test_a_seat_whose_own_sound_is_lost_is_asked_to_stop_its_camera_until_it_is_well(
+    room: Room, pair: Squeezed
+) -> None:
+    a = pair.publisher
+    for _ in range(20):
+        pair.sequence += 3
+        await pair.goes(0.5, loss=0.0)
+    assert sends(a) is Level.SOUND
+    assert a.peer.standing.grade is Grade.WEAK
+    assert receives(a) is Level.ALL
+    for _ in range(60):
+        await pair.goes(0.5, loss=0.0)
+    assert sends(a) is Level.ALL
+
+
+async def test_behind_the_gate_no_link_is_judged(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    pair = Squeezed(room, a, b)
+    for _ in range(20):
+        pair.sequence += 9
+        await pair.goes(0.5, loss=0.9, estimate=1)
+    assert (a.peer.standing.sends, b.peer.standing.receives) == (Level.ALL, Level.ALL)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from broker.seats import SeatAction
-from rooms.effects import OtherSeat, PlaceView, Presence
-from rooms.events import HostAction
-from tests.rooms.playbook import HOUR_MS, START_MS, A, B, live, waiting
+from rooms.effects import OtherSeat, PlaceView, Presence, Show
+from rooms.events import HostAction, LinkJudged
+from rooms.quality import Grade, Level, Standing
+from tests.rooms.playbook import HOUR_MS, START_MS, A, B, Play, T, live, waiting
 
 
 def test_a_waiting_page_shows_its_own_seat_and_nothing_else() -> None:
@@ -62,3 +63,47 @@ def test_being_moved_back_is_never_told_as_a_lost_clinician() -> None:
     assert play.place("a").state == "held"
     play.answer_one()
     assert play.place("a").state == "waiting"
+
+
+WEAK = Standing(Grade.WEAK, "udp", receives=Level.SOUND, sends=Level.SCREEN)
+
+
+def test_a_patient_in_the_room_is_told_what_goes_over_their_own_link() -> None:
+    view = (live() >> LinkJudged(A, WEAK)).place("a")
+    assert (view.receives, view.sends) == (Level.SOUND, Level.SCREEN)
+
+
+def test_the_others_are_told_only_what_of_theirs_is_missing() -> None:
+    play = live()
+    before = play.place("b")
+    play >> LinkJudged(A, Standing(Grade.WEAK, "turn", receives=Level.SOUND))
+    assert play.place("b") == before, "what A receives is A's own"
+    play >> LinkJudged(A, WEAK)
+    assert play.place("b").others[0].sends is Level.SCREEN
+
+
+def test_no_link_tells_a_waiting_page_anything_not_even_its_own() -> None:
+    play = waiting().asks("t", SeatAction.ADMIT, B)
+    before = play.place("a")
+    for seat in (A, B, T):
+        play >> LinkJudged(seat, WEAK)
+        assert not any(isinstance(effect, Show) and effect.link == "a" for effect in play.effects)
+    assert play.place("a") == before
+
+
+def test_a_held_seat_is_told_nothing_of_links() -> None:
+    play = live() >> LinkJudged(A, WEAK)
+    view = play.asks("t", SeatAction.HOLD, A).place("a")
+    assert (view.receives, view.sends, view.others) == (Level.ALL, Level.ALL, ())
+
+
+def test_a_host_sees_how_every_link_is() -> None:
+    play = waiting() >> LinkJudged(A, WEAK)
+    assert [seat.link for seat in play.roster().seats] == [WEAK, None, None]
+    assert play.media(A, up=False).roster().seats[0].link is None, "without a transport there is no link"
+
+
+def test_a_judgement_that_changes_nothing_is_not_shown() -> None:
+    play: Play = live() >> LinkJudged(A, WEAK)
+    play >> LinkJudged(A, WEAK)
+    assert play.effects == []

@@ -216,5 +216,24 @@ async def running_front(
 
 def board_room(state: str = "waiting", code: str = "abcdef") -> BoardRoom:
     """A room for the board."""
-    seat = BoardSeat("A", "patient", state, 1, "connected", 5, "AEAD_AES_256_GCM", 0.5, 20.0, 300, False)
+    seat = BoardSeat(
+        seat="A",
+        role="patient",
+        state=state,
+        since=1,
+        presence="connected",
+        waiting_ms=5,
+        suite="AEAD_AES_256_GCM",
+        path="udp",
+        quality="good",
+        loss_in_percent=0.5,
+        loss_out_percent=0.0,
+        jitter_ms=4.0,
+        rtt_ms=20.0,
+        kbps_in=300,
+        kbps_out=300,
+        receives="all",
+        sends="all",
+        locked=False,
+    )
     return BoardRoom(code * 4, code, "couple", "waiting", False, 1, 2, (seat,))

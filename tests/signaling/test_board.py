@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from broker.seats import SeatCode, SeatState
-from rooms.peer import Quality
+from rooms.quality import Grade, Level, Quality, Standing
 from signaling.board import board_room, board_state
 from tests.rooms.playbook import A, B, Play, T, live, waiting
 
@@ -49,13 +49,21 @@ def test_waiting_is_told_as_a_duration_and_everything_else_as_none() -> None:
 def test_quality_is_numbers_and_locks_are_shown() -> None:
     quality = {
         A: Quality(
-            loss_in=0.011, loss_out=0.02, jitter_ms=3.0, bitrate_in=400_000, bitrate_out=800_999, rtt_ms=12.34
+            loss_in=0.011,
+            loss_out=0.02,
+            jitter_ms=3.04,
+            bitrate_in=400_000,
+            bitrate_out=800_999,
+            rtt_ms=12.34,
+            standing=Standing(Grade.WEAK, "tcp", Level.SCREEN, Level.SOUND),
         )
     }
     shown = board_room(MEETING, live().room, quality, frozenset({SeatCode("B")}), 0)
     first, second, host = shown.seats
-    assert (first.loss_percent, first.rtt_ms, first.kbps) == (2.0, 12.3, 1200)
-    assert (second.loss_percent, second.rtt_ms, second.kbps) == (None, None, None)
+    assert (first.loss_in_percent, first.loss_out_percent) == (1.1, 2.0)
+    assert (first.jitter_ms, first.rtt_ms, first.kbps_in, first.kbps_out) == (3.0, 12.3, 400, 800)
+    assert (first.quality, first.path, first.receives, first.sends) == ("weak", "tcp", "screen", "sound")
+    assert (second.loss_in_percent, second.rtt_ms, second.kbps_in, second.quality, second.path) == (None,) * 5
     assert [seat.locked for seat in (first, second, host)] == [False, True, False]
     assert host.suite == "AEAD_AES_256_GCM"
 

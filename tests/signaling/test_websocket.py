@@ -137,7 +137,8 @@ async def test_the_board_shows_the_room(visit: Visit) -> None:
     ]
     assert visit.server.house.gauges() == {"rooms": 1, "links": 3, "peers": 1, "waiting": 0}
     assert room.seats[2].suite == "AEAD_AES_256_GCM"
-    assert room.seats[2].kbps is not None
+    assert room.seats[2].kbps_out is not None
+    assert room.seats[2].path == "udp"
 
 
 async def told(page: Page, errors: int) -> None:

@@ -1,0 +1,190 @@
+"""What becomes of the pictures on a weak link: they step down, then pause, and return; sound never stops.
+
+    Allowance   how much video a link carries: the browser's estimate, lowered by what it loses
+    Ladder      what goes over it:
+
+        ALL ──hurts for 3 s──▶ SCREEN ──hurts for 3 s──▶ SOUND
+         ▲  (cameras pause)      │ ▲   (screen pauses)     │
+         └── back-off over: try ─┘ └── back-off over: try ─┘
+
+A shared screen outlives the cameras: a face that is missed is still heard, while a document that disappears
+leaves nothing to speak about; it also moves less and so weighs less. While no screen is shared there is one
+step, from everything to sound alone.
+
+A link hurts when sound suffers on it although video has stepped down as far as it goes. An estimate alone
+never pauses anything: browsers estimate the whole way from publisher to subscriber, so a publisher's weak
+uplink would look like everybody's weak downlink. Losses and round trips are measured between server and seat.
+
+Coming back is by trial, for a link without video tells nothing of what it would carry. A trial that fails
+doubles the wait for the next, up to about a minute.
+
+Pure: readings and ``now`` come in, decisions go out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE, MIN_BITRATE
+from rooms.forwarding import Kind
+from rooms.quality import Level
+
+PATIENCE: Final = 3.0
+"""Seconds for which a link must hurt before a picture is paused: a browser adapts within two."""
+RELAPSE: Final = 2.0
+"""The same while a picture is on trial: the doubt is against it."""
+FIRST_WAIT: Final = 8.0
+"""Seconds until a paused picture is tried again; a lift, a tunnel or a microwave oven takes about so long."""
+LONGEST_WAIT: Final = 64.0
+"""Bound of the doubling: nobody should wait longer than a minute for a picture that would fit by now."""
+SETTLED: Final = 30.0
+"""Seconds that a picture must stay before the waiting starts over from the shortest."""
+EASE: Final = 1.5
+"""Seconds before a trial in which publishers step down: the first picture must not be a large one."""
+
+PICTURE_BITRATE: Final = MIN_BITRATE - AUDIO_BITRATE
+"""What one picture weighs at the least: what publishers are told is never lower."""
+HURTS: Final = 0.10
+"""Fraction lost from which sound breaks up, in-band FEC or not."""
+CALM: Final = 0.05
+"""Fraction lost below which a lowered allowance grows again."""
+SLOW: Final = 1.0
+"""Seconds of round trip that mean a full queue; the longest honest way, by satellite, takes 0.7."""
+_GROWTH: Final = 1.25  # a second; from the floor to the full picture in about twelve
+_NEAR_FLOOR: Final = 1.1
+
+CARRIED: Final = {
+    Level.ALL: frozenset(Kind),
+    Level.SCREEN: frozenset({Kind.AUDIO, Kind.SCREEN}),
+    Level.SOUND: frozenset({Kind.AUDIO}),
+}
+"""The kinds of tracks that go over a link at each level."""
+
+
+class Ladder:
+    """One direction of one seat's link.
+
+    Attributes:
+        level: what goes over it.
+    """
+
+    def __init__(self) -> None:
+        self.level = Level.ALL
+        self._hurts_since: float | None = None
+        self._wait = FIRST_WAIT
+        self._try_at = 0.0
+        self._tried_at = float("-inf")
+
+    def judge(self, *, hurts: bool, pictures: bool, screen: bool, now: float) -> bool:
+        """Take in how the link does now; to be called about twice a second.
+
+        Args:
+            hurts: sound suffers on it.
+            pictures: video goes over it at present, so that there is something to pause.
+            screen: a screen is shared on it, or would be were it not paused.
+
+        Returns:
+            Whether the level is another than before.
+        """
+        if not hurts:
+            self._hurts_since = None
+            if now - self._tried_at >= SETTLED and self.level is Level.ALL:
+                self._wait = FIRST_WAIT
+            if self.level is Level.ALL or now < self._try_at:
+                return False
+            self.level = Level.SCREEN if screen and self.level is Level.SOUND else Level.ALL
+            self._tried_at = now
+            # The next step, if there is one, waits until this one has proved good.
+            self._try_at = now + FIRST_WAIT
+            return True
+        if self._hurts_since is None:
+            self._hurts_since = now
+        on_trial = now - self._tried_at < SETTLED
+        if self.level is Level.SOUND or not pictures:
+            return False
+        if now - self._hurts_since < (RELAPSE if on_trial else PATIENCE):
+            return False
+        self.level = Level.SCREEN if screen and self.level is Level.ALL else Level.SOUND
+        self._hurts_since = None
+        self._wait = min(LONGEST_WAIT, 2 * self._wait) if on_trial else FIRST_WAIT
+        self._try_at = now + self._wait
+        return True
+
+    def easing(self, now: float) -> bool:
+        """Whether a picture is about to be tried, so that its publisher should already send little."""
+        return self.level is not Level.ALL and now >= self._try_at - EASE
+
+
+class Allowance:
+    """How much video a subscriber's downlink carries.
+
+    Attributes:
+        bits: bits per second for all the video it receives.
+    """
+
+    def __init__(self) -> None:
+        self.bits = DEFAULT_BITRATE
+        self._cap: float | None = None
+        self._counted_at = float("-inf")
+        self._grown_at = float("-inf")
+
+    def update(self, estimate: int | None, loss: float, reported_at: float, now: float) -> None:
+        """Take in what is known.
+
+        Args:
+            estimate: the browser's own, ``None`` when it says nothing: then the default, never "unlimited".
+            loss: the worst fraction of anything that it reported lost last.
+            reported_at: seconds of that report; each counts once.
+        """
+        bits = float(DEFAULT_BITRATE if estimate is None else estimate)
+        if reported_at > self._counted_at and loss > HURTS:
+            # What was lost did not fit. draft-ietf-rmcat-gcc-02 §6 takes off half as much; here the sound of
+            # people who talk waits behind every such packet.
+            self._cap = max(float(PICTURE_BITRATE), min(bits, self._cap or bits) * (1 - loss))
+            self._grown_at = now
+        elif self._cap is not None and loss < CALM:
+            self._cap *= _GROWTH ** min(1.0, max(0.0, now - self._grown_at))
+            self._grown_at = now
+            if self._cap > DEFAULT_BITRATE:
+                self._cap = None
+        self._counted_at = max(self._counted_at, reported_at)
+        self.bits = int(bits if self._cap is None else min(bits, self._cap))
+
+    def begin_at_floor(self, pictures: int, now: float) -> None:
+        """A paused picture is tried again: begin with the least."""
+        self._cap, self._grown_at = float(PICTURE_BITRATE * max(1, pictures)), now
+        self.bits = min(self.bits, int(self._cap))
+
+    def at_floor(self, pictures: int) -> bool:
+        """Whether publishers were told to send as little as they can, for this many pictures."""
+        return self.bits <= _NEAR_FLOOR * PICTURE_BITRATE * pictures
+
+
+def downlink_hurts(
+    allowance: Allowance, pictures: int, loss: float, sound_loss: float, trip: float | None
+) -> bool:
+    """Whether sound suffers on the way to a seat.
+
+    Args:
+        pictures: video tracks that go over it at present.
+        loss: the worst fraction lost of anything.
+        sound_loss: of sound alone.
+        trip: seconds of round trip, if known.
+    """
+    if pictures == 0:
+        return sound_loss >= HURTS
+    return allowance.at_floor(pictures) and (loss >= HURTS or (trip is not None and trip >= SLOW))
+
+
+UPLINK_FLOOR: Final = 350_000
+"""Bits per second up to which a browser that loses packets has stepped down already (it does by itself)."""
+
+
+def uplink_hurts(sound_loss: float, bitrate: int) -> bool:
+    """Whether sound suffers on the way from a seat.
+
+    Args:
+        sound_loss: fraction of its sound lost.
+        bitrate: bits per second that arrive of everything it sends.
+    """
+    return sound_loss >= HURTS and bitrate <= UPLINK_FLOOR
