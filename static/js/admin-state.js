@@ -5,19 +5,34 @@
 /** @typedef {import('./messages.js').BoardSeat} BoardSeat */
 
 /**
- * How well a seat's transport works, as short words and numbers.
+ * The numbers of a seat's transport, a line each; "in" is from the seat to the server.
  *
  * @param {BoardSeat} seat
- * @returns {{text: string, poor: boolean}} `poor` from 5 % loss or 400 ms round trip.
+ * @returns {readonly string[]} none while it has no transport.
  */
-export function quality(seat) {
-  const loss = seat["loss-percent"];
-  const trip = seat["rtt-ms"];
+export function numbers(seat) {
+  const { "loss-in-percent": lossIn, "loss-out-percent": lossOut, "jitter-ms": jitter, "rtt-ms": trip } = seat;
   const said = [];
-  if (loss !== null) said.push(`${loss.toFixed(1)} % loss`);
-  if (trip !== null) said.push(`${Math.round(trip)} ms`);
-  if (seat.kbps !== null) said.push(`${seat.kbps} kb/s`);
-  return { text: said.length > 0 ? said.join(", ") : "–", poor: (loss ?? 0) >= 5 || (trip ?? 0) >= 400 };
+  if (lossIn !== null && lossOut !== null) said.push(`Loss ${lossIn.toFixed(1)} % in, ${lossOut.toFixed(1)} % out`);
+  if (trip !== null) said.push(`Round trip ${Math.round(trip)} ms`);
+  if (jitter !== null) said.push(`Jitter ${Math.round(jitter)} ms`);
+  if (seat["kbps-in"] !== null && seat["kbps-out"] !== null) {
+    said.push(`${seat["kbps-in"]} kb/s in, ${seat["kbps-out"]} kb/s out`);
+  }
+  return said;
+}
+
+/**
+ * Which pictures are paused because the seat's link is weak.
+ *
+ * @param {BoardSeat} seat
+ * @returns {string | null}
+ */
+export function pausedVideo({ receives, sends }) {
+  if (receives === "all" && sends === "all") return null;
+  const ways = [sends === "all" ? "" : "in", receives === "all" ? "" : "out"].filter(Boolean);
+  const part = receives === "screen" || sends === "screen" ? "Camera" : "Video";
+  return `${part} paused ${ways.join(" and ")}`;
 }
 
 /**

@@ -3,8 +3,9 @@
 
 import { html } from "../vendor/preact-htm.js";
 import { post, sentence } from "./api.js";
-import { overview, quality, suiteWord } from "./admin-state.js";
+import { numbers, overview, pausedVideo, suiteWord } from "./admin-state.js";
 import { Heading, announce, bannerView, painter } from "./page.js";
+import { LinkMark } from "./parts.js";
 import { installSignOut, signIn } from "./staff-account.js";
 import { duration, stateWord, timeOfDay } from "./words.js";
 
@@ -108,13 +109,20 @@ function Room({ room }) {
 
 /** @param {{room: BoardRoom, seat: BoardSeat}} props */
 function SeatCells({ room, seat }) {
-  const { text, poor } = quality(seat);
+  const lines = numbers(seat);
+  const paused = pausedVideo(seat);
   return html`<td><span class="code">${seat.seat}</span> <span class="quiet">${seat.role}</span></td>
     <td>${stateWord(seat.state)}${seat.state !== "expected" && html`<br /><span class="quiet">${duration(Date.now() + skew - seat.since)}</span>`}</td>
     <td>${seat["waiting-ms"] === null ? "–" : duration(seat["waiting-ms"])}</td>
     <td>${seat.presence}</td>
     <td>${suiteWord(seat.suite)}</td>
-    <td class=${poor ? "poor" : ""}>${text}${poor && " (poor)"}</td>
+    <td>
+      ${seat.quality === null
+        ? "–"
+        : html`<${LinkMark} link=${seat} />
+            ${paused && html`<br /><span class="poor">${paused}</span>`}
+            ${lines.map((line) => html`<br key=${line} /><span class="quiet">${line}</span>`)}`}
+    </td>
     <td>
       ${seat.locked
         ? html`Locked <button type="button" aria-label=${`Unlock seat ${seat.seat} of room ${room.code}`}

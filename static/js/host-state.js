@@ -4,6 +4,8 @@
 // What is true comes whole with each `roster` message; this adds only what the page itself knows: which question
 // is open, which request is on its way, and what went wrong.
 
+import { weakSentence } from "./link-words.js";
+
 /** @typedef {import('./messages.js').Roster} Roster */
 /** @typedef {import('./messages.js').RosterSeat} RosterSeat */
 /** @typedef {import('./messages.js').Welcome} Welcome */
@@ -200,6 +202,16 @@ export function patients(roster) {
 }
 
 /**
+ * This page's own seat.
+ *
+ * @param {Roster | null} roster
+ * @returns {RosterSeat | undefined}
+ */
+export function own(roster) {
+  return roster?.seats.find(({ seat }) => seat === roster.me);
+}
+
+/**
  * The seats that wait to be let in.
  *
  * @param {Roster | null} roster
@@ -297,7 +309,17 @@ export function banner(state) {
         "Whoever is in the room stays there. Holding, removing and leaving work.",
     };
   }
-  return null;
+  const weak = weakHere(state);
+  return weak === null ? null : { tone: "calm", text: weak };
+}
+
+/**
+ * @param {Readonly<HostState>} state
+ * @returns {string | null} only where this page's own media is, and with somebody to see.
+ */
+function weakHere(state) {
+  const me = own(state.roster);
+  return me && word(state) === "room" ? weakSentence(me) : null;
 }
 
 /**
@@ -314,6 +336,9 @@ export function announcement(before, after) {
   }
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
   if (after.roster === null || before.roster === after.roster) return null;
+  if (weakHere(before) !== null && weakHere(after) === null && word(after) === "room") {
+    return { assertive: false, text: "The picture is back." };
+  }
   const storeBack = before.roster?.["store-ok"] === false && after.roster["store-ok"];
   /** @type {(string | null)[]} */
   const news = storeBack ? ["Patients can be admitted again."] : [];
@@ -322,6 +347,7 @@ export function announcement(before, after) {
     if (seat.seat === after.roster.me) continue;
     if (earlier?.state !== seat.state) news.push(changed(seat, before.roster === null));
     else if (earlier.presence !== seat.presence) news.push(presenceChanged(seat));
+    else if (earlier.sends !== seat.sends) news.push(pictureChanged(seat));
   }
   const text = news.filter(Boolean).join(" ");
   return text === "" ? null : { assertive: false, text };
@@ -360,4 +386,15 @@ function changed(seat, first) {
 function presenceChanged(seat) {
   if (seat.presence === "away") return `${seat.label} is away.`;
   return seat.presence === "connected" ? `${seat.label} is connected.` : null;
+}
+
+/**
+ * @param {RosterSeat} seat
+ * @returns {string | null}
+ */
+function pictureChanged(seat) {
+  if (!seat["in-room"]) return null;
+  return seat.sends === "all"
+    ? `The picture of ${seat.label} comes back.`
+    : `The picture of ${seat.label} is paused: their connection is weak.`;
 }

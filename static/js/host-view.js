@@ -3,8 +3,9 @@
 
 import { html, useEffect, useRef } from "../vendor/preact-htm.js";
 import { Heading, bannerView } from "./page.js";
-import { Controls, LeaveIcon, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
-import { actionsFor, banner, patients, pendingKey, summary, waiting, word } from "./host-state.js";
+import { Controls, LeaveIcon, LinkMark, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
+import { actionsFor, banner, own, patients, pendingKey, summary, waiting, word } from "./host-state.js";
+import { pausedNotes } from "./link-words.js";
 import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
 
 /** @typedef {import('./host-state.js').HostState} HostState */
@@ -190,6 +191,7 @@ function Seat({ seat, state, roster, act, now, quiet }) {
       ${seat.muted && html`<span> · muted</span>`}
     </p>
     <p class="quiet">${presence(seat, now)}</p>
+    ${seat.quality && html`<p class="link"><${LinkMark} link=${seat} /></p>`}
     <ul class="tags" aria-label=${`About ${seat.label}`}>
       ${notes(seat).map((note) => html`<li key=${note}>${note}</li>`)}
     </ul>
@@ -226,6 +228,7 @@ function notes(seat) {
     if (seat.agreed) said.push("Agreement accepted");
     else if (seat.presence !== "absent") said.push("Agreement not accepted yet");
   }
+  if (seat["in-room"]) said.push(...pausedNotes(seat));
   return said;
 }
 
@@ -270,6 +273,7 @@ function Colleagues({ roster, now }) {
       (seat) => html`<p key=${seat.seat}>
         ${seat.label}: ${seat["in-room"] ? "in the room" : "not in the room"}
         ${seat.presence === "away" ? `, away for ${duration(now - seat["presence-since"])}` : ""}
+        ${seat.quality && html`${" · "}<${LinkMark} link=${seat} />`}
       </p>`,
     )}
   </div>`;
@@ -294,6 +298,7 @@ function Room({ state, roster, act, live }) {
     </section>`;
   }
   const others = roster.seats.filter((seat) => seat.slot !== null && seat["in-room"]);
+  const me = own(roster);
   return html`<section class="room" aria-labelledby="room">
     <h2 id="room">The room</h2>
     <div class="stage" data-people=${others.length}>
@@ -301,13 +306,16 @@ function Room({ state, roster, act, live }) {
       ${others.map(
         (seat) =>
           html`<${Tile} key=${seat.seat} who=${seat} media=${live.media(seat.slot ?? 0)}
-            onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked} />`,
+            onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked}
+            receives=${me?.receives ?? "all"} />`,
       )}
       ${others.length === 0 &&
       html`<div class="pause"><p class="lead">Nobody is with you in the room. Nobody sees or hears you.</p></div>`}
     </div>
     <div class="under">
-      <${SelfView} devices=${state.devices} note="You" />
+      <${SelfView} devices=${state.devices}
+        note=${html`${me?.sends === "all" ? "You" : "You · paused for the others"}
+          ${me?.quality && html`${" · "}<${LinkMark} link=${me} />`}`} />
       <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${true}
         onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
         <button type="button" onClick=${act.leave}><${LeaveIcon} />Leave the room</button>

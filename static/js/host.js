@@ -5,7 +5,7 @@ import { post } from "./api.js";
 import { chime } from "./chime.js";
 import { meetingOfPath } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
-import { START, advance, announcement, pendingKey, shouldEnter, someoneCame, titleOf, word } from "./host-state.js";
+import { START, advance, announcement, own, pendingKey, shouldEnter, someoneCame, titleOf, word } from "./host-state.js";
 import { hostView } from "./host-view.js";
 import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
@@ -64,6 +64,7 @@ function apply(event) {
   announce(announcement(before, state));
   if (state.roster && state.roster !== before.roster && someoneCame(before.roster, state.roster)) chime();
   if (before.sharing && !state.sharing) stopSharing();
+  peer.keepTo(own(state.roster)?.sends ?? "all");
   if (word(state) === "over" && word(before) !== "over") silence();
   if (state.roster?.["clinician-present"]) onPresent();
   if (state.inside !== before.inside) {

@@ -3,9 +3,11 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { followLevel } from "./devices.js";
+import { bars, missingPicture, qualityWords } from "./link-words.js";
 
 /** @typedef {import('../vendor/preact-htm.js').Child} Child */
 /** @typedef {import('./devices.js').DeviceReport} DeviceReport */
+/** @typedef {import('./link-words.js').Level} Level */
 
 /**
  * A moving picture without sound.
@@ -66,7 +68,7 @@ function useLettingGo(ref) {
 /**
  * One's own picture, mirrored as in a mirror.
  *
- * @param {{devices: DeviceReport | null, note?: string}} props
+ * @param {{devices: DeviceReport | null, note?: Child}} props
  */
 export function SelfView({ devices, note }) {
   const camera = devices?.camera ?? null;
@@ -158,21 +160,42 @@ export function LeaveIcon() {
  * Another person in the room.
  *
  * @param {object} props
- * @param {{label: string, presence: string, muted: boolean}} props.who
+ * @param {{label: string, presence: string, muted: boolean, sends: Level}} props.who
  * @param {{audio: MediaStream | null, video: MediaStream | null, moving: boolean}} props.media
  * @param {() => void} props.onBlocked
  * @param {number} props.unblocked
+ * @param {Level} props.receives what goes over one's own link
  * @param {boolean} [props.silent] their sound must not be played now
  */
-export function Tile({ who, media, onBlocked, unblocked, silent = false }) {
-  const note =
-    who.presence === "away" ? "Reconnecting …" : media.moving ? null : "No picture at the moment";
+export function Tile({ who, media, onBlocked, unblocked, receives, silent = false }) {
+  const away = who.presence === "away";
+  const note = away ? "Reconnecting …" : media.moving ? null : missingPicture(receives, who.sends);
   return html`<figure class="tile" data-presence=${who.presence}>
     <${Picture} stream=${media.video} label=${`Picture of ${who.label}`} />
     ${note && html`<div class="no-picture"><span>${note}</span></div>`}
     <${Sound} stream=${silent ? null : media.audio} onBlocked=${onBlocked} unblocked=${unblocked} />
     <figcaption>${who.label}${who.muted && html`<span class="quiet"> · muted</span>`}</figcaption>
   </figure>`;
+}
+
+/**
+ * How good somebody's link is: three bars for the eye, a word for everybody.
+ *
+ * @param {{link: {quality: import('./link-words.js').Quality | null, path: import('./link-words.js').Path | null}}} props
+ */
+export function LinkMark({ link: { quality, path } }) {
+  if (quality === null) return null;
+  const filled = bars(quality);
+  return html`<span class="link-mark" data-quality=${quality}>
+    <svg class="bars" viewBox="0 0 15 12" aria-hidden="true" focusable="false">
+      ${[1, 2, 3].map((bar) => {
+        const height = 4 * bar - 1;
+        const full = bar <= filled;
+        return html`<rect class=${full ? "full" : "empty"} x=${5 * bar - 4.5} y=${11.5 - height} width="3" height=${height} />`;
+      })}
+    </svg>
+    ${qualityWords(quality, path)}
+  </span>`;
 }
 
 /**

@@ -8,14 +8,17 @@
 
 /** @typedef {'none' | 'connecting' | 'connected' | 'broken'} TransportState */
 /** @typedef {'audio' | 'camera' | 'screen'} Source */
+/** @typedef {import('./link-words.js').Level} Level */
 
 export const SLOTS = 3;
 
 /** @type {Readonly<Record<Source, string>>} */
 const OURS = Object.freeze({ audio: "0", camera: "1", screen: "2" });
+/** @type {Readonly<Record<Level, readonly Source[]>>} what a weak link holds back */
+const HELD_BACK = Object.freeze({ all: [], screen: ["camera"], sound: ["camera", "screen"] });
 const SCREEN_SHOWN = String(3 + 2 * SLOTS);
 
-const CAMERA_BITRATE = 1_200_000;
+const CAMERA_BITRATE = 1_700_000; // a clear face at 720 lines; what the server lets everybody have
 const SCREEN_BITRATE = 1_500_000;
 const PATIENCE = 1_000; // ms `disconnected` may heal by itself
 const RETRY = 3_000; // ms between requests for a restart
@@ -42,6 +45,7 @@ export class Peer {
   /** @type {RTCPeerConnection | null} */ #pc = null;
   /** @type {TransportState} */ #state = "none";
   /** @type {Record<Source, MediaStreamTrack | null>} */ #local = { audio: null, camera: null, screen: null };
+  /** @type {Level} */ #level = "all";
   /** @type {Map<string, MediaStream>} */ #received = new Map();
   /** @type {Map<string, {frames: number, still: number}>} */ #pictures = new Map();
   /** @type {Promise<void>} */ #work = Promise.resolve();
@@ -100,10 +104,34 @@ export class Peer {
    */
   async setLocal(source, track) {
     this.#local[source] = track;
+    await this.#send(source);
+  }
+
+  /**
+   * Keep to what the link carries: hold the camera back, or the screen too, until told otherwise. Sound always goes.
+   *
+   * @param {Level} level
+   */
+  keepTo(level) {
+    if (level === this.#level) return;
+    this.#level = level;
+    for (const source of /** @type {Source[]} */ (["camera", "screen"])) void this.#send(source);
+  }
+
+  /** @param {Source} source */
+  async #send(source) {
     const transceiver = this.#pc && find(this.#pc, OURS[source]);
     if (!transceiver) return;
-    await transceiver.sender.replaceTrack(track);
+    await transceiver.sender.replaceTrack(this.#outgoing(source));
     await limit(transceiver.sender, source);
+  }
+
+  /**
+   * @param {Source} source
+   * @returns {MediaStreamTrack | null}
+   */
+  #outgoing(source) {
+    return HELD_BACK[this.#level].includes(source) ? null : this.#local[source];
   }
 
   /**
@@ -173,7 +201,7 @@ export class Peer {
         const transceiver = find(pc, OURS[source]);
         if (!transceiver) throw new Error(`The offer has no m-line for ${source}.`);
         transceiver.direction = "sendonly";
-        await transceiver.sender.replaceTrack(this.#local[source]);
+        await transceiver.sender.replaceTrack(this.#outgoing(source));
       }
     }
     await pc.setLocalDescription();

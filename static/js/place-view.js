@@ -129,7 +129,7 @@ function Room({ state, place, act, live }) {
             ${place.others.map(
               (other) =>
                 html`<${Tile} key=${other.seat} who=${other} media=${live.media(other.slot)}
-                  onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked} />`,
+                  onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked} receives=${place.receives} />`,
             )}`
         : html`<div class="pause">
             <div class="breath" aria-hidden="true"></div>
@@ -142,7 +142,7 @@ function Room({ state, place, act, live }) {
           </div>`}
     </div>
     <div class="under">
-      <${SelfView} devices=${state.devices} note=${admitted ? "You" : "Only you see this"} />
+      <${SelfView} devices=${state.devices} note=${selfNote(place)} />
       <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${admitted}
         onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
         <button type="button" class="danger" onClick=${act.leave}><${LeaveIcon} />Leave</button>
@@ -152,6 +152,12 @@ function Room({ state, place, act, live }) {
       Sound and picture are encrypted between you and the practice’s server. Nothing is recorded.
     </p>
   </section>`;
+}
+
+/** @param {Place} place */
+function selfNote(place) {
+  if (place.state !== "admitted") return "Only you see this";
+  return place.sends === "all" ? "You" : "You · paused for the others";
 }
 
 /** @type {Readonly<Record<string, string>>} */

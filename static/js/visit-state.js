@@ -10,6 +10,8 @@
 // `place` is all that the server decides (waiting, admitted, paused, held, denied …): what it shows is the
 // newest `place` message. Everything before it is between the person and their own device.
 
+import { weakSentence } from "./link-words.js";
+
 /** @typedef {import('./messages.js').Place} Place */
 /** @typedef {import('./messages.js').Welcome} Welcome */
 /** @typedef {import('./messages.js').Entered} Entered */
@@ -229,7 +231,8 @@ export function banner(state) {
         "Your place is kept; there is nothing you need to do.",
     };
   }
-  return null;
+  const weak = state.place === null ? null : weakSentence(state.place);
+  return weak === null ? null : { tone: "calm", text: weak };
 }
 
 /**
@@ -248,6 +251,9 @@ export function announcement(before, after) {
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
   if (before.transport === "broken" && after.transport === "connected") {
     return { assertive: false, text: "Sound and picture are back." };
+  }
+  if (word(before) === word(after) && isWeak(before.place) && !isWeak(after.place)) {
+    return { assertive: false, text: "The picture is back." };
   }
   if (word(before) !== word(after)) {
     const text = SPOKEN[word(after)];
@@ -268,6 +274,11 @@ export function announcement(before, after) {
     return companyChange(before.place, place);
   }
   return null;
+}
+
+/** @param {Place | null} place */
+function isWeak(place) {
+  return place !== null && weakSentence(place) !== null;
 }
 
 /** @type {Readonly<Record<string, string>>} */

@@ -88,6 +88,7 @@ function follow(before) {
   if (state.step === "agreement" && state.agreement === null && before.step !== "agreement") void loadAgreement();
   if (needsDevices(state) && devices === null) void openDevices(); // resumed after a reload
   if (before.sharing && !state.sharing) stopSharing();
+  peer.keepTo(state.place?.sends ?? "all");
   if (shouldKnock(state) && !knockAsked) void knock();
 }
 

@@ -3,18 +3,36 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { overview, quality, suiteWord } from "../../static/js/admin-state.js";
+import { numbers, overview, pausedVideo, suiteWord } from "../../static/js/admin-state.js";
 
-const seat = (more = {}) => ({ "loss-percent": null, "rtt-ms": null, kbps: null, ...more });
+const seat = (more = {}) => ({
+  "loss-in-percent": null,
+  "loss-out-percent": null,
+  "jitter-ms": null,
+  "rtt-ms": null,
+  "kbps-in": null,
+  "kbps-out": null,
+  receives: "all",
+  sends: "all",
+  ...more,
+});
 
-test("quality is numbers, and says when they are poor", () => {
-  assert.deepEqual(quality(seat()), { text: "–", poor: false });
-  assert.deepEqual(quality(seat({ "loss-percent": 0.42, "rtt-ms": 31.4, kbps: 940 })), {
-    text: "0.4 % loss, 31 ms, 940 kb/s",
-    poor: false,
-  });
-  assert.equal(quality(seat({ "loss-percent": 5 })).poor, true);
-  assert.equal(quality(seat({ "rtt-ms": 400 })).poor, true);
+test("a link is told in numbers, a line each, and not at all while there is none", () => {
+  assert.deepEqual(numbers(seat()), []);
+  const all = { "loss-in-percent": 0.42, "loss-out-percent": 3, "jitter-ms": 4.4, "rtt-ms": 31.4, "kbps-in": 940, "kbps-out": 40 };
+  assert.deepEqual(numbers(seat(all)), [
+    "Loss 0.4 % in, 3.0 % out",
+    "Round trip 31 ms",
+    "Jitter 4 ms",
+    "940 kb/s in, 40 kb/s out",
+  ]);
+});
+
+test("paused video is told with its way", () => {
+  assert.equal(pausedVideo(seat()), null);
+  assert.equal(pausedVideo(seat({ receives: "sound" })), "Video paused out");
+  assert.equal(pausedVideo(seat({ receives: "sound", sends: "sound" })), "Video paused in and out");
+  assert.equal(pausedVideo(seat({ sends: "screen" })), "Camera paused in");
 });
 
 test("a suite is named by algorithm and key length", () => {

@@ -29,6 +29,10 @@ const seat = (letter, state, more = {}) => ({
   "presence-since": 0,
   "in-room": state === "admitted",
   muted: false,
+  quality: "good",
+  path: "udp",
+  receives: "all",
+  sends: "all",
   agreed: true,
   knocks: 1,
   "new-device": false,
@@ -165,4 +169,26 @@ test("a page does not fight another window, a refusal or a leave", () => {
   assert.equal(advance(inside, { type: "opened", code: "full", problem: "…" }).inside, false);
   assert.equal(advance(inside, { type: "opened", code: "connection-lost", problem: null }).inside, true);
   assert.equal(advance(inside, { type: "over", code: "left", text: null }).inside, false);
+});
+
+const me = (more) => seat("T", "admitted", { role: "host", label: "Therapist", slot: null, ...more });
+const withMe = (more, a = "admitted") => ({ ...roster(a, "admitted"), seats: [typeof a === "string" ? seat("A", a) : a, me(more)] });
+
+test("one's own weak link is told in the room, and where one's media is elsewhere it is not", () => {
+  const before = shown(withMe({}));
+  const weak = advance(before, withMe({ receives: "sound" }));
+  assert.match(banner(weak)?.text ?? "", /Your connection is weak\./);
+  assert.deepEqual(announcement(before, weak), { assertive: false, text: banner(weak)?.text });
+  const well = advance(weak, withMe({}));
+  assert.deepEqual([banner(well), announcement(weak, well)?.text], [null, "The picture is back."]);
+  assert.equal(banner(shown({ ...withMe({ receives: "sound" }), "media-here": false })), null);
+});
+
+test("a patient's paused camera is announced with its reason", () => {
+  const before = shown(withMe({}));
+  const paused = advance(before, withMe({}, seat("A", "admitted", { sends: "sound" })));
+  assert.equal(announcement(before, paused)?.text, "The picture of Partner A is paused: their connection is weak.");
+  assert.equal(announcement(paused, before)?.text, "The picture of Partner A comes back.");
+  const quality = advance(before, withMe({}, seat("A", "admitted", { quality: "weak" })));
+  assert.equal(announcement(before, quality), null, "a word that changed is there to be read, not to interrupt");
 });

@@ -16,6 +16,8 @@ const place = (state, more = {}) => ({
   since: 1_000,
   reason: null,
   muted: false,
+  receives: "all",
+  sends: "all",
   agreed: true,
   others: [],
   "device-asks": 0,
@@ -23,7 +25,7 @@ const place = (state, more = {}) => ({
   ends: 9_000,
   ...more,
 });
-const other = (seat, presence = "connected") => ({ seat, label: `Partner ${seat}`, slot: 0, presence, muted: false });
+const other = (seat, presence = "connected") => ({ seat, label: `Partner ${seat}`, slot: 0, presence, muted: false, sends: "all" });
 const after = (...events) => events.reduce((state, event) => advance(state, event), START);
 const entered = (seat = AGREED) => ({ type: "entered", entered: seat });
 const CHECKED = { type: "checked" };
@@ -178,4 +180,22 @@ test("another device's question is announced at once, in the waiting room too", 
 
 test("the server's clock is learnt from welcome", () => {
   assert.equal(after({ type: "welcome", seat: "A", role: "patient", now: 5_000, at: 3_000 }).skew, 2_000);
+});
+
+test("a weak link is told once, calmly, below everything that is worse, and its end too", () => {
+  const room = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
+  const weak = advance(room, place("admitted", { others: [other("B")], receives: "sound" }));
+  assert.equal(banner(weak)?.tone, "calm");
+  assert.match(banner(weak)?.text ?? "", /The picture is paused so that you can keep talking/);
+  assert.deepEqual(announcement(room, weak), { assertive: false, text: banner(weak)?.text });
+  assert.equal(announcement(weak, advance(weak, place("admitted", { others: [other("B")], receives: "sound", muted: false }))), null);
+  assert.match(banner(advance(weak, LOST))?.text ?? "", /connection was lost/);
+  const well = advance(weak, place("admitted", { others: [other("B")] }));
+  assert.equal(banner(well), null);
+  assert.deepEqual(announcement(weak, well), { assertive: false, text: "The picture is back." });
+});
+
+test("being put on hold is told as that, not as a picture that is back", () => {
+  const weak = after(entered(), CHECKED, OPEN, place("admitted", { sends: "sound" }));
+  assert.match(announcement(weak, advance(weak, place("held")))?.text ?? "", /on hold/);
 });

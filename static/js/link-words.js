@@ -1,0 +1,84 @@
+// @ts-check
+// How a link's quality is said to people: a word, a shape beside it, and what a weak one means for them. Pure.
+
+/** @typedef {'all' | 'screen' | 'sound'} Level what of the media goes over one direction of a link */
+/** @typedef {'good' | 'fair' | 'weak'} Quality */
+/** @typedef {'udp' | 'tcp' | 'turn'} Path */
+
+/**
+ * What somebody is told of their own weak link.
+ *
+ * @param {{receives: Level, sends: Level}} link
+ * @returns {string | null} null while everything goes over it.
+ */
+export function weakSentence({ receives, sends }) {
+  if (receives === "all" && sends === "all") return null;
+  if (receives !== "all" && sends !== "all") {
+    return (
+      "Your connection is weak. The pictures are paused, yours too, so that you can keep talking. " +
+      "They come back by themselves."
+    );
+  }
+  if (receives === "sound") {
+    return "Your connection is weak. The picture is paused so that you can keep talking. It comes back by itself.";
+  }
+  if (receives === "screen") {
+    return (
+      "Your connection is weak. The cameras of the others are paused so that you can keep talking and see the " +
+      "shared screen. They come back by themselves."
+    );
+  }
+  return (
+    "Your connection is weak. Your own picture is paused so that the others can hear you. " +
+    "It comes back by itself."
+  );
+}
+
+/**
+ * What stands on the tile of somebody whose picture does not move.
+ *
+ * @param {Level} receives what goes over one's own link
+ * @param {Level} sends what goes over theirs
+ * @returns {string}
+ */
+export function missingPicture(receives, sends) {
+  if (receives !== "all") return "Picture paused: your connection is weak";
+  return sends === "all" ? "No picture at the moment" : "Picture paused: their connection is weak";
+}
+
+/** @type {Readonly<Record<Quality, string>>} */
+const WORDS = Object.freeze({ good: "Good connection", fair: "Fair connection", weak: "Weak connection" });
+/** @type {Readonly<Record<Path, string>>} */
+const PATHS = Object.freeze({ udp: "", tcp: " over TCP", turn: " over a relay" });
+
+/**
+ * @param {Quality} quality
+ * @param {Path | null} path
+ * @returns {string} the way is named only where it is not the usual one.
+ */
+export function qualityWords(quality, path) {
+  return `${WORDS[quality]}${path === null ? "" : PATHS[path]}`;
+}
+
+/**
+ * How many of three bars are filled.
+ *
+ * @param {Quality} quality
+ * @returns {1 | 2 | 3}
+ */
+export function bars(quality) {
+  return quality === "good" ? 3 : quality === "fair" ? 2 : 1;
+}
+
+/**
+ * What a therapist is told of a seat whose link does not carry everything.
+ *
+ * @param {{receives: Level, sends: Level}} link
+ * @returns {readonly string[]}
+ */
+export function pausedNotes({ receives, sends }) {
+  const said = [];
+  if (receives !== "all") said.push(receives === "screen" ? "Sees only the shared screen" : "Sees no pictures");
+  if (sends !== "all") said.push("Own picture paused");
+  return said;
+}

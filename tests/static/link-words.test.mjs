@@ -1,0 +1,46 @@
+// How a link's quality is said.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { bars, missingPicture, pausedNotes, qualityWords, weakSentence } from "../../static/js/link-words.js";
+
+const LEVELS = /** @type {const} */ (["all", "screen", "sound"]);
+
+test("a link that carries everything is not spoken of", () => {
+  assert.equal(weakSentence({ receives: "all", sends: "all" }), null);
+});
+
+test("a weak link is told as what is paused, why, and that it comes back", () => {
+  for (const receives of LEVELS) {
+    for (const sends of LEVELS) {
+      if (receives === "all" && sends === "all") continue;
+      assert.match(weakSentence({ receives, sends }) ?? "", /^Your connection is weak\. .* paused.*by (it|them)sel(f|ves)\.$/);
+    }
+  }
+});
+
+test("a screen that still comes is not told as paused", () => {
+  assert.match(weakSentence({ receives: "screen", sends: "all" }) ?? "", /see the shared screen/);
+});
+
+test("a tile says whose link is weak, and says nothing of links when none is", () => {
+  assert.equal(missingPicture("all", "all"), "No picture at the moment");
+  assert.equal(missingPicture("sound", "all"), "Picture paused: your connection is weak");
+  assert.equal(missingPicture("all", "sound"), "Picture paused: their connection is weak");
+  assert.equal(missingPicture("screen", "sound"), "Picture paused: your connection is weak");
+});
+
+test("quality is a word and as many bars", () => {
+  assert.equal(qualityWords("good", "udp"), "Good connection");
+  assert.equal(qualityWords("fair", "tcp"), "Fair connection over TCP");
+  assert.equal(qualityWords("weak", "turn"), "Weak connection over a relay");
+  assert.equal(qualityWords("weak", null), "Weak connection");
+  assert.deepEqual(["good", "fair", "weak"].map(bars), [3, 2, 1]);
+});
+
+test("a therapist is told which way the pictures are paused", () => {
+  assert.deepEqual(pausedNotes({ receives: "all", sends: "all" }), []);
+  assert.deepEqual(pausedNotes({ receives: "screen", sends: "all" }), ["Sees only the shared screen"]);
+  assert.deepEqual(pausedNotes({ receives: "sound", sends: "screen" }), ["Sees no pictures", "Own picture paused"]);
+});
