@@ -28,6 +28,7 @@ from rooms.feedback import Downlink, publisher_bitrate
 from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
 from rooms.sdp import PUBLISHED, Answer, BadSdp, read_answer
+from rooms.weak import Allowance
 from signaling import codec, messages
 from signaling.connection import BURST, MISTAKES, Connection, State
 from tests.fuzz import port
@@ -179,7 +180,9 @@ def check_rtcp(data: bytes) -> None:
                 assert isinstance(nack, rtcp.Nack)
                 assert set(nack.sequences) == set(sequences)
             case rtcp.BandwidthEstimate(estimate):
-                share = publisher_bitrate([Downlink(estimate, 1, 1), Downlink(None, 0, 1)])
+                allowance = Allowance()
+                allowance.update(estimate, 0.0, 0.0, 0.0)
+                share = publisher_bitrate([Downlink(allowance.bits, 1, 1), Downlink(allowance.bits, 0, 1)])
                 (built,) = rtcp.read(rtcp.build_remb(1, max(share, estimate), [1, 2]))
                 assert isinstance(built, rtcp.BandwidthEstimate)
                 assert built.bits_per_second <= max(share, estimate)
