@@ -31,7 +31,7 @@ from rooms.quality import Level
 
 PATIENCE: Final = 3.0
 """Seconds for which a link must hurt before a picture is paused: a browser adapts within two."""
-RELAPSE: Final = 2.0
+RELAPSE: Final = 1.5
 """The same while a picture is on trial: the doubt is against it."""
 FIRST_WAIT: Final = 8.0
 """Seconds until a paused picture is tried again; a lift, a tunnel or a microwave oven takes about so long."""
@@ -133,7 +133,7 @@ class Allowance:
 
         Args:
             estimate: the browser's own, ``None`` when it says nothing: then the default, never "unlimited".
-            loss: the worst fraction of anything that it reported lost last.
+            loss: the worst fraction of a picture that it reported lost last.
             reported_at: seconds of that report; each counts once.
         """
         bits = float(DEFAULT_BITRATE if estimate is None else estimate)
@@ -167,8 +167,8 @@ def downlink_hurts(
 
     Args:
         pictures: video tracks that go over it at present.
-        loss: the worst fraction lost of anything.
-        sound_loss: of sound alone.
+        loss: the worst fraction lost of a picture.
+        sound_loss: of sound.
         trip: seconds of round trip, if known.
     """
     if pictures == 0:
