@@ -122,8 +122,8 @@ class Beat:
         gate, member = self._gates[peer.room], peer.member
         inside = member.seat in gate.seats
         pictures = sum(_moves(track, now) for track in _pictures_to(peer))
-        # Apart: browsers report on sound every five seconds, on video every second. An old report on sound must
-        # not speak against pictures that have stepped down since.
+        # Apart: browsers report on sound every five seconds, on video every second. An old report on sound
+        # must not speak against pictures that have stepped down since.
         sound_loss, _ = peer.losses(Kind.AUDIO)
         loss, reported_at = peer.losses(Kind.CAMERA, Kind.SCREEN)
         fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
