@@ -162,6 +162,7 @@ class Server:
             draining=lambda: self.house.draining,
             gauges=self._gauges,
             counters=lambda: self.media.counters,
+            links=self.house.links,
             public_url=settings.public_url,
             static_dir=STATIC,
             behind_proxy=settings.behind_proxy,

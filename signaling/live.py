@@ -46,6 +46,7 @@ from rooms.events import (
     StoreHealth,
 )
 from rooms.media import MediaPort
+from rooms.quality import Quality
 from rooms.room import Room
 from rooms.runner import PageOutbox, Runner
 from signaling.board import board_room
@@ -363,6 +364,10 @@ class House:
             "peers": sum(seat.suite is not None for seat in seats),
             "waiting": sum(seat.state in WAITING_STATES for seat in seats),
         }
+
+    def links(self) -> list[Quality]:
+        """How well each transport carries now, without whose it is."""
+        return [quality for runner in self._rooms.values() for quality in runner.quality().values()]
 
     async def board(self) -> Board:
         """Every open session of the practice, as seats. While the store is away, the sessions last seen.

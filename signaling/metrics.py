@@ -8,7 +8,7 @@ for when Prometheus asks us.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -23,10 +23,14 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from rooms.quality import Quality
+from signaling import link_metrics
+
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}")
 
 Numbers = Callable[[], Mapping[str, float]]
+Links = Callable[[], Sequence[Quality]]
 
 
 class Metrics:
@@ -35,11 +39,12 @@ class Metrics:
     Args:
         gauges: numbers of now.
         counters: numbers that only grow.
+        links: how well each transport carries now.
     """
 
-    def __init__(self, gauges: Numbers, counters: Numbers) -> None:
+    def __init__(self, gauges: Numbers, counters: Numbers, links: Links) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Live(gauges, counters))
+        self._registry.register(_Live(gauges, counters, links))
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "quietroom_http_requests", "Answers given", ["route", "status"], registry=self._registry
@@ -72,9 +77,10 @@ class Metrics:
 class _Live(Collector):
     """What the rest of the process counts, read at the moment of asking."""
 
-    def __init__(self, gauges: Numbers, counters: Numbers) -> None:
+    def __init__(self, gauges: Numbers, counters: Numbers, links: Links) -> None:
         self._gauges = gauges
         self._counters = counters
+        self._links = links
 
     def collect(self) -> Iterator[Metric]:
         """The numbers as they are; one whose name is not a plain word is left out."""
@@ -84,6 +90,7 @@ class _Live(Collector):
         for name, value in self._counters().items():
             if _NAME.fullmatch(name):
                 yield CounterMetricFamily(f"quietroom_{name}", _about(name), value=value)
+        yield from link_metrics.families(self._links())
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: the names are not known before they are asked for."""

@@ -66,7 +66,7 @@ def application(services: Services, *more: Route) -> web.Application:
         },
     )
     app[SERVICES] = services
-    app[METRICS] = Metrics(services.gauges, services.counters)
+    app[METRICS] = Metrics(services.gauges, services.counters, services.links)
     app[OPENAPI] = msgspec.json.encode(document(routes))
     app[STREAMS] = Streams()
     app[DENIALS] = denial_allowances()

@@ -8,7 +8,7 @@ folder and has the whole front.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for annotations only: the front starts no store by being im
     from broker.ledger import Ledger
     from broker.private import Private
     from broker.tickets import Tickets
+    from rooms.quality import Quality
     from signaling.messages import Board
 
 
@@ -55,6 +56,7 @@ class Services:
         draining: whether this process is stopping and takes nobody new.
         gauges: numbers of now for the metrics, such as ``rooms``, ``links``, ``peers``.
         counters: numbers that only grow, such as ``MediaPort.counters``.
+        links: how well each transport carries now, without whose it is.
         public_url: the origin in people's address bars, such as ``https://visit.example.org``, as
             ``Settings`` writes it.
         behind_proxy: whether a proxy passes requests on, so that everybody seems to come from it.
@@ -76,6 +78,7 @@ class Services:
     draining: Callable[[], bool]
     gauges: Callable[[], Mapping[str, float]]
     counters: Callable[[], Mapping[str, float]]
+    links: Callable[[], Sequence[Quality]]
     public_url: str
     static_dir: Path
     behind_proxy: bool = False

@@ -201,6 +201,7 @@ async def running_front(
         store_ok=lambda: store.healthy,
         draining=lambda: front.draining,
         gauges=lambda: {"rooms": float(len(front.rooms))},
+        links=list,
         counters=lambda: {"packets_in": 7.0},
         public_url=ORIGIN,
         static_dir=static,

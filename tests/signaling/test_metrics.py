@@ -25,7 +25,7 @@ def samples(text: bytes) -> dict[tuple[str, ...], float]:
 
 def test_live_numbers_are_read_when_asked() -> None:
     rooms = {"rooms": 1.0}
-    metrics = Metrics(lambda: rooms, lambda: {"packets_in": 5})
+    metrics = Metrics(lambda: rooms, lambda: {"packets_in": 5}, list)
     assert samples(metrics.render())["quietroom_rooms",] == 1
     rooms["rooms"] = 4
     found = samples(metrics.render())
@@ -34,7 +34,7 @@ def test_live_numbers_are_read_when_asked() -> None:
 
 
 def test_a_number_under_a_strange_name_is_left_out() -> None:
-    metrics = Metrics(lambda: {"room of Ann": 1.0, "Ann": 1.0, "": 1.0}, dict)
+    metrics = Metrics(lambda: {"room of Ann": 1.0, "Ann": 1.0, "": 1.0}, dict, list)
     assert b"Ann" not in metrics.render()
 
 
