@@ -47,7 +47,7 @@ from tests.bench.parts.film import Film
 from tests.bench.parts.load import KEPT_UP, RATE, Audience, Window, window
 from tests.bench.parts.memory import resident_kb
 from tests.bench.parts.relay import media_relay
-from tests.bench.parts.rooms import Bed, Joins, side_by_side, take_turns
+from tests.bench.parts.rooms import Bed, Joins, Turns, side_by_side, take_turns
 from tests.bench.parts.servers import outward, quietroom
 from tests.bench.rows import Row
 from tests.e2e.conftest import running_practice
@@ -84,9 +84,9 @@ class Forwarding:
     """
 
     without: str | None
-    one: dict[str, list[Window]] = field(default_factory=dict)
-    three: dict[str, list[Window]] = field(default_factory=dict)
-    curve: dict[int, dict[str, list[Window]]] = field(default_factory=dict)
+    one: Turns = field(default_factory=dict)
+    three: Turns = field(default_factory=dict)
+    curve: dict[int, Turns] = field(default_factory=dict)
     joins: dict[str, list[Joins]] = field(default_factory=dict)
     publishers_kb: list[float] = field(default_factory=list)
 
@@ -106,27 +106,32 @@ async def rows() -> list[Row]:
 
 
 async def forwarding(plan: Plan) -> Forwarding:
-    """Load the servers side by side."""
+    """Load the servers side by side; says what came of each step."""
     async with side_by_side() as (beds, without):
         found = Forwarding(without)
+
+        async def load(rooms: Sequence[int], subscribers: int, rounds: int, seconds: float) -> Turns:
+            turns = await take_turns(beds, rooms, rounds=rounds, seconds=seconds)
+            told = (f"{server} {_spread(windows)} µs" for server, windows in turns.items())
+            print(f"{len(rooms)} × 1→{subscribers}: {'; '.join(told)}", flush=True)
+            return turns
+
         # The single room comes first, while nobody else is connected: even silent clients cost a little.
         if plan.curve[:1] == (1,):
             await _fill(found, beds, [1], 3)
-            found.curve[1] = await take_turns(beds, [1], rounds=plan.rounds, seconds=plan.seconds)
+            found.curve[1] = await load([1], 3, plan.rounds, plan.seconds)
         rooms = range(2, 2 + plan.rooms)
         await _fill(found, beds, rooms, 1)
         before = resident_kb(beds[0].server.pid)
-        found.one = await take_turns(beds, rooms, rounds=plan.rounds, seconds=plan.seconds)
+        found.one = await load(rooms, 1, plan.rounds, plan.seconds)
         found.publishers_kb.append((resident_kb(beds[0].server.pid) - before) / plan.rooms)
         await _fill(found, beds, rooms, 3)
-        found.three = await take_turns(beds, rooms, rounds=plan.rounds, seconds=plan.seconds)
-        found.curve[plan.rooms] = found.three
+        found.three = found.curve[plan.rooms] = await load(rooms, 3, plan.rounds, plan.seconds)
         for count in plan.curve:
             if count > plan.rooms:
                 more = range(2, 2 + count)
                 await _fill(found, beds, more, 3)
-                rounds, seconds = max(1, plan.rounds - 2), min(3.0, plan.seconds)
-                found.curve[count] = await take_turns(beds, more, rounds=rounds, seconds=seconds)
+                found.curve[count] = await load(more, 3, max(1, plan.rounds - 2), min(3.0, plan.seconds))
         return found
 
 

@@ -19,6 +19,9 @@ from tests.bench.parts.load import Audience, Source, Synthetic, Window, cpu_seco
 from tests.bench.parts.memory import resident_kb
 from tests.bench.parts.servers import Server, outward, quietroom
 
+Turns = dict[str, list[Window]]
+"""The windows of each server, by its name."""
+
 _AT_ONCE: Final = 8
 """Rooms that are being connected at the same time."""
 
@@ -90,9 +93,7 @@ class Bed:
         ]
 
 
-async def take_turns(
-    beds: Sequence[Bed], numbers: Sequence[int], *, rounds: int, seconds: float
-) -> dict[str, list[Window]]:
+async def take_turns(beds: Sequence[Bed], numbers: Sequence[int], *, rounds: int, seconds: float) -> Turns:
     """Windows of each server in turn, by name of the server.
 
     A round in which one of them did not keep up is run again while spare ones last, as many as rounds: a
@@ -100,7 +101,7 @@ async def take_turns(
     """
     for bed in beds:
         await bed.load(numbers, min(1.0, seconds))  # pays for caches and pages that are there from then on
-    windows: dict[str, list[Window]] = {bed.server.name: [] for bed in beds}
+    windows: Turns = {bed.server.name: [] for bed in beds}
     spare = rounds
     while rounds:
         done = {bed.server.name: await bed.load(numbers, seconds) for bed in beds}
