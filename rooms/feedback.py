@@ -91,20 +91,18 @@ class Reception:
             The extended sequence number, or ``None`` when the packet lies so far from its neighbours that it
             must not be forwarded (a jump counts only once a second packet confirms it, RFC 3550 A.1).
         """
-        if self.highest is None:
-            self.highest = index = sequence + 0x10000
-            self._base = index
+        highest = self.highest
+        if highest is None:
+            self.highest = self._base = index = sequence + 0x10000
         else:
-            ahead = (sequence - self.highest) & 0xFFFF
+            ahead = (sequence - highest) & 0xFFFF
             if ahead < _MAX_DROPOUT:
-                index = self.highest + ahead
-                self.highest = index
-            elif 0x10000 - ahead <= _MAX_MISORDER:
-                index = self.highest - (0x10000 - ahead)
+                self.highest = index = highest + ahead
+            elif ahead >= 0x10000 - _MAX_MISORDER:
+                index = highest + ahead - 0x10000
             elif sequence == self._bad:
                 # The stream really jumped. Start over above everything seen, so that indexes only grow.
-                index = (self.highest | 0xFFFF) + 1 + sequence
-                self.highest = self._base = index
+                self.highest = self._base = index = (highest | 0xFFFF) + 1 + sequence
                 self.epoch += 1
                 self.received = self._received_before = self._expected_before = 0
                 self._transit = None
@@ -119,7 +117,9 @@ class Reception:
             difference = (transit - self._transit) & 0xFFFFFFFF
             if difference > 0x7FFFFFFF:
                 difference = 0x100000000 - difference
-            self._jitter += (min(difference, 0xFFFFFF) - self._jitter) / 16
+            if difference > 0xFFFFFF:
+                difference = 0xFFFFFF
+            self._jitter += (difference - self._jitter) / 16
         self._transit = transit
         return index
 

@@ -175,6 +175,7 @@ class PublishedTrack:
     Attributes:
         routes: where it goes now. Replaced as a whole by ``set_routes``, never changed in place.
         heard_at: seconds of the last packet.
+        is_screen: it shows a screen.
         repairs: packets are kept and sent again on request; sound comes too late for that.
     """
 
@@ -186,8 +187,9 @@ class PublishedTrack:
         self.routes: tuple[Route, ...] = ()
         self.reception = Reception(ssrc, kind.clock_rate)
         self.heard_at = float("-inf")
+        # Of every packet these are asked, and an enum takes its time to answer.
         self.repairs = kind is not Kind.AUDIO
-        # Looked up for every packet, while an enum's properties cost a call each.
+        self.is_screen = kind is Kind.SCREEN
         self._payload_type = kind.payload_type
         # Made when the first route opens: most transports wait behind the gate.
         self._cache: list[tuple[int, bytes] | None] = []

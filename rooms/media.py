@@ -22,7 +22,7 @@ from rooms import rtcp
 from rooms.batch import fastest_engine
 from rooms.dtls import Certificate, Sessions
 from rooms.engine import Engine, reachable
-from rooms.forwarding import Forwarded, Kind, PublishedTrack
+from rooms.forwarding import Forwarded, PublishedTrack
 from rooms.gate import Gate
 from rooms.ice import MAX_DATAGRAM, Address, Path, read_request
 from rooms.peer import SILENCE, Peer, PeerState
@@ -337,7 +337,7 @@ class MediaPort:
         self, peer: Peer, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
     ) -> Sequence[Forwarded]:
         """Decide where one authentic packet of a track goes; see ``PublishedTrack.forward``."""
-        if track.kind is Kind.SCREEN:
+        if track.is_screen:
             self._ask_key_frames(
                 self._gates[peer.room].screen_heard(peer.member, track.heard_at, now), at_once=True
             )
