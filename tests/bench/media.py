@@ -116,10 +116,11 @@ async def forwarding(plan: Plan) -> Forwarding:
             print(f"{len(rooms)} × 1→{subscribers}: {'; '.join(told)}", flush=True)
             return turns
 
+        rounds, seconds = max(1, plan.rounds - 2), min(3.0, plan.seconds)  # of the curve
         # The single room comes first, while nobody else is connected: even silent clients cost a little.
         if plan.curve[:1] == (1,):
             await _fill(found, beds, [1], 3)
-            found.curve[1] = await load([1], 3, plan.rounds, plan.seconds)
+            found.curve[1] = await load([1], 3, rounds, seconds)
         rooms = range(2, 2 + plan.rooms)
         await _fill(found, beds, rooms, 1)
         before = resident_kb(beds[0].server.pid)
@@ -131,7 +132,7 @@ async def forwarding(plan: Plan) -> Forwarding:
             if count > plan.rooms:
                 more = range(2, 2 + count)
                 await _fill(found, beds, more, 3)
-                found.curve[count] = await load(more, 3, max(1, plan.rounds - 2), min(3.0, plan.seconds))
+                found.curve[count] = await load(more, 3, rounds, seconds)
         return found
 
 

@@ -175,6 +175,8 @@ async def janus(program: Path, address: str) -> AsyncIterator[Janus]:
         port = free_port()
         _configure(Path(name), port, address)
         process = await asyncio.create_subprocess_exec(
+            "setpriv",  # of util-linux: Janus goes when the bench is killed
+            "--pdeathsig=KILL",
             program,
             f"--configs-folder={name}",
             stdin=asyncio.subprocess.DEVNULL,

@@ -96,13 +96,13 @@ class Bed:
 async def take_turns(beds: Sequence[Bed], numbers: Sequence[int], *, rounds: int, seconds: float) -> Turns:
     """Windows of each server in turn, by name of the server.
 
-    A round in which one of them did not keep up is run again while spare ones last, as many as rounds: a
-    server that gets no core from a busy machine, and finds long queues when it does, is measured wrong.
+    A round in which one of them did not keep up is run again, up to twice: a server that gets no core from a
+    busy machine, and finds long queues when it does, is measured wrong.
     """
     for bed in beds:
         await bed.load(numbers, min(1.0, seconds))  # pays for caches and pages that are there from then on
     windows: Turns = {bed.server.name: [] for bed in beds}
-    spare = rounds
+    spare = 2
     while rounds:
         done = {bed.server.name: await bed.load(numbers, seconds) for bed in beds}
         if spare and not all(window.kept_up for window in done.values()):
