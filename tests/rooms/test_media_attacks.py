@@ -291,6 +291,38 @@ async def test_forged_records_from_the_address_of_a_seat_end_nothing(room: Room)
     await until(lambda: a.peer.state is PeerState.GONE, "the true goodbye is still understood")
 
 
+async def test_records_cut_short_before_the_handshake_do_not_prevent_it(room: Room) -> None:
+    hello = await _client_hello(room)
+    a = room.open("a", 0)
+    await a.client.check()
+    for kind in (20, 21, 22, 23, 24, 63):
+        for size in (0, 13, 500):
+            a.client.send(bytes([kind, 254, 253]) + bytes(8) + (size + 300).to_bytes(2, "big") + bytes(size))
+    for datagram in hello:
+        a.client.send(datagram[: len(datagram) // 2])
+    a.peer.answer(a.client.answer())
+    await a.client.connect()
+    await until(lambda: a.peer.state is PeerState.CONNECTED, "connected all the same")
+
+
+async def test_a_forged_handshake_costs_one_transport_and_no_more(room: Room) -> None:
+    """Until there are keys, whoever sends with a seat's address can end its handshake: so is DTLS 1.2."""
+    hello = await _client_hello(room)
+    b, c = await room.seat("b", 1), await room.seat("c", 2)
+    room.gate("abc")
+    a = room.open("a", 0)
+    await a.client.check()
+    for datagram in hello:  # somebody else's
+        a.client.send(datagram)
+    a.peer.answer(a.client.answer())
+    with pytest.raises(AssertionError):
+        await a.client.connect()
+    await until(lambda: a.states[-1:] == [PeerState.GONE], "the room is told, and the page asks anew")
+    await hears(room, b, c, 1)
+    again = await room.seat("a", 0)
+    await hears(room, again, b, 1)
+
+
 # ------------------------------------------------------------------------------------------ route confusion
 
 
