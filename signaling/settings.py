@@ -147,7 +147,7 @@ class Settings:
 
     def bound_to(self, port: int, media_port: int) -> Settings:
         """The same settings with the ports that the system chose in place of 0."""
-        implied = self.public_url == self._implied_url(ip_address(self.host))
+        implied = not self.behind_proxy and self.public_url == self._implied_url(ip_address(self.host))
         return replace(self, port=port, media_port=media_port, public_url="" if implied else self.public_url)
 
     def _check_tls(self, address: IPv4Address | IPv6Address) -> None:

@@ -29,9 +29,9 @@ FLAGS = [
 
 
 @contextlib.asynccontextmanager
-async def running_practice(folder: Path) -> AsyncIterator[Practice]:
-    """A practice of one's own, for tests that kill it."""
-    practice = Practice(folder / "data")
+async def running_practice(folder: Path, *options: str) -> AsyncIterator[Practice]:
+    """A practice of one's own, for tests that kill it or give it other ``options``."""
+    practice = Practice(folder / "data", options=options)
     await practice.hire()
     await practice.start()
     try:

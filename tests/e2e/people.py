@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, TypeVar, cast
 
@@ -51,6 +52,23 @@ CARRIED = """async () => {
 }"""
 
 
+async def flowing(carried: Callable[[], Awaitable[dict[str, Any]]], tracks: int, *, frames: int = 10) -> None:
+    """Wait until a page, by what it has carried, sees that many pictures move and hears as many voices."""
+    before = (await carried())["tracks"]
+
+    async def moving_and_heard() -> bool:
+        more: list[dict[str, float]] = [
+            {what: count - before.get(mid, {}).get(what, 0) for what, count in track.items()}
+            for mid, track in (await carried())["tracks"].items()
+        ]
+        moving = sum(track.get("frames", 0) >= frames for track in more)
+        heard = sum(track.get("energy", 0) > 0 for track in more)
+        return moving >= tracks and heard >= tracks
+
+    # From here and not by `wait_for_function`: that takes the promise of an async function for a yes.
+    await eventually(moving_and_heard, WITHIN / 1000)
+
+
 PersonType = TypeVar("PersonType", bound="Person")
 
 
@@ -84,19 +102,7 @@ class Person:
 
     async def sees_and_hears(self, tracks: int, *, frames: int = 10) -> None:
         """Wait until that many pictures move and as many voices are heard, from now on."""
-        before = (await self.carried())["tracks"]
-
-        async def moving_and_heard() -> bool:
-            more: list[dict[str, float]] = [
-                {what: count - before.get(mid, {}).get(what, 0) for what, count in track.items()}
-                for mid, track in (await self.carried())["tracks"].items()
-            ]
-            moving = sum(track.get("frames", 0) >= frames for track in more)
-            heard = sum(track.get("energy", 0) > 0 for track in more)
-            return moving >= tracks and heard >= tracks
-
-        # From here and not by `wait_for_function`: that takes the promise of an async function for a yes.
-        await eventually(moving_and_heard, WITHIN / 1000)
+        await flowing(self.carried, tracks, frames=frames)
 
     async def transports(self) -> int:
         """How many connections this page has made so far."""

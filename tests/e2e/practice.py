@@ -51,10 +51,15 @@ class Visit:
 
 @dataclass
 class Practice:
-    """One running Quietroom with a therapist and an admin."""
+    """One running Quietroom with a therapist and an admin.
+
+    Args:
+        options: more of ``quietroom serve``; ``{port}`` in one is the port.
+    """
 
     data_dir: Path
     port: int = field(default_factory=free_port)
+    options: tuple[str, ...] = ()
     passwords: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     _cookies: dict[str, str] = field(default_factory=dict)
@@ -76,6 +81,7 @@ class Practice:
             str(self.data_dir),
             "--port",
             str(self.port),
+            *(option.format(port=self.port) for option in self.options),
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -146,6 +146,8 @@ def test_ports_chosen_by_the_system_reach_the_links() -> None:
     assert (bound.public_url, bound.media_port) == ("http://localhost:41000", 41_001)
     named = settings(port=0, **CERT, public_url="https://visit.example.org").bound_to(1, 2)
     assert named.public_url == "https://visit.example.org"
+    behind = settings(port=80, behind_proxy=True, public_url="http://localhost", media_host="192.0.2.7")
+    assert behind.bound_to(80, 2).public_url == "http://localhost"
 
 
 def test_a_store_password_is_not_shown() -> None:

@@ -1,0 +1,92 @@
+"""A patient comes with Debian's Firefox, while the therapist has Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.e2e.conftest import running_practice
+from tests.e2e.people import CARRIED, REMEMBER_CONNECTIONS, People, flowing
+from tests.e2e.practice import Practice
+from tests.support.firefox import Firefox, running_firefox
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+MADE_UP: Final = "10.77.0.1"
+"""An address for a machine that has none but loopback."""
+
+# Browsers may hold back what makes a noise: the therapist's picture and voice must play without one more
+# click.
+PLAYED = """async () => ["video[aria-label='Picture of Therapist']", "audio"]
+  .map((name) => [...document.querySelectorAll(name)].some(({ srcObject, paused, muted, currentTime }) =>
+    srcObject && !paused && currentTime > 0 && (name !== "audio" || !muted)))"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """An address of this machine that is not loopback: Firefox sends no media to 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # sends nothing
+        found = str(probe.getsockname()[0])
+        if not found.startswith("127."):
+            yield found
+            return
+    if os.geteuid() != 0:
+        pytest.skip("Firefox needs an address that is not loopback, and only root can add one.")
+    change = ("ip", "addr", "{}", f"{MADE_UP}/32", "dev", "lo")
+    subprocess.run([word.format("add") for word in change], check=True)
+    yield MADE_UP
+    subprocess.run([word.format("del") for word in change], check=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def reachable(tmp_path: Path, address: str) -> AsyncIterator[Practice]:
+    """A practice with pages on localhost, which needs no certificate, and media on the address."""
+    options = ("--behind-proxy", "--public-url", "http://localhost:{port}", "--media-host", address)
+    async with running_practice(tmp_path, *options) as practice:
+        yield practice
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
+    async with running_firefox(tmp_path_factory.mktemp("firefox")) as running:
+        yield running
+
+
+async def test_a_patient_comes_with_firefox(reachable: Practice, browser: Browser, firefox: Firefox) -> None:
+    people, visit = People(reachable, browser), await reachable.book("individual")
+    therapist = await people.therapist(visit)
+    await therapist.opens_the_room()
+
+    await firefox.opens(visit.links["P"])
+    await firefox.runs(REMEMBER_CONNECTIONS)  # the page makes its first one much later
+    await firefox.types("Visit password", visit.password)
+    await firefox.presses("Continue")
+    await firefox.sees("Camera and microphone")
+    await firefox.presses("Check camera and microphone")
+    await firefox.presses("Continue")
+    await firefox.ticks("I have read this and agree")
+    await firefox.presses("Enter the waiting room")
+    await firefox.sees("You are in the waiting room")
+    await therapist.sees_seat("P", state="waiting", presence="connected")
+    await therapist.receives_nothing()
+
+    await therapist.presses("Admit Patient")
+    await firefox.sees("You are in the room")
+    await asyncio.gather(therapist.sees_and_hears(1), flowing(lambda: firefox.evaluate(CARRIED), 1))
+    assert await firefox.evaluate(PLAYED) == [True, True]
+    assert (await firefox.evaluate(CARRIED))["suite"] == "SRTP_AEAD_AES_256_GCM"
+
+    await firefox.presses("Leave")
+    await therapist.sees_seat("P", state="left")
+    await people.go_home()
