@@ -79,7 +79,8 @@ $(BROWSER_TOOLS): package.json package-lock.json .npmrc
 
 $(SYSTEM): .ci/need
 	@# libatomic: the driver inside the playwright wheel needs it, and a bare Debian has none.
-	@.ci/need chromium:chromium chromedriver:chromium-driver libatomic.so.1:libatomic1
+	@.ci/need chromium:chromium chromedriver:chromium-driver libatomic.so.1:libatomic1 firefox-esr:firefox-esr \
+		nft:nftables ip:iproute2
 	@mkdir -p $(@D)
 	@touch $@
 

@@ -1,0 +1,119 @@
+"""A far place on this machine: a network namespace at the end of a wire on which the kernel drops packets.
+
+    here (10.78.n.1) ◀── veth ──▶ there (10.78.n.2): nft drops on the way in and on the way out
+
+Unlike `impairment`, nothing of ours carries the packets. Only root may do it, and not in every container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_CLONE_NEWNET: Final = 0x40000000
+_ENVIRONMENT: Final = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+
+
+class NotAllowedError(Exception):
+    """This machine does not let us make namespaces; the text says what refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """The place.
+
+    Attributes:
+        here: our address on the wire.
+        there: its address.
+    """
+
+    name: str
+    here: str
+    there: str
+
+    def socket(self) -> socket.socket:
+        """A UDP socket that is there, on a free port."""
+        made: list[socket.socket] = []
+
+        def make() -> None:
+            # A namespace is a thread's: this one moves there, and ends there. The socket stays.
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(f"/run/netns/{self.name}") as namespace:
+                if libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+                    return
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.bind((self.there, 0))
+            made.append(sock)
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        assert made, "the namespace cannot be entered"
+        return made[0]
+
+    def lose(self, share: float) -> None:
+        """Lose this share of all packets, each for itself."""
+        self._rule("", f"numgen random mod 10000 < {round(share * 10_000)} drop")
+
+    def lose_in_bursts(self, per_packet: float, milliseconds: int) -> None:
+        """With this probability per packet, lose it and all that follow it for so long."""
+        begin = f"numgen random mod 10000 < {round(per_packet * 10_000)}"
+        self._rule(
+            "set bad {\n type inet_proto\n flags dynamic,timeout\n timeout 1s\n }",
+            f"meta l4proto @bad drop\n {begin} add @bad {{ meta l4proto timeout {milliseconds}ms }} drop",
+        )
+
+    def _rule(self, sets: str, rule: str) -> None:
+        # nft 1.0.6 wants a new line before each closing brace.
+        tables = [
+            f"table inet {hook} {{\n {sets}\n chain bad {{\n type filter hook {hook} priority 0\n"
+            f" meta l4proto != udp accept\n {rule}\n }}\n }}\n"
+            for hook in ("input", "output")
+        ]
+        _run("ip", "netns", "exec", self.name, "nft", "-f", "-", stdin="flush ruleset\n" + "".join(tables))
+
+
+@contextlib.contextmanager
+def far_place() -> Iterator[Far]:
+    """A far place, for as long as the block lasts.
+
+    Raises:
+        NotAllowedError: this machine does not let us.
+    """
+    if os.geteuid() != 0:
+        raise NotAllowedError("only root may make network namespaces")
+    mark, number = secrets.token_hex(3), secrets.randbelow(256)
+    far = Far(f"quietroom-{mark}", f"10.78.{number}.1", f"10.78.{number}.2")
+    near_end, far_end = f"qr{mark}a", f"qr{mark}b"
+    _run("ip", "netns", "add", far.name)
+    try:
+        _run("ip", "link", "add", near_end, "type", "veth", "peer", "name", far_end, "netns", far.name)
+        _run("ip", "address", "add", f"{far.here}/30", "dev", near_end)
+        _run("ip", "link", "set", near_end, "up")
+        _run("ip", "-n", far.name, "address", "add", f"{far.there}/30", "dev", far_end)
+        _run("ip", "-n", far.name, "link", "set", far_end, "up")
+        yield far
+    finally:
+        # The wire goes with the namespace, once the last socket in it is closed; not to depend on that:
+        with contextlib.suppress(NotAllowedError):
+            _run("ip", "link", "delete", near_end)
+        _run("ip", "netns", "delete", far.name)
+
+
+def _run(*command: str, stdin: str = "") -> None:
+    try:
+        done = subprocess.run(
+            command, input=stdin, env=_ENVIRONMENT, capture_output=True, text=True, check=False, timeout=20
+        )
+    except FileNotFoundError as error:
+        raise NotAllowedError(f"{command[0]} is not installed") from error
+    if done.returncode != 0:
+        raise NotAllowedError(f"{' '.join(command)}: {done.stderr.strip()}")
