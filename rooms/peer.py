@@ -133,7 +133,6 @@ class Peer:
         self._meter = Meter()
         self.standing = Standing()
         self._counted: dict[int, tuple[Route, int, int, int]] = {}
-        self._offer = self._render()
 
     @property
     def path(self) -> Path | None:
@@ -143,8 +142,20 @@ class Peer:
     # ------------------------------------------------------------------------------------- signaling
 
     def offer(self) -> str:
-        """The SDP offer of the present ICE generation; the same text at every call."""
-        return self._offer
+        """The SDP offer of the present ICE generation; the same text at every call.
+
+        Written anew each time: seven kilobytes that are asked for once or twice are not worth keeping.
+        """
+        return Offer(
+            session=self._session_id,
+            version=self._version,
+            ufrag=self.agent.credentials.ufrag,
+            pwd=self.agent.credentials.pwd,
+            host=self._port.host,
+            port=self._port.port,
+            fingerprint=self._port.certificate.fingerprint,
+            slots=self.member.slots,
+        ).render()
 
     def answer(self, sdp: str) -> None:
         """Take the browser's answer.
@@ -181,9 +192,8 @@ class Peer:
         if not self.closed:
             self.agent.restart()
             self._version += 1
-            self._offer = self._render()
             self._port.credentials_changed(self)
-        return self._offer
+        return self.offer()
 
     def close(self) -> None:
         """End the transport and tell the browser (close_notify). ``on_change`` is not called any more."""
@@ -203,18 +213,6 @@ class Peer:
     async def _stop(self) -> None:
         await self._dtls.stop()
         self._ice.close()
-
-    def _render(self) -> str:
-        return Offer(
-            session=self._session_id,
-            version=self._version,
-            ufrag=self.agent.credentials.ufrag,
-            pwd=self.agent.credentials.pwd,
-            host=self._port.host,
-            port=self._port.port,
-            fingerprint=self._port.certificate.fingerprint,
-            slots=self.member.slots,
-        ).render()
 
     def _publish(self, answer: Answer) -> None:
         for track in self.member.tracks.values():
