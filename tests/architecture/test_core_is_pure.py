@@ -24,11 +24,12 @@ PURE = {
         "rooms.events",
         "rooms.feedback",
         "rooms.forwarding",
+        "rooms.framing",
         "rooms.gate",
         "rooms.room",
         "rooms.rtcp",
     ),
-    *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.views"),
+    *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.views"),
     *("signaling.close_codes", "signaling.codec", "signaling.messages", "signaling.problems"),
 }
 

@@ -1,0 +1,391 @@
+"""Media over TCP: ICE-TCP and TURN streams as addresses of the media port.
+
+    stream ──▶ frames ──▶ datagrams ──────────────────────────▶ media port ──▶ seat
+                  └─▶ allocation (TURN) ──▶ our own candidate ─────▲
+
+For networks that block UDP. A stranger's stream costs little and not for long: there are only so many of one
+address, and in all, and each must soon show that it belongs to a seat (a verified binding request) or holds
+one of our TURN credentials. TCP loses no packet, it delays all that follow: when a stream cannot keep up,
+video is dropped before it is queued, sound only much later, and the queue stays short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol, cast
+
+from broker.private import Private
+from rooms.forwarding import VP8, VP8_RTX
+from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
+from rooms.ice import Address, Path
+from rooms.turn import Allocation, Candidate, Credential, End, Say, Take, mint
+
+#: Seconds within which a stream must have shown whose it is.
+PROVE_WITHIN: Final = 10.0
+#: Seconds of silence after which a stream of a seat is closed; browsers check theirs every 2.5 s.
+IDLE: Final = 30.0
+#: Streams that have shown nothing yet, together and of one address.
+MAX_STRANGERS: Final = 512
+MAX_STRANGERS_OF_ONE: Final = 32
+#: Datagrams that a stranger may send.
+MAX_STRANGE_DATAGRAMS: Final = 64
+#: TURN streams of one credential: one per network of the device, and what a restart leaves behind.
+MAX_STREAMS_OF_ONE: Final = 16
+#: Octets queued in this process above which video is dropped, and above which everything is.
+VIDEO_BACKLOG: Final = 96 * 1024
+BACKLOG: Final = 256 * 1024
+#: Octets that the kernel holds unsent before it lets us see that a stream is slow.
+UNSENT: Final = 32 * 1024
+
+_SWEEP: Final = 1.0
+_VIDEO: Final = frozenset({VP8, VP8_RTX})
+
+
+class Destination(Protocol):
+    """What stands behind a candidate: our media port, or something that reaches another process's."""
+
+    def attach(self, path: Path, send: Callable[[bytes], bool], mapped: Address) -> Address:
+        """See ``MediaPort``."""
+
+    def detach(self, address: Address) -> None:
+        """See ``MediaPort``."""
+
+    def receive(self, datagram: bytes, address: Address) -> None:
+        """See ``MediaPort``."""
+
+    def knows(self, address: Address) -> bool:
+        """See ``MediaPort``."""
+
+
+class OwnPort(Destination, Protocol):
+    """The media port of this process."""
+
+    host: str
+    port: int
+    counters: dict[str, int]
+
+
+class Streams:
+    """Every stream of this process that carries media.
+
+    Args:
+        media: where ICE-TCP ends; its candidate is also what TURN may reach.
+        elsewhere: finds what stands behind another candidate of ours, that of another process on this node;
+            ``None`` for everything that is not ours.
+    """
+
+    def __init__(
+        self, media: OwnPort, elsewhere: Callable[[Candidate], Destination | None] = lambda peer: None
+    ) -> None:
+        self.media = media
+        self._elsewhere = elsewhere
+        self._secret = Private(secrets.token_bytes(32))
+        self._open: set[_Stream] = set()
+        self._strangers: set[_Stream] = set()
+        self._strangers_of: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
+        self._relayed = 0
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def credential(self, until: int) -> Credential:
+        """A fresh TURN credential, to be put into an offer.
+
+        Args:
+            until: seconds since 1970 after which it is void.
+        """
+        return mint(self._secret, until, secrets.token_hex(8))
+
+    def ice_tcp(self) -> asyncio.Protocol:
+        """The protocol of a new ICE-TCP stream."""
+        return _IceTcp(self)
+
+    def turn(self) -> asyncio.Protocol:
+        """The protocol of a new TURN stream."""
+        return _Turn(self)
+
+    async def close(self) -> None:
+        """Close every stream; may be called twice."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for stream in list(self._open):
+            stream.close()
+
+    # ---- what streams need -------------------------------------------------------------------------------
+
+    def find(self, peer: Candidate) -> Destination | None:
+        """What stands behind a candidate; ``None`` when it is not ours."""
+        return self.media if peer == (self.media.host, self.media.port) else self._elsewhere(peer)
+
+    def enter(self, stream: _Stream) -> bool:
+        """A stream has come. Returns whether there is room for one more stranger."""
+        full = len(self._strangers) >= MAX_STRANGERS
+        if full or self._strangers_of[stream.host] >= MAX_STRANGERS_OF_ONE:
+            return False
+        self._open.add(stream)
+        self._strangers.add(stream)
+        self._strangers_of[stream.host] += 1
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(_SWEEP, self._on_sweep)
+        return True
+
+    def proven(self, stream: _Stream) -> None:
+        """A stream has shown whose it is; may be called twice."""
+        if stream in self._strangers:
+            self._strangers.remove(stream)
+            self._strangers_of[stream.host] -= 1
+            if not self._strangers_of[stream.host]:
+                del self._strangers_of[stream.host]
+
+    def leave(self, stream: _Stream) -> None:
+        """A stream has closed; may be called twice."""
+        self.proven(stream)
+        self._open.discard(stream)
+
+    def allows(self, user: str) -> bool:
+        """Whether a credential may have one more allocation; counts it."""
+        if self._users[user] >= MAX_STREAMS_OF_ONE:
+            return False
+        self._users[user] += 1
+        return True
+
+    def released(self, user: str) -> None:
+        """An allocation is gone."""
+        self._users[user] -= 1
+        if not self._users[user]:
+            del self._users[user]
+
+    def allocation(self, mapped: Candidate) -> Allocation:
+        """The TURN conversation of one new stream."""
+        self._relayed += 1
+        return Allocation(
+            self._secret,
+            mapped=mapped,
+            relayed=(self.media.host, 49_152 + self._relayed % 16_384),
+            nonce=secrets.token_hex(16).encode(),
+            transaction=secrets.token_bytes(12),
+            ours=lambda peer: self.find(peer) is not None,
+            allows=self.allows,
+        )
+
+    def _on_sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweep = loop.call_later(_SWEEP, self._on_sweep) if self._open else None
+        for stream in list(self._open):
+            stream.look(loop.time())
+
+
+class _Stream(asyncio.Protocol):
+    """One stream: frames in and out, and when it ends."""
+
+    def __init__(self, streams: Streams, frames: Deframer) -> None:
+        self.streams = streams
+        self.host = ""
+        self._far: Candidate = ("", 0)
+        self._frames = frames
+        self._transport: asyncio.Transport | None = None
+        self._came = self._heard = 0.0
+        self._datagrams = 0
+
+    # ---- asyncio's side ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Find room for the stream, or close it at once."""
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if not peer:  # it is gone already
+            self._transport.abort()
+            return
+        self.host = str(peer[0]).partition("%")[0]
+        self._far = (self.host, int(peer[1]))
+        self._came = self._heard = asyncio.get_running_loop().time()
+        if not self.streams.enter(self):
+            self._transport.abort()
+            return
+        tune(transport.get_extra_info("socket"))
+        self.begun()
+
+    def data_received(self, data: bytes) -> None:
+        """Divide what arrived, and deal with each frame."""
+        if self.closed():
+            return
+        self._heard = asyncio.get_running_loop().time()
+        try:
+            for frame in self._frames.feed(data):
+                self.frame_received(frame)
+                if self.closed():
+                    return
+        except Exception:
+            # A defect of ours must not become a traceback full of addresses. Tests hold this counter at zero.
+            self.streams.media.counters["failed"] += 1
+            self.close()
+        if self._frames.broken:
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The stream is gone."""
+        self._transport = None
+        self.streams.leave(self)
+        self.ended()
+
+    # ---- what the two kinds share ------------------------------------------------------------------------
+
+    def closed(self) -> bool:
+        """Whether the stream takes and sends nothing any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close at once; what was queued is late anyway. May be called twice."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def write(self, frame: bytes, limit: int = BACKLOG) -> bool:
+        """Queue one frame; false when the queue is too long for it or the stream is closing. Never raises."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size() > limit:
+            return False
+        transport.write(frame)
+        return True
+
+    def strange(self) -> bool:
+        """Count one more datagram of a stranger. Returns whether it was one too many: then it is closed."""
+        self._datagrams += 1
+        if self._datagrams > MAX_STRANGE_DATAGRAMS:
+            self.close()
+            return True
+        return False
+
+    # ---- what each kind says for itself ------------------------------------------------------------------
+
+    def begun(self) -> None:
+        """The stream was let in."""
+
+    def frame_received(self, frame: bytes) -> None:
+        """One frame has arrived."""
+        raise NotImplementedError
+
+    def look(self, now: float) -> None:
+        """Once a second: close what has no business here any more."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The stream is gone; called also when it was never let in."""
+
+
+class _IceTcp(_Stream):
+    """A passive candidate pair of RFC 6544: datagrams of one browser, one after the other."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__(streams, Deframer(measure_ice_tcp))
+        self._address: Address | None = None
+
+    def begun(self) -> None:
+        """Take an address."""
+        self._address = self.streams.media.attach("tcp", self._send, self._far)
+
+    def frame_received(self, frame: bytes) -> None:
+        """Hand one datagram to the media port, and see whether that has made the stream somebody's."""
+        media = self.streams.media
+        if self._address is None or (not media.knows(self._address) and self.strange()):
+            return
+        media.receive(frame, self._address)
+
+    def look(self, now: float) -> None:
+        """Close a stream that is nobody's, or no more, and one that fell silent."""
+        if self._address is not None and self.streams.media.knows(self._address):
+            self._came, self._datagrams = now, 0
+            self.streams.proven(self)
+        if now - self._came > PROVE_WITHIN or now - self._heard > IDLE:
+            self.close()
+
+    def ended(self) -> None:
+        """Give the address back."""
+        if self._address is not None:
+            self.streams.media.detach(self._address)
+            self._address = None
+
+    def _send(self, datagram: bytes) -> bool:
+        return self.write(ice_tcp_frame(datagram), _limit(datagram))
+
+
+class _Turn(_Stream):
+    """A TURN client: whatever it sends to a candidate of ours arrives there."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__(streams, Deframer(measure_turn))
+        self._allocation: Allocation | None = None
+        self._attached: dict[Candidate, tuple[Destination, Address]] = {}
+
+    def begun(self) -> None:
+        """Begin the conversation."""
+        self._allocation = self.streams.allocation(self._far)
+
+    def frame_received(self, frame: bytes) -> None:
+        """Let the allocation decide, and do what it says."""
+        allocation = self._allocation
+        if allocation is None or (allocation.user is None and self.strange()):
+            return
+        for effect in allocation.receive(frame, self._heard, time.time()):
+            match effect:
+                case Take(datagram, peer):
+                    self._deliver(datagram, peer)
+                case Say(message):
+                    if not self.write(message):
+                        self.close()  # asks and asks, and reads no answer
+                case End():
+                    # What was said last still goes out; if it is not read, the sweep ends it.
+                    if self._transport is not None:
+                        self._transport.close()
+        if allocation.user is not None:
+            self.streams.proven(self)
+
+    def look(self, now: float) -> None:
+        """Close a stream without allocation, and one whose allocation has lapsed."""
+        deadline = self._allocation.deadline if self._allocation is not None else None
+        if self.closed() or now > (self._came + PROVE_WITHIN if deadline is None else deadline):
+            self.close()
+
+    def ended(self) -> None:
+        """Give everything back."""
+        for destination, address in self._attached.values():
+            destination.detach(address)
+        self._attached.clear()
+        if self._allocation is not None and self._allocation.user is not None:
+            self.streams.released(self._allocation.user)
+        self._allocation = None
+
+    def _deliver(self, datagram: bytes, peer: Candidate) -> None:
+        if peer not in self._attached:
+            allocation, destination = self._allocation, self.streams.find(peer)
+            if destination is None or allocation is None:
+                return
+            address = destination.attach("turn", partial(self._send, peer), allocation.relayed)
+            self._attached[peer] = (destination, address)
+        destination, address = self._attached[peer]
+        destination.receive(datagram, address)
+
+    def _send(self, peer: Candidate, datagram: bytes) -> bool:
+        frame = None if self._allocation is None else self._allocation.wrap(datagram, peer)
+        return frame is not None and self.write(frame, _limit(datagram))
+
+
+def _limit(datagram: bytes) -> int:
+    """How long the queue may be for this datagram: short for video."""
+    is_media = len(datagram) > 1 and 127 < datagram[0] < 192
+    return VIDEO_BACKLOG if is_media and datagram[1] & 0x7F in _VIDEO else BACKLOG
+
+
+def tune(sock: socket.socket | None) -> None:
+    """Let little of a stream wait where nobody sees it, so that a slow one is noticed at once."""
+    if sock is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
