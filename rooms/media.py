@@ -47,6 +47,7 @@ class MediaPort:
     Attributes:
         host: the IP address in the offers.
         port: the bound port number, once started.
+        tcp_port: for the offers: where somebody takes ICE-TCP and attaches it here; ``None``: nobody does.
         counters: packets_in (RTP accepted), packets_out (RTP sent, retransmissions included),
             dropped_unauthenticated, dropped_malformed, dropped_unsendable, key_frame_requests (sent to
             publishers), nacks (sequence numbers subscribers missed), retransmitted, failed (a defect here:
@@ -59,6 +60,7 @@ class MediaPort:
         bind = "127.0.0.1" if host == "localhost" else host
         self.host = advertised or bind
         self.port = port
+        self.tcp_port: int | None = None
         self.certificate = Certificate.generateCertificate()
         self.counters: dict[str, int] = dict.fromkeys(
             (

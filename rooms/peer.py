@@ -58,6 +58,7 @@ class Port(Protocol):
 
     host: str
     port: int
+    tcp_port: int | None
     certificate: Certificate
     counters: dict[str, int]
 
@@ -155,6 +156,7 @@ class Peer:
             port=self._port.port,
             fingerprint=self._port.certificate.fingerprint,
             slots=self.member.slots,
+            tcp_port=self._port.tcp_port,
         ).render()
 
     def answer(self, sdp: str) -> None:

@@ -83,8 +83,12 @@ class PageOutbox(Protocol):
     def show(self, view: View) -> None:
         """Show the page its view."""
 
-    def offer(self, sdp: str, *, restart: bool) -> None:
-        """Offer a transport, or (``restart``) new ICE credentials for the one it has."""
+    def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None:
+        """Offer a transport, or (``restart``) new ICE credentials for the one it has.
+
+        Args:
+            ends_ms: when the session ends; nothing that goes with the offer need last longer.
+        """
 
     def reply(self, request: int, code: str | None) -> None:
         """Answer a request: done, or refused with a code."""
@@ -230,7 +234,8 @@ class Runner:
         if fresh or not self._transports.lives(seat):
             self._open_peer(seat, link)
         else:
-            self._pages[link].outbox.offer(self._transports.restart(seat), restart=True)
+            offer = self._transports.restart(seat)
+            self._pages[link].outbox.offer(offer, restart=True, ends_ms=self.room.ends_ms)
         return None
 
     def reload(self) -> None:
@@ -381,7 +386,7 @@ class Runner:
         if page is None or known is None:
             return  # its page is gone; the next one asks anew
         offer = self._transports.open(seat, self.room.seats[seat].place, link, known.device)
-        page.outbox.offer(offer, restart=False)
+        page.outbox.offer(offer, restart=False, ends_ms=self.room.ends_ms)
 
     def _seat_carried_by(self, link: Link) -> SeatCode | None:
         page = self._pages.get(link)

@@ -93,6 +93,7 @@ class Offer:
         version: grows with every ICE restart (RFC 8829 §5.2.2).
         host: IPv4 or IPv6 address that browsers reach.
         fingerprint: SHA-256 of the server's DTLS certificate.
+        tcp_port: where ICE-TCP is taken too (RFC 6544), for networks that block UDP; ``None`` when nowhere.
         slots: the subscriber's slots in m-line order from mid 3.
     """
 
@@ -104,6 +105,7 @@ class Offer:
     port: int
     fingerprint: str
     slots: Sequence[Slot]
+    tcp_port: int | None = None
 
     def render(self) -> str:
         """The SDP text (RFC 8866), lines ending in CR LF."""
@@ -132,6 +134,14 @@ class Offer:
                 lines.append(f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}")
         return "\r\n".join(lines) + "\r\n"
 
+    def _tcp_candidate(self) -> list[str]:
+        if self.tcp_port is None:
+            return []
+        # RFC 6544 §4.2: type preference below UDP's; direction preference 4 (passive), other 8191.
+        priority = 90 << 24 | (4 << 13 | 8191) << 8 | 255
+        where = f"{self.host} {self.tcp_port}"
+        return [f"a=candidate:2 1 tcp {priority} {where} typ host tcptype passive"]
+
     def _section(self, mid: int, kind: Kind, direction: str) -> list[str]:
         family = "IP6" if ":" in self.host else "IP4"
         formats = f"{OPUS}" if kind is Kind.AUDIO else f"{VP8} {VP8_RTX}"
@@ -141,6 +151,7 @@ class Offer:
             "a=rtcp:9 IN IP4 0.0.0.0",
             # RFC 8445 §5.1.2.1: type preference 126, local preference 65535, component 1.
             f"a=candidate:1 1 udp 2130706431 {self.host} {self.port} typ host",
+            *self._tcp_candidate(),
             "a=end-of-candidates",
             f"a=ice-ufrag:{self.ufrag}",
             f"a=ice-pwd:{self.pwd}",

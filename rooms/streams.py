@@ -78,14 +78,18 @@ class Streams:
         media: where ICE-TCP ends; its candidate is also what TURN may reach.
         elsewhere: finds what stands behind another candidate of ours, that of another process on this node;
             ``None`` for everything that is not ours.
+        secret: of the TURN credentials; processes that share a listening socket share it.
     """
 
     def __init__(
-        self, media: OwnPort, elsewhere: Callable[[Candidate], Destination | None] = lambda peer: None
+        self,
+        media: OwnPort,
+        elsewhere: Callable[[Candidate], Destination | None] = lambda peer: None,
+        secret: Private[bytes] | None = None,
     ) -> None:
         self.media = media
         self._elsewhere = elsewhere
-        self._secret = Private(secrets.token_bytes(32))
+        self._secret = secret or Private(secrets.token_bytes(32))
         self._open: set[_Stream] = set()
         self._strangers: set[_Stream] = set()
         self._strangers_of: Counter[str] = Counter()

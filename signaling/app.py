@@ -1,6 +1,6 @@
 """The whole server: everything built once, in one order, and taken down in the other.
 
-    practice (store, ledger, services) ▶ media port ▶ rooms ▶ web front ▶ server.started
+    practice (store, ledger, services) ▶ media ports ▶ rooms ▶ front doors ▶ server.started
     draining: pages told to come back ▶ commits taken ▶ sockets ▶ media ▶ server.stopped ▶ store
 
 A process that is told to stop (SIGTERM, Ctrl-C) first turns its readiness red and takes nobody new, and is
@@ -22,7 +22,6 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import structlog
-from aiohttp import web
 
 from broker.audit import AuditEvent, EventType
 from broker.errors import QuietroomError, StoreUnavailable
@@ -30,6 +29,9 @@ from broker.ledger import Ledger
 from broker.private import Private
 from broker.store import Store
 from rooms.media import MediaPort
+from rooms.streams import Streams
+from signaling.front_door import FrontDoor
+from signaling.ice_servers import IceServers, own_urls
 from signaling.live import House
 from signaling.logs import AccessLog
 from signaling.practice import Practice, open_practice
@@ -61,10 +63,10 @@ log = structlog.get_logger(__name__)
 class PortBusy(QuietroomError):
     """A port that we were told to use cannot be had."""
 
-    def __init__(self, port: int, kind: str) -> None:
+    def __init__(self, port: int, kind: str, flag: str = "--port") -> None:
         super().__init__(
             "port-busy",
-            f"{kind} port {port} cannot be used; stop what uses it, or choose another with --port.",
+            f"{kind} port {port} cannot be used; stop what uses it, or choose another with {flag}.",
         )
 
 
@@ -88,6 +90,7 @@ class Server:
     store: Store
     ledger: Ledger
     media: MediaPort
+    streams: Streams
     practice: Practice
 
     def __init__(self, settings: Settings) -> None:
@@ -126,12 +129,18 @@ class Server:
         stack.push_async_callback(self._record_stopped)
 
         self.media = MediaPort(settings.media_bind, settings.media_port, advertised=settings.media_host)
+        self.streams = Streams(self.media)
+        stack.push_async_callback(self.streams.close)  # after the port, which still says goodbye through them
         try:
             await self.media.start()
         except OSError:
-            raise PortBusy(settings.media_port, "UDP") from None
+            raise PortBusy(settings.media_port, "UDP", "--media-port") from None
         stack.push_async_callback(self.media.close)
         self.settings = settings = settings.bound_to(listening.getsockname()[1], self.media.port)
+        beside = None
+        if settings.media_port != settings.port:
+            beside = stack.enter_context(_listen(settings.media_bind, settings.media_port, "--media-port"))
+        self.media.tcp_port = settings.media_port if settings.media_over_tcp else None
 
         changes = Changes()
         self.house = House(
@@ -143,6 +152,12 @@ class Server:
             ledger=self.ledger,
             on_change=changes.notify,
             store_ok=self.store.healthy,
+            ice_servers=IceServers(
+                own_urls(settings, self.media.tcp_port),
+                self.streams.credential,
+                settings.turn_urls,
+                None if settings.turn_secret is None else Private(settings.turn_secret),
+            ).until,
         )
         self.store.on_health(self.house.store_health)
         known = await self.store.log_size() - 1  # before any room is loaded, so that no change is missed
@@ -168,7 +183,7 @@ class Server:
             behind_proxy=settings.behind_proxy,
             metrics_token=None if settings.metrics_token is None else Private(settings.metrics_token),
         )
-        await self._serve_web(stack, listening)
+        await self._open_doors(stack, listening, beside)
         stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)
         stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
         self.house.start(known)
@@ -182,7 +197,10 @@ class Server:
             media_engine=self.media.engine_kind,
         )
 
-    async def _serve_web(self, stack: AsyncExitStack, listening: socket.socket) -> None:
+    async def _open_doors(
+        self, stack: AsyncExitStack, listening: socket.socket, beside: socket.socket | None
+    ) -> None:
+        """Accept connections: HTTP and media on the web port, media also on its own if that is another."""
         settings = self.settings
         context = None
         if settings.tls_cert is not None and settings.tls_key is not None:
@@ -197,7 +215,13 @@ class Server:
         )
         await front.setup()
         stack.push_async_callback(front.cleanup)
-        await web.SockSite(front, listening, ssl_context=context).start()
+        streams = None if settings.behind_proxy else self.streams
+        doors = [FrontDoor(listening, http=front.server, streams=streams, context=context)]
+        if beside is not None:
+            doors.append(FrontDoor(beside, http=None, streams=self.streams, context=context))
+        for door in doors:
+            door.start()
+            stack.push_async_callback(door.close)
 
     def _gauges(self) -> Mapping[str, float]:
         return self.house.gauges() | {
@@ -228,13 +252,13 @@ class Server:
         return AuditEvent(type=kind, actor="system", subject=f"node:{self.settings.node}")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, flag: str = "--port") -> socket.socket:
     """Take the TCP port, so that it is known, and refused, before anything else is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError:
-        raise PortBusy(port, "TCP") from None
+        raise PortBusy(port, "TCP", flag) from None
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -6,8 +6,8 @@
                                      anything else    ▶ HTTP
 
 A practice then needs one open port, and on 443 media passes wherever web pages do. A connection has a few
-seconds to show its first bytes, its TLS handshake included, and only so many may be that far. Before TLS only
-one byte is looked at (and left in the socket, where OpenSSL reads it too); what comes later is handed on whole.
+seconds to show its first bytes, its TLS handshake included, and only so many may be that far. Before TLS one
+byte is looked at (and left in the socket, where OpenSSL reads it too); what comes later is handed on whole.
 
 Where this server has a certificate, HTTP is served inside TLS only. Media may come plain: it brings its own
 encryption (DTLS-SRTP) and its own proof.
@@ -27,8 +27,8 @@ from typing import Final, cast
 from rooms.streams import Streams
 
 DECIDE_WITHIN: Final = 10.0
-"""Seconds until the first bytes must be there, inside TLS if it is spoken. Browsers open spare connections and
-say nothing on them; such a one is closed then, and opened anew when needed."""
+"""Seconds until the first bytes must be there, inside TLS if it is spoken. Browsers open spare connections
+and say nothing on them; such a one is closed then, and opened anew when needed."""
 
 MAX_UNDECIDED: Final = 2_048
 MAX_UNDECIDED_OF_ONE: Final = 256
@@ -80,7 +80,7 @@ class FrontDoor:
 
     Args:
         listening: bound and listening; closed with the door.
-        http: makes the protocol of an HTTP connection; ``None`` where none is served.
+        http: aiohttp's server, which makes the protocol of an HTTP connection; ``None`` where none is served.
         streams: takes ICE-TCP and TURN; ``None`` where none is served.
         context: for TLS; ``None`` without a certificate. Certificates may be renewed in it at any time.
     """

@@ -50,7 +50,7 @@ from rooms.quality import Quality
 from rooms.room import Room
 from rooms.runner import PageOutbox, Runner
 from signaling.board import board_room
-from signaling.messages import Board, BoardRoom
+from signaling.messages import Board, BoardRoom, IceServer
 from signaling.security import describe
 
 SIGN_INS_EVERY: Final = 2.0
@@ -59,6 +59,8 @@ KEEP_SIGN_IN_EVERY: Final = 60.0
 """Seconds between the times that a running visit keeps its clinician's sign-in from running out."""
 PAUSE_AFTER_FAILURE: Final = 1.0
 """Seconds before the ledger is followed further after an entry that cannot be read."""
+
+IceServersUntil = Callable[[int], tuple[IceServer, ...]]
 
 log = structlog.get_logger()
 
@@ -121,6 +123,7 @@ class House:
     Args:
         on_change: called whenever the board may look different.
         store_ok: whether the store is well at this moment.
+        ice_servers: those of one offer, good until then (milliseconds since 1970).
     """
 
     booking: Booking
@@ -131,6 +134,7 @@ class House:
     ledger: Ledger
     on_change: Callable[[], None]
     store_ok: bool = True
+    ice_servers: IceServersUntil = lambda ends_ms: ()
     draining: bool = field(default=False, init=False)
     _rooms: dict[str, Runner] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)

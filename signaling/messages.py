@@ -225,11 +225,27 @@ class Roster(Message, frozen=True, tag="roster"):
     seats: tuple[RosterSeat, ...]
 
 
+class IceServer(Struct, frozen=True, rename="kebab"):
+    """A TURN server that the page may go through where UDP is blocked, and its short-lived credential."""
+
+    urls: tuple[str, ...]
+    username: str
+    credential: str
+
+    def __repr__(self) -> str:
+        return f"IceServer(urls={self.urls})"
+
+
 class Offer(Message, frozen=True, tag="offer"):
-    """Sent when a transport is to be made (``restart`` false: a new connection) or ICE restarted (true)."""
+    """Sent when a transport is to be made (``restart`` false: a new connection) or ICE restarted (true).
+
+    Attributes:
+        ice_servers: in place of those of an earlier offer.
+    """
 
     sdp: str
     restart: bool
+    ice_servers: tuple[IceServer, ...] = ()
 
 
 class Reply(Message, frozen=True, tag="reply"):

@@ -5,7 +5,8 @@ default here. Settings that contradict each other are refused at once with a sen
 that nothing starts half right. The one rule that protects patients: plain HTTP is spoken on loopback only,
 unless the operator says that a proxy in front terminates TLS (A20).
 
-One number serves both ports: TCP for pages and signaling, UDP for media.
+One number serves both ports: TCP for pages and signaling, UDP for media. Where a network blocks UDP, media
+takes the TCP port too.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HOST_NAME = re.compile(
     r"[a-z0-9.-]{1,253}|[0-9a-f:.]{2,45}"
 )  # as urlsplit gives it: small, without brackets
+_TURN_URL = re.compile(
+    r"turns?:(?P<host>[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:(?P<port>[0-9]{1,5}))?(\?transport=(udp|tcp))?"
+)
+_MAX_TURN_URLS: Final = 4  # browsers slow down with more
+_SECRET = re.compile(r"[!-~]{16,256}")
 _YES = {"1", "true", "yes", "on"}
 _NO = {"", "0", "false", "no", "off"}
 
@@ -81,6 +87,8 @@ class Settings:
         behind_proxy: a proxy in front terminates TLS and passes plain HTTP on to us.
         metrics_token: whoever shows it may read ``/metrics``; ``None``: only who asks from this machine. No
             flag, since others on the machine can read those.
+        turn_urls: TURN servers beside our own, such as ``turn:turn.example.org:3478``, for browsers.
+        turn_secret: the secret shared with them (coturn's ``static-auth-secret``). No flag either.
         practice: prefix of this practice's keys in the store.
         node: names this process in the audit stream; fresh for each process, so that two never share one.
 
@@ -100,6 +108,8 @@ class Settings:
     tls_key: Path | None = None
     behind_proxy: bool = False
     metrics_token: str | None = field(default=None, repr=False)
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str | None = field(default=None, repr=False)
     practice: str = "main"
     node: str = field(default_factory=_fresh_node)
 
@@ -124,6 +134,7 @@ class Settings:
             raise SettingsError(
                 "QUIETROOM_METRICS_TOKEN is 16 to 128 letters, digits and signs: openssl rand -hex 16."
             )
+        self._check_turn()
         for name, value in (("practice", self.practice), ("node", self.node)):
             if not _NAME.fullmatch(value):
                 raise SettingsError(f"--{name} may hold up to 32 small letters, digits and dashes.")
@@ -139,6 +150,11 @@ class Settings:
         if not self.behind_proxy:
             return self.host
         return "::" if ":" in self.media_host else "0.0.0.0"
+
+    @property
+    def media_over_tcp(self) -> bool:
+        """Whether a TCP port can carry media: behind a proxy it must have a number of its own."""
+        return not (self.behind_proxy and self.media_port == self.port != 0)
 
     @property
     def store_dir(self) -> Path:
@@ -163,6 +179,23 @@ class Settings:
                 f"Plain HTTP is refused on {self.host}: others could read along, browsers give no camera. "
                 "Give --tls-cert and --tls-key, or --self-signed for a first try, "
                 "or --behind-proxy when a proxy terminates TLS."
+            )
+
+    def _check_turn(self) -> None:
+        if bool(self.turn_urls) != (self.turn_secret is not None):
+            raise SettingsError(
+                "A TURN server needs its shared secret: give QUIETROOM_TURN_URLS and QUIETROOM_TURN_SECRET "
+                "together."
+            )
+        if len(self.turn_urls) > _MAX_TURN_URLS or not all(map(_is_turn_url, self.turn_urls)):
+            raise SettingsError(
+                "QUIETROOM_TURN_URLS holds up to four addresses with commas between them, each like "
+                "turn:turn.example.org:3478?transport=udp or turns:turn.example.org:5349?transport=tcp"
+            )
+        if self.turn_secret is not None and not _SECRET.fullmatch(self.turn_secret):
+            raise SettingsError(
+                "QUIETROOM_TURN_SECRET is 16 to 256 letters, digits and signs, the same as the TURN server's "
+                "static-auth-secret: openssl rand -hex 32."
             )
 
     def _implied_url(self, address: IPv4Address | IPv6Address) -> str:
@@ -245,6 +278,8 @@ def read_settings(environ: Mapping[str, str] | None = None, **flags: Any) -> Set
             values[name] = _truth(raw, PREFIX + name.upper())
         elif name in {"data_dir", "keys_dir", "tls_cert", "tls_key"}:
             values[name] = Path(raw)
+        elif name == "turn_urls":
+            values[name] = tuple(raw.replace(",", " ").split())
         else:
             values[name] = raw
     if not values.get("behind_proxy"):
@@ -341,6 +376,19 @@ def _number(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5):
         raise SettingsError(f"{name} must be a port number between 1 and 65535.")
     return int(text)
+
+
+def _is_turn_url(text: str) -> bool:
+    # RFC 7065, without what no one writes; a URL that a browser refuses would end every visit.
+    found = _TURN_URL.fullmatch(text)
+    if found is None or not 0 < int(found["port"] or 3478) <= 65_535:
+        return False
+    if text.startswith("turns:") and text.endswith("udp"):  # DTLS to the TURN server: browsers have none
+        return False
+    try:
+        return not found["host"].startswith("[") or ip_address(found["host"][1:-1]).version == 6
+    except ValueError:
+        return False
 
 
 def _truth(text: str, name: str) -> bool:

@@ -41,7 +41,7 @@ from signaling.connection import (
     RestartAsked,
     message_of,
 )
-from signaling.live import House
+from signaling.live import House, IceServersUntil
 from signaling.messages import (
     MAX_MESSAGE_BYTES,
     PROTOCOL,
@@ -75,9 +75,13 @@ class Outbox:
     """Messages on their way to one page. Putting never waits.
 
     Full means that the page does not read: it is closed as ``too-slow``.
+
+    Args:
+        ice_servers: of each offer; see ``House``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ice_servers: IceServersUntil) -> None:
+        self._ice_servers = ice_servers
         self._queue: deque[tuple[str, bool]] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -112,9 +116,9 @@ class Outbox:
         """See ``rooms.runner.PageOutbox``."""
         self.put(message_of(view), view=True)
 
-    def offer(self, sdp: str, *, restart: bool) -> None:
+    def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None:
         """See ``rooms.runner.PageOutbox``."""
-        self.put(Offer(sdp, restart))
+        self.put(Offer(sdp, restart, self._ice_servers(ends_ms)))
 
     def reply(self, request: int, code: str | None) -> None:
         """See ``rooms.runner.PageOutbox``."""
@@ -270,7 +274,7 @@ class _Page:
         self._link = link
         self._socket = socket
         self._transport = transport
-        self._outbox = Outbox()
+        self._outbox = Outbox(house.ice_servers)
         self._connection = Connection(link, grant.role, _now())
         self._runner: Runner | None = None
 

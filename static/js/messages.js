@@ -118,9 +118,18 @@
  */
 
 /**
+ * A TURN server that the page may go through where UDP is blocked, and its short-lived credential.
+ *
+ * @typedef {{ "urls": ReadonlyArray<string>, "username": string, "credential": string }} IceServer
+ */
+
+/**
  * Sent when a transport is to be made (`restart` false: a new connection) or ICE restarted (true).
  *
- * @typedef {{ type: 'offer', "sdp": string, "restart": boolean }} Offer
+ * Attributes:
+ *     ice-servers: in place of those of an earlier offer.
+ *
+ * @typedef {{ type: 'offer', "sdp": string, "restart": boolean, "ice-servers"?: ReadonlyArray<IceServer> }} Offer
  */
 
 /**

@@ -80,15 +80,14 @@ export class Peer {
   /**
    * Take an offer of the server; offers are worked through one after the other.
    *
-   * @param {string} sdp
-   * @param {boolean} restart keep the connection
+   * @param {import('./messages.js').Offer} offer
    * @returns {Promise<void>} when answered, or given up: then `onTrouble` has asked for a new one.
    */
-  offer(sdp, restart) {
+  offer(offer) {
     this.#unanswered = false;
     this.#work = this.#work.then(async () => {
       try {
-        await this.#take(sdp, restart);
+        await this.#take(offer);
       } catch {
         this.#trouble(true);
       }
@@ -188,13 +187,17 @@ export class Peer {
     this.#onTracks();
   }
 
-  /**
-   * @param {string} sdp
-   * @param {boolean} restart
-   */
-  async #take(sdp, restart) {
+  /** @param {import('./messages.js').Offer} offer */
+  async #take({ sdp, restart, "ice-servers": servers = [] }) {
     const kept = restart && this.#pc !== null;
-    const pc = kept ? /** @type {RTCPeerConnection} */ (this.#pc) : this.#renew();
+    /** @type {RTCConfiguration} */
+    const configuration = {
+      bundlePolicy: "max-bundle",
+      rtcpMuxPolicy: "require",
+      iceServers: servers.map(({ urls, username, credential }) => ({ urls: [...urls], username, credential })),
+    };
+    const pc = kept ? /** @type {RTCPeerConnection} */ (this.#pc) : this.#renew(configuration);
+    if (kept) pc.setConfiguration(configuration);
     await pc.setRemoteDescription({ type: "offer", sdp });
     if (!kept) {
       for (const source of /** @type {Source[]} */ (["audio", "camera", "screen"])) {
@@ -215,14 +218,17 @@ export class Peer {
     this.#receive(pc);
   }
 
-  /** @returns {RTCPeerConnection} */
-  #renew() {
+  /**
+   * @param {RTCConfiguration} configuration its ICE servers are the way in where UDP is blocked: the practice's
+   *   own, unless it names another, so nobody else learns of the visit
+   * @returns {RTCPeerConnection}
+   */
+  #renew(configuration) {
     this.#pc?.close();
     window.clearTimeout(this.#troubleTimer);
     this.#received.clear();
     this.#pictures.clear();
-    // One UDP port, candidates in the offer: no STUN or TURN server is asked, so none learns of the visit.
-    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    const pc = new RTCPeerConnection(configuration);
     this.#pc = pc;
     pc.onconnectionstatechange = () => {
       if (pc === this.#pc) this.#changed(pc.connectionState);

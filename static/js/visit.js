@@ -123,7 +123,7 @@ function received(message) {
       apply(message);
       break;
     case "offer":
-      void peer.offer(message.sdp, message.restart);
+      void peer.offer(message);
       break;
   }
 }

@@ -53,7 +53,7 @@ class Outbox:
     def show(self, view: View) -> None:
         self.views.append(view)
 
-    def offer(self, sdp: str, *, restart: bool) -> None:
+    def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None:
         self.offers.append((sdp, restart))
 
     def reply(self, request: int, code: str | None) -> None:

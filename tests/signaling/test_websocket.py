@@ -413,7 +413,7 @@ async def test_pages_that_vanish_leave_nothing_behind(visit: Visit) -> None:
 
 
 def test_a_view_replaces_an_unsent_one_and_a_full_outbox_ends() -> None:
-    outbox = Outbox()
+    outbox = Outbox(lambda ends_ms: ())
     outbox.put(Bye("a", "first"), view=True)
     outbox.put(Bye("a", "second"), view=True)
     outbox.reply(1, None)
@@ -424,7 +424,7 @@ def test_a_view_replaces_an_unsent_one_and_a_full_outbox_ends() -> None:
     assert sent == ["second", None, "third"]
 
     for number in range(OUTBOX_BYTES // 1000):
-        outbox.offer("x" * 1000, restart=bool(number))
+        outbox.offer("x" * 1000, restart=bool(number), ends_ms=0)
     assert outbox.end == "too-slow"
     outbox.reply(2, None)
     outbox.close("ended")

@@ -1,0 +1,74 @@
+"""Which TURN servers a page is told of, each with a credential of its own that soon is void.
+
+Our own is this very server, spoken to over its TCP port: it costs nothing and tells nobody. An external one
+is named by the operator (``QUIETROOM_TURN_URLS``) and shares a secret with us, coturn's
+``static-auth-secret``. A credential is made for each offer, names nobody, and is void when the session ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from broker.private import Private
+from rooms.turn import Credential, mint
+from signaling.messages import IceServer
+from signaling.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class IceServers:
+    """Makes the ICE servers of each offer.
+
+    Args:
+        own: URLs of our own TURN server; none when it cannot be reached.
+        credential: makes a credential for it, good until then (seconds since 1970).
+        external: URLs of the operator's.
+        secret: shared with it.
+    """
+
+    own: tuple[str, ...]
+    credential: Callable[[int], Credential]
+    external: tuple[str, ...] = ()
+    secret: Private[str] | None = None
+
+    def until(self, ends_ms: int) -> tuple[IceServer, ...]:
+        """The ICE servers of one offer.
+
+        Args:
+            ends_ms: when the session ends, milliseconds since 1970.
+        """
+        until = -(-ends_ms // 1000)
+        found = []
+        if self.own:
+            found.append(_server(self.own, self.credential(until)))
+        if self.external and self.secret is not None:
+            key = Private(self.secret.reveal().encode())
+            found.append(_server(self.external, mint(key, until, secrets.token_hex(8))))
+        return tuple(found)
+
+
+def own_urls(settings: Settings, tcp_port: int | None) -> tuple[str, ...]:
+    """Where browsers find our own TURN server.
+
+    Args:
+        settings: with the real ports.
+        tcp_port: where streams with media are taken; ``None`` when nowhere.
+    """
+    if settings.secure:
+        # By the name that the certificate has, on the port that every page has reached already.
+        name, port = urlsplit(settings.public_url).hostname, urlsplit(settings.public_url).port or 443
+        return (_url("turns", name or settings.media_host, port),)
+    if tcp_port is None:
+        return ()
+    return (_url("turn", settings.media_host, tcp_port),)
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}:{f'[{host}]' if ':' in host else host}:{port}?transport=tcp"
+
+
+def _server(urls: tuple[str, ...], credential: Credential) -> IceServer:
+    return IceServer(urls, credential.name, credential.password.reveal())
