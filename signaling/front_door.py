@@ -173,13 +173,13 @@ class FrontDoor:
                 await loop.connect_accepted_socket(
                     lambda: given, connection, ssl=self._context if secure else None
                 )
-                await chooser.decided
+                await chooser.decided.wait()
         except (OSError, TimeoutError):  # ssl.SSLError is an OSError
             pass
         finally:
             if chooser is None:  # afterwards the loop owns it, and closes it when a handshake fails
                 connection.close()
-            elif chooser.transport is not None and not chooser.decided.done():
+            elif chooser.transport is not None and not chooser.decided.is_set():
                 chooser.transport.abort()
 
 
@@ -200,7 +200,7 @@ class _Chooser(asyncio.Protocol):
     """Holds a connection until it is clear what it speaks, then gives it away with all that was said."""
 
     def __init__(self, door: FrontDoor, *, secure: bool) -> None:
-        self.decided: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.decided = asyncio.Event()
         self.transport: asyncio.Transport | None = None
         self._door = door
         self._secure = secure
@@ -215,9 +215,9 @@ class _Chooser(asyncio.Protocol):
         transport = self.transport
         self._head += data
         spoken = recognise(self._head)
-        if spoken is None or transport is None or self.decided.done():
+        if spoken is None or transport is None or self.decided.is_set():
             return
-        self.decided.set_result(None)
+        self.decided.set()
         protocol = self._door.protocol_for(spoken, secure=self._secure)
         if protocol is None:
             transport.abort()
@@ -229,5 +229,4 @@ class _Chooser(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone without a word."""
-        if not self.decided.done():
-            self.decided.set_result(None)
+        self.decided.set()

@@ -26,7 +26,7 @@ FINGERPRINT = ":".join(["AB"] * 32)
 UFRAG, PASSWORD = "c0fE", "p" * 24
 
 
-def offer(host: str = "192.0.2.7") -> str:
+def offer(host: str = "192.0.2.7", tcp_port: int | None = None) -> str:
     return Offer(
         session=5,
         version=1,
@@ -36,7 +36,18 @@ def offer(host: str = "192.0.2.7") -> str:
         port=4433,
         fingerprint=FINGERPRINT,
         slots=SLOTS,
+        tcp_port=tcp_port,
     ).render()
+
+
+def test_a_passive_tcp_candidate_stands_beside_that_of_udp_and_below_it() -> None:
+    assert " tcp " not in offer()
+    lines = [line for line in offer(tcp_port=443).split("\r\n") if line.startswith("a=candidate:")]
+    udp, tcp = (line.split(" ") for line in lines[:2])
+    assert lines == lines[:2] * (len(lines) // 2)
+    assert (udp[2], udp[4:6]) == ("udp", ["192.0.2.7", "4433"])
+    assert (tcp[2], tcp[4:]) == ("tcp", ["192.0.2.7", "443", "typ", "host", "tcptype", "passive"])
+    assert 0 < int(tcp[3]) < int(udp[3])
 
 
 def sections(sdp: str) -> list[str]:

@@ -36,6 +36,8 @@ def test_every_setting_can_come_from_the_environment() -> None:
             "QUIETROOM_PUBLIC_URL": "https://visit.example.org/",
             "QUIETROOM_REDIS_URL": "redis://store.example.org",
             "QUIETROOM_BEHIND_PROXY": "1",
+            "QUIETROOM_TURN_URLS": "turn:turn.example.org, turns:[2001:db8::1]:5349?transport=tcp",
+            "QUIETROOM_TURN_SECRET": "north-of-the-border",
             "QUIETROOM_PRACTICE": "north",
             "QUIETROOM_NODE": "n1",
         }
@@ -50,6 +52,8 @@ def test_every_setting_can_come_from_the_environment() -> None:
         public_url="https://visit.example.org",
         redis_url="redis://store.example.org",
         behind_proxy=True,
+        turn_urls=("turn:turn.example.org", "turns:[2001:db8::1]:5349?transport=tcp"),
+        turn_secret="north-of-the-border",
         practice="north",
         node="n1",
     )
@@ -113,6 +117,25 @@ def test_tls_or_a_proxy_opens_other_addresses() -> None:
         ({"port": 70_000}, "between 1 and 65535"),
         ({"media_port": -2}, "between 1 and 65535"),
         ({"redis_url": "http://store"}, "redis://"),
+        ({"turn_urls": ("turn:turn.example.org",)}, "TURN_SECRET together"),
+        ({"turn_secret": "s" * 32}, "TURN_URLS and QUIETROOM_TURN_SECRET together"),
+        ({"turn_urls": ("turn:turn.example.org",), "turn_secret": "short"}, "openssl"),
+        ({"turn_urls": ("turn:a.example",) * 5, "turn_secret": "s" * 32}, "up to four"),
+        *(
+            ({"turn_urls": (url,), "turn_secret": "s" * 32}, "each like")
+            for url in (
+                "stun:turn.example.org",
+                "https://turn.example.org",
+                "turn:",
+                "turn:turn.example.org:0",
+                "turn:turn.example.org:65536",
+                "turn:turn.example.org?transport=sctp",
+                "turns:turn.example.org?transport=udp",
+                "turn:user@turn.example.org",
+                "turn:[2001:db8::g]",
+                "turn:[::1",
+            )
+        ),
         ({"practice": "{north}"}, "small letters"),
         ({"node": "N" * 40}, "small letters"),
     ],
@@ -148,6 +171,11 @@ def test_ports_chosen_by_the_system_reach_the_links() -> None:
     assert named.public_url == "https://visit.example.org"
     behind = settings(port=80, behind_proxy=True, public_url="http://localhost", media_host="192.0.2.7")
     assert behind.bound_to(80, 2).public_url == "http://localhost"
+
+
+def test_a_turn_secret_is_not_shown() -> None:
+    shown = settings(turn_urls=("turn:turn.example.org",), turn_secret="north-of-the-border")
+    assert "north" not in repr(shown)
 
 
 def test_a_store_password_is_not_shown() -> None:
