@@ -146,7 +146,8 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
     asks = inspect.signature(test)
     loop = inspect.Parameter("loop", inspect.Parameter.KEYWORD_ONLY)
     run.__signature__ = asks.replace(parameters=[*asks.parameters.values(), loop])  # type: ignore[attr-defined]  # as pytest reads it
-    return pytest.mark.parametrize("loop", LOOPS)(run)
+    parametrized: Callable[..., None] = pytest.mark.parametrize("loop", LOOPS)(run)
+    return parametrized
 
 
 @pytest.fixture
