@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.people import Patient, People
 from tests.e2e.practice import Practice, Visit
+from tests.support.impairment import CLEAR, Conditions
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -49,7 +50,8 @@ async def test_a_busy_couple_session_is_invisible_elsewhere(practice: Practice, 
     await lone.waits()
     a = await people.patient(couple, "A")
     heard_by_a = Listening(a)
-    b, therapist = await people.patient(couple, "B"), await people.therapist(couple)
+    link = people.link()
+    b, therapist = await people.patient(couple, "B", link=link), await people.therapist(couple)
     await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
     await lone.page.wait_for_selector("body[data-transport=connected]")
     await a.page.wait_for_selector("body[data-transport=connected]")
@@ -60,6 +62,9 @@ async def test_a_busy_couple_session_is_invisible_elsewhere(practice: Practice, 
     await therapist.presses("Admit Partner B")
     await b.is_in_the_room()
     await b.sees_and_hears(1)
+    link.both(Conditions(rate_kbps=60))
+    await b.reads("Your connection is weak.", within=40_000)
+    link.both(CLEAR)
     await therapist.presses("Mute Partner B")
     await therapist.presses("Hold Partner B")
     await b.sees("On hold")

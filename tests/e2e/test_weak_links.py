@@ -1,0 +1,158 @@
+"""A link too weak for pictures: sound goes on, the person is told, and the picture comes back (A16).
+
+One individual session serves all of it: the patient has the weak link, the therapist is the control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.e2e.looking import looks_right
+from tests.e2e.people import Patient, People, Therapist
+from tests.e2e.practice import Practice
+from tests.support.impairment import CLEAR, Conditions, Link
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+WARM = 1_600_000
+"""Bits per second that the camera of a warm transport may use from the first moment."""
+RECEIVING_PAUSED = "The picture is paused so that you can keep talking. It comes back by itself."
+SENDING_PAUSED = "Your own picture is paused so that the others can hear you. It comes back by itself."
+PAUSES_WITHIN = 30.0
+"""Seconds until a picture that does not fit is paused: stepping down, a report, patience; all of it starved."""
+BACK_WITHIN = 50.0
+"""Seconds until a trial after a relapse or two."""
+SOUND, CAMERA, OWN_CAMERA = "3", "4", "1"
+
+# What the browser means to send of its camera, in bits per second.
+TARGET = """async () => {
+  const stats = await window.connections.at(-1).getStats();
+  const own = [...stats.values()].filter(({type, mid}) => type === "outbound-rtp" && mid === "1");
+  return Math.max(0, ...own.map((entry) => entry.targetBitrate ?? 0));
+}"""
+
+
+@dataclass
+class Session:
+    """A patient on a link of their own, and their therapist, in the room."""
+
+    practice: Practice
+    patient: Patient
+    therapist: Therapist
+    link: Link
+
+    def tile_of_the_patient(self) -> Any:
+        return self.therapist.page.locator("figure.tile").first
+
+    async def frames(self, person: Patient | Therapist) -> float:
+        return float((await person.carried())["tracks"][CAMERA]["frames"])
+
+    async def goes_on_talking(self, seconds: float) -> None:
+        """Both are heard without a gap to speak of."""
+        people = (self.patient, self.therapist)
+        before = [(await person.carried())["tracks"][SOUND] for person in people]
+        await asyncio.sleep(seconds)
+        after = [(await person.carried())["tracks"][SOUND] for person in people]
+        for was, now in zip(before, after, strict=True):
+            assert now["energy"] > was["energy"]
+            made_up = (now["concealed"] - was["concealed"]) / (now["samples"] - was["samples"])
+            assert made_up < 0.1, "little of the voice is made up"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def together(practice: Practice, browser: Browser) -> AsyncIterator[Session]:
+    people = People(practice, browser)
+    visit, link = await practice.book("individual"), people.link()
+    therapist, patient = await people.therapist(visit), await people.patient(visit, "P", link=link)
+    await asyncio.gather(therapist.opens_the_room(), patient.waits())
+    await patient.page.wait_for_selector("body[data-transport=connected]")
+    yield Session(practice, patient, therapist, link)
+    await people.go_home()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def session(together: Session) -> AsyncIterator[Session]:
+    """Everybody well connected, before and after, without a message and without a new transport."""
+    if not await together.therapist.page.get_by_text("In the room with you").count():
+        await together.therapist.presses("Admit Patient")
+        await together.patient.is_in_the_room()
+    await together.patient.sees_and_hears(1)
+    transports = await together.patient.transports()
+    yield together
+    together.link.both(CLEAR)
+    await expect(together.patient.page.locator(".banner")).to_have_count(0, timeout=BACK_WITHIN * 1000)
+    await asyncio.gather(together.patient.sees_and_hears(1), together.therapist.sees_and_hears(1))
+    assert await together.patient.transports() == transports
+
+
+async def test_whoever_waits_is_warm_before_they_are_let_in(together: Session) -> None:
+    async def warm() -> bool:
+        return float(await together.patient.page.evaluate(TARGET)) >= WARM
+
+    await eventually(warm, 10.0)
+
+
+async def test_a_link_of_400_kilobits_keeps_its_picture(session: Session) -> None:
+    session.link.down.conditions = Conditions(rate_kbps=400)
+    await asyncio.sleep(6)  # what the squeeze itself costs is over
+    before = (await session.patient.carried())["tracks"]
+    control = (await session.therapist.carried())["tracks"]
+    await asyncio.sleep(24)
+    after = (await session.patient.carried())["tracks"]
+    control_after = (await session.therapist.carried())["tracks"]
+    frames = after[CAMERA]["frames"] - before[CAMERA]["frames"]
+    control_frames = control_after[CAMERA]["frames"] - control[CAMERA]["frames"]
+    assert frames >= 0.8 * control_frames, "beside the other way, which is free"
+    freezes = after[CAMERA]["freezes"] - before[CAMERA]["freezes"]
+    assert freezes <= 1 + control_after[CAMERA]["freezes"] - control[CAMERA]["freezes"]
+    await expect(session.patient.page.locator(".banner")).to_have_count(0)
+
+
+async def test_below_what_a_picture_needs_it_pauses_and_comes_back_by_itself(session: Session) -> None:
+    session.link.down.conditions = Conditions(rate_kbps=60)
+    await session.patient.reads(RECEIVING_PAUSED, within=PAUSES_WITHIN * 1000)
+    await session.patient.reads("Picture paused: your connection is weak")
+    await session.therapist.reads("Sees no pictures")
+    await session.goes_on_talking(5)
+    await session.therapist.sees_and_hears(1)
+    await looks_right(session.patient.page, "weak link, picture paused")
+    await looks_right(session.therapist.page, "host, the patient's link is weak")
+    paused_at = await session.frames(session.patient)
+    session.link.both(CLEAR)
+    await eventually(lambda: _more(session, paused_at), BACK_WITHIN)
+    await expect(session.therapist.page.get_by_text("Sees no pictures")).to_have_count(0, timeout=10_000)
+
+
+async def _more(session: Session, before: float) -> bool:
+    return await session.frames(session.patient) > before + 10
+
+
+async def test_below_what_sending_a_picture_needs_the_camera_pauses_and_comes_back(session: Session) -> None:
+    session.link.up.conditions = Conditions(rate_kbps=60)
+    await session.patient.reads(SENDING_PAUSED, within=PAUSES_WITHIN * 1000)
+    await session.therapist.reads("Own picture paused")
+    await expect(session.tile_of_the_patient()).to_contain_text(
+        "Picture paused: their connection is weak", timeout=10_000
+    )
+    await looks_right(session.patient.page, "weak link, own camera paused")
+    await looks_right(session.therapist.page, "host, the patient's camera is paused")
+    before = (await session.patient.carried())["tracks"][OWN_CAMERA]["framesSent"]
+    await session.goes_on_talking(5)
+    sent = (await session.patient.carried())["tracks"][OWN_CAMERA]["framesSent"]
+    assert sent - before <= 1, "nothing is encoded"
+    await session.patient.sees_and_hears(1)
+    session.link.both(CLEAR)
+    frames = await session.frames(session.therapist)
+
+    async def moves() -> bool:
+        return await session.frames(session.therapist) > frames + 10
+
+    await eventually(moves, BACK_WITHIN)
