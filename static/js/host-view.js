@@ -191,7 +191,7 @@ function Seat({ seat, state, roster, act, now, quiet }) {
       ${seat.muted && html`<span> · muted</span>`}
     </p>
     <p class="quiet">${presence(seat, now)}</p>
-    ${seat.quality && html`<p class="link"><${LinkMark} link=${seat} /></p>`}
+    ${seat.quality && html`<p class="link-line"><${LinkMark} link=${seat} /></p>`}
     <ul class="tags" aria-label=${`About ${seat.label}`}>
       ${notes(seat).map((note) => html`<li key=${note}>${note}</li>`)}
     </ul>
@@ -315,7 +315,7 @@ function Room({ state, roster, act, live }) {
     <div class="under">
       <${SelfView} devices=${state.devices}
         note=${html`${me?.sends === "all" ? "You" : "You · paused for the others"}
-          ${me?.quality && html`${" · "}<${LinkMark} link=${me} />`}`} />
+          ${me?.quality && html`<br /><${LinkMark} link=${me} />`}`} />
       <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${true}
         onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
         <button type="button" onClick=${act.leave}><${LeaveIcon} />Leave the room</button>

@@ -168,8 +168,9 @@ export function LeaveIcon() {
  * @param {boolean} [props.silent] their sound must not be played now
  */
 export function Tile({ who, media, onBlocked, unblocked, receives, silent = false }) {
-  const away = who.presence === "away";
-  const note = away ? "Reconnecting …" : media.moving ? null : missingPicture(receives, who.sends);
+  // A pause is told before the page notices that the frames have stopped: no frozen face stays behind.
+  const moves = media.moving && receives === "all" && who.sends === "all";
+  const note = who.presence === "away" ? "Reconnecting …" : moves ? null : missingPicture(receives, who.sends);
   return html`<figure class="tile" data-presence=${who.presence}>
     <${Picture} stream=${media.video} label=${`Picture of ${who.label}`} />
     ${note && html`<div class="no-picture"><span>${note}</span></div>`}
