@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -24,9 +24,11 @@ from rooms.events import (
     StoreHealth,
 )
 from rooms.media import MediaPort
+from rooms.quality import Grade, Level, Quality, Standing
 from rooms.room import Room
 from rooms.runner import FLUSH_WITHIN, HOST_PATIENCE, Runner
 from rooms.sdp import BadSdp
+from rooms.transports import Transports
 from tests.support.heard import EVERY, Heard
 
 A, B, T = (SeatCode(code) for code in "ABT")
@@ -521,3 +523,24 @@ async def test_pages_are_told_that_the_store_is_away() -> None:
         await until(lambda: page.views and _place(page).store_ok)
         house.runner.tell(StoreHealth(False))
         await until(lambda: not _place(page).store_ok)
+
+
+async def test_how_links_are_reaches_the_pages_in_words_and_numbers_alone_reach_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    links: dict[SeatCode, Quality] = {}
+    monkeypatch.setattr(Transports, "quality", lambda _: dict(links))
+    async with running() as house:
+        host, first, second = await house.visit()
+        await asyncio.gather(house.connect("a", first), house.connect("b", second))
+        standing = Standing(Grade.WEAK, "udp", receives=Level.SOUND)
+        links[A] = Quality(0.0, 0.5, 9.0, 0, 60_000, 40.0, standing)
+        await until(lambda: _place(first).receives is Level.SOUND)
+        await until(lambda: host.roster is not None and host.roster.seats[0].link == standing)
+        shown = len(first.views)
+        links[A] = replace(links[A], loss_out=0.4, bitrate_out=50_000)
+        links[B] = replace(links[A], standing=Standing(Grade.FAIR, "tcp", receives=Level.SCREEN))
+        await until(lambda: _place(second).receives is Level.SCREEN)  # looked at in one go with the other
+        assert len(first.views) == shown
+        del links[A]
+        await until(lambda: _place(first).receives is Level.ALL)
