@@ -267,8 +267,9 @@ def test_both_engines_send_the_same_octets_to_the_same_seats(starts: list[int], 
 # ------------------------------------------------------------------------------------- what may happen
 
 
-async def test_media_flows_over_ipv6() -> None:
-    async with opened(Clocked("::1", 0, engine=BatchEngine("::1", 0)), "::1") as room:
+@pytest.mark.parametrize(("bound", "host"), [("::1", "::1"), ("::", "::1"), ("::", "127.0.0.1")])
+async def test_media_flows_over_ipv6_and_over_both(bound: str, host: str) -> None:
+    async with opened(Clocked(bound, 0, engine=BatchEngine(bound, 0)), host) as room:
         a, b = await room.seat("a", 0), await room.seat("b", 1)
         room.gate("ab")
         a.client.send_rtp(Kind.CAMERA, 1, payload=b"picture")
