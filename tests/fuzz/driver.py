@@ -85,7 +85,7 @@ def run_mutations(target: Target, *, seed: int, seconds: float, least: int = 0) 
             try:
                 run(check, data)
             except (Exception, Hang) as error:
-                error.add_note(f"kept as corpus/{target.name}/{keep(target, data)}")
+                error.add_note(f"kept as {target.folder.name}/{keep(target, data)}")
                 raise
             done += 1
     return done

@@ -201,7 +201,8 @@ class Town:
     def _check(self) -> None:
         port = self.port
         assert port.counters["failed"] == 0, "an exception inside"
-        assert self.complaints == [], "a task or a callback failed, or a seat got what it could not read"
+        told = [str(complaint.get("exception", complaint["message"])) for complaint in self.complaints]
+        assert told == [], "a task or a callback failed, or a seat got what it could not read"
         for stranger in self.strangers:
             assert _silent(stranger), "a stranger was answered"
         for resident in self.residents:

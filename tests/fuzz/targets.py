@@ -33,6 +33,7 @@ from signaling import codec, messages
 from signaling.connection import BURST, MISTAKES, Connection, State
 from tests.fuzz import port
 from tests.fuzz.reader import Reader
+from tests.fuzz.streams import check_framing, check_turn
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 
@@ -428,6 +429,12 @@ TARGETS: Final = {
                 )
             ),
         ),
+        Target(
+            "framing",
+            pure(check_framing),
+            (b"\0\0", b"\x21\x12\xa4\x42", b"\x40\0\0\4", b"\0\1\0\0", b"\x08\1"),
+        ),
+        Target("turn", pure(check_turn), tuple(bytes([0, action]) for action in range(8))),
         *(
             Target(f"port-{name}", partial(port.opened, engine), corpus_of="port")
             for name, engine in (("plain", DatagramEngine), ("batch", BatchEngine))

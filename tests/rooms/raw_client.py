@@ -203,6 +203,8 @@ class RawClient:
             self.responses.append(stun.parse_message(data))
         elif 19 < data[0] < 64:
             self._ice.feed(data)
+        elif self.dtls.state in ("new", "connecting"):
+            pass  # media that overtook the end of the handshake is lost, as in a browser
         elif 192 <= data[1] <= 223:
             self.reports += read(self.dtls._rx_srtp.unprotect_rtcp(data))
         elif data[0] > 127:

@@ -43,8 +43,8 @@ from tests.rooms.playbook import HOUR_MS, START_MS, SUITE, A, B, T
 PATIENTS = frozenset({A, B})
 #: Each page with its seat and device: the clinician has two pages on two devices, partner A two devices.
 PAGES = {"t1": (T, "desk"), "t2": (T, "phone"), "a1": (A, "a"), "a2": (A, "other"), "b1": (B, "b")}
-#: States walked from each beginning, which bounds the time: some 5 s.
-STATES = 2_500
+#: States walked from each beginning, which bounds the time: a second each.
+STATES = 2_000
 
 
 @dataclass(slots=True)
