@@ -1,0 +1,172 @@
+"""Where UDP is blocked: over ICE-TCP, through our own TURN server, and through it inside TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Page
+
+from rooms.media import MediaPort, Peer, PeerState
+from rooms.streams import Streams
+from signaling.front_door import FrontDoor
+from signaling.ice_servers import IceServers
+from signaling.tls import Certificate, self_signed
+from tests.e2e.conftest import running_browser
+from tests.e2e.people import People, Person
+from tests.e2e.practice import Practice
+from tests.rooms.test_media_browser import PAGE
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# Nothing of the product changes. "tcp": datagrams go to a port that swallows them, as a firewall does, and no
+# TURN server answers. "turn": nothing but a TURN server is reached.
+BLOCKED = """
+(() => {
+  const {only, swallows} = BLOCKED;
+  const before = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({type, sdp}) {
+    const lines = sdp.split("\\r\\n").map((line) => {
+      const parts = line.split(" ");
+      const udp = parts[0].startsWith("a=candidate:") && parts[2] === "udp";
+      if (only === "tcp" && udp) parts[5] = String(swallows);
+      return parts.join(" ");
+    });
+    return before.call(this, {type, sdp: lines.join("\\r\\n")});
+  };
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(configuration) {
+      window.told = configuration.iceServers;
+      super({...configuration, ...(only === "tcp" ? {iceServers: []} : {iceTransportPolicy: "relay"})});
+    }
+  };
+})();
+"""
+PATH = """async () => {
+  const stats = [...(await window.connections.at(-1).getStats()).values()];
+  const transport = stats.find((entry) => entry.type === "transport");
+  const pair = stats.find((entry) => entry.id === transport?.selectedCandidatePairId);
+  const local = stats.find((entry) => entry.id === pair?.localCandidateId);
+  if (!local) return [];
+  return [local.candidateType === "relay" ? "relay" : "direct", local.relayProtocol ?? local.protocol];
+}"""
+
+
+async def block(person: Person, only: str, swallows: int) -> None:
+    """Put this person behind a firewall."""
+    values = json.dumps({"only": only, "swallows": swallows})
+    await person.context.add_init_script(BLOCKED.replace("BLOCKED", values, 1))
+
+
+async def goes(person: Person, *path: str) -> None:
+    """The media of this person goes that way."""
+    await eventually(lambda: _same(person.page, list(path)), timeout=15)
+
+
+async def _same(page: Page, path: list[str]) -> bool:
+    return cast(bool, await page.evaluate(PATH) == path)
+
+
+async def test_people_behind_firewalls_meet_like_everybody_else(practice: Practice, people: People) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as swallowing:
+        swallowing.bind(("127.0.0.1", 0))
+        visit = await practice.book()
+        therapist = await people.therapist(visit)
+        a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
+        await block(a, "tcp", swallowing.getsockname()[1])
+        await block(b, "turn", 0)
+        await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
+        await therapist.sees_seat("A", state="waiting", presence="connected")
+        await therapist.sees_seat("B", state="waiting", presence="connected")
+        await therapist.presses("Admit both")
+        await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+        await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
+        await goes(a, "direct", "tcp")
+        await goes(b, "relay", "tcp")
+        await goes(therapist, "direct", "udp")
+        told = await b.page.evaluate("window.told")
+        assert [server["urls"] for server in told] == [[f"turn:127.0.0.1:{practice.port}?transport=tcp"]]
+        assert told[0]["credential"] not in practice.log()
+        assert told[0]["username"] not in practice.log()
+
+
+# ---- inside TLS ------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def secure_door(folder: Path) -> AsyncIterator[tuple[MediaPort, IceServers, str]]:
+    """A media port that is reached by TURN inside TLS, and a page that asks for nothing else."""
+    media = MediaPort("localhost", 0)
+    await media.start()
+    streams = Streams(media)
+    certificate = Certificate(*self_signed(folder, ["localhost"]))
+
+    async def page(request: web.Request) -> web.Response:
+        text = PAGE.replace("new RTCPeerConnection()", "new RTCPeerConnection(window.configuration)")
+        return web.Response(text=text, content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/", page)
+    front = web.AppRunner(app)
+    await front.setup()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    http: Any = front.server
+    door = FrontDoor(listening, http=http, streams=streams, context=certificate.context)
+    door.start()
+    servers = IceServers((f"turns:localhost:{port}?transport=tcp",), streams.credential)
+    try:
+        yield media, servers, f"https://localhost:{port}/"
+    finally:
+        await door.close()
+        await front.cleanup()
+        await media.close()
+        await streams.close()
+
+
+def connected(peer: Peer) -> bool:
+    return peer.state is PeerState.CONNECTED
+
+
+async def decodes(page: Page) -> bool:
+    inbound = (await page.evaluate("stats()"))["inbound"]
+    return "4" in inbound and bool(inbound["4"]["frames"] > 10)
+
+
+async def test_media_passes_where_only_the_pages_tls_does(tmp_path: Path) -> None:
+    # Chromium judges a TURN server's certificate like a page's, and by the same flag lets it pass here.
+    async with (
+        secure_door(tmp_path) as (media, servers, url),
+        running_browser("--ignore-certificate-errors") as browser,
+    ):
+        pages = []
+        for place, seat in enumerate("ab"):
+            context = await browser.new_context(permissions=["camera", "microphone"])
+            page = await context.new_page()
+            await page.goto(url)
+            (server,) = servers.until((int(time.time()) + 600) * 1000)
+            given = {"urls": list(server.urls), "username": server.username, "credential": server.credential}
+            await page.evaluate(
+                "(given) => { window.configuration = {iceTransportPolicy: 'relay', iceServers: [given]}; }",
+                given,
+            )
+            peer = media.open_peer("room", seat, place, lambda state: None)
+            peer.answer(await page.evaluate("(offer) => join(offer)", peer.offer()))
+            await eventually(partial(connected, peer), timeout=20)
+            assert peer.path == "turn"
+            pages.append(page)
+        media.set_gate("room", frozenset("ab"), frozenset())
+
+        for page in pages:
+            await eventually(partial(decodes, page), timeout=20)
+        assert media.counters["failed"] == 0
