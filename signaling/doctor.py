@@ -1,6 +1,6 @@
 """Looks whether a Quietroom can run here, and says for each thing that is not right what to do.
 
-    settings ─▶ folders and keys ─▶ disk ─▶ store ─▶ clock ─▶ ports ─▶ certificate
+    settings ─▶ folders and keys ─▶ disk ─▶ store ─▶ clock ─▶ ports, TURN ─▶ certificate
 
 It changes nothing that was there: it may be run before the first start, beside a running server, and after
 something went wrong. Each check is a function that looks at the real thing and answers with findings.
@@ -29,8 +29,11 @@ from cryptography import x509
 from broker.audit import parse_leaf
 from broker.embedded import EmbeddedStore, find_binary, version_of
 from broker.errors import QuietroomError, StoreUnavailable
+from broker.private import Private
 from broker.store import Store
-from signaling.settings import Settings
+from rooms.relay_check import Granted, ask
+from rooms.turn import mint
+from signaling.settings import Settings, turn_address
 from signaling.tls import TlsError, try_pair
 
 DISK_FLOOR: Final = 1 << 30
@@ -75,6 +78,12 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     serving = await asyncio.to_thread(live, settings)
     yield check_port(settings.host, settings.port, "tcp", ours=serving)
     yield check_port(settings.media_bind, settings.media_port, "udp", ours=serving)
+    if not settings.media_over_tcp:
+        yield _NO_MEDIA_OVER_TCP
+    elif settings.media_port != settings.port:
+        yield check_port(settings.media_bind, settings.media_port, "tcp", ours=serving, flag="--media-port")
+    async for finding in check_turn(settings):
+        yield finding
     for finding in check_certificate(settings, datetime.now(UTC)):
         yield finding
 
@@ -285,7 +294,7 @@ def check_clock(store_ms: int, ours_ms: int, newest_ms: int | None = None) -> Fi
 # ---- ports ----------------------------------------------------------------------------------------------
 
 
-def check_port(host: str, port: int, kind: str, *, ours: bool) -> Finding:
+def check_port(host: str, port: int, kind: str, *, ours: bool, flag: str | None = None) -> Finding:
     """The port is free, or our own server has it.
 
     Args:
@@ -293,10 +302,11 @@ def check_port(host: str, port: int, kind: str, *, ours: bool) -> Finding:
         port: its number.
         kind: ``tcp`` (pages and signaling) or ``udp`` (media).
         ours: whether our server answers at the settings' address.
+        flag: what sets its number, when it is not the usual one of its kind.
     """
     topic = f"{kind} {port}"
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
-    flag = "--port" if kind == "tcp" else "--media-port"
+    flag = flag or ("--port" if kind == "tcp" else "--media-port")
     try:
         with socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as probe:
             if kind == "tcp":  # as the server does: connections of a former run may still be closing
@@ -330,6 +340,42 @@ def _port_trouble(error: OSError, host: str, port: int, kind: str, flag: str) ->
             "Give one of its addresses with --host, or 0.0.0.0 for all of them.",
         )
     return f"It cannot be opened ({error.strerror}).", f"Check --host and {flag}."
+
+
+_NO_MEDIA_OVER_TCP: Final = Finding(
+    Verdict.NOTE,
+    "tcp media",
+    "The proxy's port carries no media, so nobody gets through where UDP is blocked.",
+    "Give media another number with --media-port, and open it for UDP and TCP.",
+)
+
+
+async def check_turn(settings: Settings) -> AsyncIterator[Finding]:
+    """Each TURN server of the operator grants us what a page will ask of it."""
+    if settings.turn_secret is None:
+        return
+    secret = Private(settings.turn_secret.encode())
+    for url in settings.turn_urls:
+        at = turn_address(url)
+        credential = mint(secret, int(time.time()) + 60, "doctor")
+        granted = await ask(at.host, at.port, credential, tls=at.tls, tcp=at.tcp)
+        verdict = Verdict.OK if granted is Granted.YES else Verdict.FAILED
+        yield Finding(verdict, "turn", *(part.format(url=url) for part in _TURN[granted]))
+
+
+_TURN: Final = {
+    Granted.YES: ("{url} grants an allocation.", ""),
+    Granted.REFUSED: (
+        "{url} refuses our credential.",
+        "Give it the secret of QUIETROOM_TURN_SECRET (coturn: use-auth-secret and static-auth-secret), and "
+        "set both clocks by NTP.",
+    ),
+    Granted.NO_ANSWER: ("{url} does not answer.", "Start it, open its port, or correct QUIETROOM_TURN_URLS."),
+    Granted.BAD_CERTIFICATE: (
+        "{url} has a certificate that browsers will not accept.",
+        "Give it one of a known authority, for the name in the URL.",
+    ),
+}
 
 
 def live(settings: Settings) -> bool:

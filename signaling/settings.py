@@ -378,6 +378,26 @@ def _number(text: str, name: str) -> int:
     return int(text)
 
 
+@dataclass(frozen=True, slots=True)
+class TurnAddress:
+    """A TURN server as its URL names it (RFC 7065)."""
+
+    host: str
+    port: int
+    tls: bool
+    tcp: bool
+
+
+def turn_address(url: str) -> TurnAddress:
+    """Take a URL of ``Settings.turn_urls`` apart."""
+    found = _TURN_URL.fullmatch(url)
+    if found is None:
+        raise AssertionError("Settings checks its TURN URLs.")
+    tls = url.startswith("turns:")
+    port = int(found["port"] or (5349 if tls else 3478))
+    return TurnAddress(found["host"].strip("[]"), port, tls, tls or url.endswith("=tcp"))
+
+
 def _is_turn_url(text: str) -> bool:
     # RFC 7065, without what no one writes; a URL that a browser refuses would end every visit.
     found = _TURN_URL.fullmatch(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -19,8 +20,11 @@ from click.testing import CliRunner
 
 from broker.embedded import find_binary
 from broker.ledger import Ledger
+from broker.private import Private
 from broker.sealing import Keyring
 from broker.store import Store
+from rooms.media import MediaPort
+from rooms.streams import Streams
 from signaling import doctor
 from signaling.cli import main
 from signaling.doctor import Finding, Verdict, examine
@@ -337,3 +341,41 @@ def test_the_command_marks_failures_says_the_remedy_and_exits_with_1(tmp_path: P
     assert ill.exit_code == 1
     assert "FAILED  store" in ill.output
     assert "→ Start it, or correct --redis-url" in ill.output
+
+
+# ---- where UDP is blocked --------------------------------------------------------------------------------
+
+
+async def test_a_turn_server_is_asked_for_an_allocation(tmp_path: Path) -> None:
+    media = MediaPort("localhost", 0)
+    streams = Streams(media, secret=Private(b"north-of-the-border"))
+    server = await asyncio.get_running_loop().create_server(streams.turn, "127.0.0.1", 0)
+    url = f"turn:127.0.0.1:{server.sockets[0].getsockname()[1]}?transport=tcp"
+    good = settings(tmp_path / "new", turn_urls=(url,), turn_secret="north-of-the-border")
+    findings = await examined(good)
+    assert {finding.verdict for finding in findings} == {Verdict.OK}
+    assert f"{url} grants an allocation." in [finding.text for finding in findings]
+    wrong = settings(tmp_path / "new", turn_urls=(url,), turn_secret="south-of-the-border")
+    refused = failed(await examined(wrong), "turn")
+    assert "static-auth-secret" in refused.remedy
+    assert "border" not in repr(refused)
+    server.close()
+    await streams.close()
+    away = failed(await examined(good), "turn")
+    assert "does not answer" in away.text
+
+
+async def test_the_media_port_is_wanted_for_tcp_too(tmp_path: Path) -> None:
+    port = free_port()
+    told = settings(tmp_path / "new", media_port=port)
+    assert {finding.verdict for finding in await examined(told)} == {Verdict.OK}
+    with socket.create_server(("127.0.0.1", port)):
+        assert "--media-port" in failed(await examined(told), "tcp").remedy
+
+
+async def test_a_proxy_that_leaves_no_way_for_media_over_tcp_is_told_of(tmp_path: Path) -> None:
+    proxied = {"behind_proxy": True, "public_url": "https://visit.example.org", "media_host": "127.0.0.1"}
+    notes = [f for f in await examined(settings(tmp_path / "new", **proxied)) if f.verdict is Verdict.NOTE]
+    assert ["--media-port" in note.remedy for note in notes] == [True]
+    apart = await examined(settings(tmp_path / "new", **proxied, media_port=free_port()))
+    assert not [finding for finding in apart if finding.verdict is Verdict.NOTE]

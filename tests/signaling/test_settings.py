@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signaling.settings import Settings, SettingsError, default_data_dir, is_loopback_name, read_settings
+from signaling.settings import (
+    Settings,
+    SettingsError,
+    TurnAddress,
+    default_data_dir,
+    is_loopback_name,
+    read_settings,
+    turn_address,
+)
 
 CERT = {"tls_cert": Path("/c.pem"), "tls_key": Path("/k.pem")}
 
@@ -176,6 +184,19 @@ def test_ports_chosen_by_the_system_reach_the_links() -> None:
 def test_a_turn_secret_is_not_shown() -> None:
     shown = settings(turn_urls=("turn:turn.example.org",), turn_secret="north-of-the-border")
     assert "north" not in repr(shown)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("turn:turn.example.org", TurnAddress("turn.example.org", 3478, tls=False, tcp=False)),
+        ("turn:192.0.2.7:80?transport=tcp", TurnAddress("192.0.2.7", 80, tls=False, tcp=True)),
+        ("turns:turn.example.org", TurnAddress("turn.example.org", 5349, tls=True, tcp=True)),
+        ("turns:[2001:db8::1]:443", TurnAddress("2001:db8::1", 443, tls=True, tcp=True)),
+    ],
+)
+def test_a_turn_url_says_where_and_how(url: str, address: TurnAddress) -> None:
+    assert turn_address(url) == address
 
 
 def test_a_store_password_is_not_shown() -> None:
