@@ -26,6 +26,6 @@ EXPOSE 8443/tcp
 EXPOSE 8443/udp
 
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["quietroom", "doctor", "--live"]
-# Docker's SIGTERM drains: nobody new is let in, and the store is closed before the process ends.
+# Docker's SIGTERM lets running visits end, for as long as --stop-timeout says; see docs/operations.md.
 STOPSIGNAL SIGTERM
 CMD ["quietroom", "serve"]

@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import ctypes
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ import signal
 import subprocess
 import threading
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -33,10 +33,9 @@ from typing import Final, Self
 import structlog
 
 from broker.errors import DataDirectoryBusy, QuietroomError
-from broker.files import private_directory
+from broker.files import private_directory, socket_place
 
 _PR_SET_PDEATHSIG: Final = 1
-_SOCKET_PATH_MAX: Final = 107  # sun_path holds 108 bytes with the final zero
 _READY: Final = 60.0  # a large append-only file takes a while to load: 1 M events about 3 s
 _STOP: Final = 0.5  # it has nothing left to write; a frozen one must not keep us beyond five seconds
 _BACK_OFF: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 5.0)
@@ -83,13 +82,7 @@ def version_of(binary: Path) -> tuple[int, int]:
 
 def socket_path(data: Path) -> Path:
     """Return where the socket of a data directory is: inside it, or nearby when that path is too long."""
-    inside = data / "store.sock"
-    if len(os.fsencode(inside)) <= _SOCKET_PATH_MAX:
-        return inside
-    name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    base = Path(runtime) / "quietroom" if runtime else Path("/tmp") / f"quietroom-{os.geteuid()}"  # noqa: S108 -- made 0700 and checked
-    return base / f"{name}.sock"
+    return socket_place(data / "store.sock")
 
 
 def spawn(binary: Path, data: Path) -> subprocess.Popen[bytes]:
@@ -103,8 +96,6 @@ def spawn(binary: Path, data: Path) -> subprocess.Popen[bytes]:
         DataDirectoryBusy: ``data-directory-busy``: another server runs on it.
         NoStoreServer: the binary cannot be run.
     """
-    if threading.current_thread() is not threading.main_thread():
-        raise AssertionError("The parent-death signal follows the thread that forks; fork from the main one.")
     lock = os.open(data / "LOCK", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -115,13 +106,6 @@ def spawn(binary: Path, data: Path) -> subprocess.Popen[bytes]:
         if path.parent != data:
             private_directory(path.parent)
         path.unlink(missing_ok=True)  # safe: whoever held it is gone, since we hold the lock
-        parent = os.getpid()
-
-        def in_child() -> None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the line above
-                os._exit(1)
-
         try:
             return subprocess.Popen(
                 [binary, *_arguments(data, path)],
@@ -132,12 +116,30 @@ def spawn(binary: Path, data: Path) -> subprocess.Popen[bytes]:
                 umask=0o077,
                 start_new_session=True,
                 pass_fds=(lock,),
-                preexec_fn=in_child,  # noqa: PLW1509 -- one system call; nothing else sets a death signal
+                preexec_fn=dies_with_us(signal.SIGTERM),  # noqa: PLW1509 -- nothing else sets a death signal
             )
         except OSError:
             raise NoStoreServer("The store server could not be started.") from None
     finally:
         os.close(lock)
+
+
+def dies_with_us(number: signal.Signals) -> Callable[[], None]:
+    """What a child must do first so that the kernel sends it this signal when we die.
+
+    Returns:
+        A ``preexec_fn``: one system call and a look.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise AssertionError("The parent-death signal follows the thread that forks; fork from the main one.")
+    parent = os.getpid()
+
+    def in_child() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+    return in_child
 
 
 async def answers(path: Path) -> bool:
@@ -238,7 +240,7 @@ class EmbeddedStore:
             process = self._process
             assert process is not None, "Only the owner keeps a server."  # noqa: S101 -- narrows the type
             began = loop.time()
-            await _ended(process)
+            await ended(process)
             self.restarts += 1
             tries = 0 if loop.time() - began > _STEADY else tries + 1
             log.error("store server ended", returncode=process.returncode, restarts=self.restarts)
@@ -266,14 +268,14 @@ class EmbeddedStore:
             process.terminate()
             try:
                 async with asyncio.timeout(_STOP):
-                    await _ended(process)
+                    await ended(process)
             except TimeoutError:
                 log.error("store server does not end; killing it")
                 process.kill()
-                await _ended(process)
+                await ended(process)
 
 
-async def _ended(process: subprocess.Popen[bytes]) -> None:
+async def ended(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process without a thread, and collect it."""
     if process.poll() is not None:  # collected before: its number may be another process's by now
         return

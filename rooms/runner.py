@@ -113,7 +113,9 @@ class _Page:
 
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    """The server is going down."""
+    """The room closes here; ``code`` tells the pages why."""
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class Runner:
     _answered: int = field(default=0, init=False)
     _reload_asked: bool = field(default=False, init=False)
     _standings: dict[SeatCode, Standing] = field(default_factory=dict, init=False)
+    _farewell: str = field(default="draining", init=False)
 
     def __post_init__(self) -> None:
         """Listen to the transports."""
@@ -244,9 +247,13 @@ class Runner:
             self._reload_asked = True
             self._jobs.put_nowait(_RELOAD)
 
-    def stop(self) -> None:
-        """Close the room as soon as what lies before this in the inbox is done. May be called twice."""
-        self._inbox.put_nowait(_Stop())
+    def stop(self, code: str = "draining") -> None:
+        """Close the room as soon as what lies before this in the inbox is done. May be called twice.
+
+        Args:
+            code: what the pages are told.
+        """
+        self._inbox.put_nowait(_Stop(code))
 
     def held_by_another(self, seat: SeatCode, device: Device) -> bool:
         """Whether a page of this device would have to ask another one for the seat."""
@@ -292,9 +299,11 @@ class Runner:
                     self._step(Tick(), clock())
             else:
                 if isinstance(item, _Stop):
+                    self._farewell = item.code
                     return
                 if isinstance(item, CommitRefused) and item.code == FENCED:
                     log.warning("room belongs to another worker", room=short_code(self.meeting))
+                    self._farewell = "moved"
                     return
                 if (event := self._understood(item)) is not None:
                     self._step(event, clock())
@@ -466,7 +475,7 @@ class Runner:
             self._jobs.put_nowait(commit)
         pages, self._pages = self._pages, {}
         for page in pages.values():
-            page.outbox.close("draining")
+            page.outbox.close(self._farewell)
         self.on_change()
 
     async def _flush(self, worker: asyncio.Task[None]) -> None:

@@ -1,11 +1,13 @@
 """The whole server: everything built once, in one order, and taken down in the other.
 
     practice (store, ledger, services) ▶ media ports ▶ rooms ▶ front doors ▶ server.started
+    finishing: no new rooms, until nobody is inside
     draining: pages told to come back ▶ commits taken ▶ sockets ▶ media ▶ server.stopped ▶ store
 
-A process that is told to stop (SIGTERM, Ctrl-C) first turns its readiness red and takes nobody new, and is
-gone within five seconds, its store with it. One that is killed loses nothing: what was acknowledged is on
-disk, and pages find their seats again at the next start.
+A process that is told to stop first turns its readiness red and takes no new room. SIGTERM lets running
+visits end; Ctrl-C, or a second SIGTERM, does not wait for them. Then it is gone within five seconds, its
+store with it. One that is killed loses nothing: what was acknowledged is on disk, and pages find their seats
+again at the next start. With several workers each is a whole ``Server``, under ``signaling.workers``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import structlog
 from broker.audit import AuditEvent, EventType
 from broker.errors import QuietroomError, StoreUnavailable
 from broker.ledger import Ledger
+from broker.placement import Placement
 from broker.private import Private
 from broker.store import Store
 from rooms.media import MediaPort
@@ -34,8 +37,9 @@ from signaling.front_door import FrontDoor
 from signaling.ice_servers import IceServers, own_urls
 from signaling.live import House
 from signaling.logs import AccessLog
+from signaling.neighbours import Neighbours
 from signaling.practice import Practice, open_practice
-from signaling.routes import application
+from signaling.routes import application, numbers_of
 from signaling.security import FrontRunner
 from signaling.services import Changes, Services
 from signaling.settings import Settings
@@ -46,8 +50,12 @@ STATIC: Final = Path(__file__).resolve().parent.parent / "static"
 ROOMS_WITHIN: Final = 2.2
 SOCKETS_WITHIN: Final = 0.6
 HANDLERS_WITHIN: Final = 0.4
+NEIGHBOURS_WITHIN: Final = 0.2
 LEDGER_WITHIN: Final = 0.5
 """Seconds for each step of going down; together, with the store's own end, below five."""
+
+LOOK_EVERY: Final = 0.25
+"""Seconds between looks whether the last visit has ended, while going down."""
 
 SWEEP_EVERY: Final = 600.0
 """Seconds between looks for sessions whose window closed long ago."""
@@ -75,6 +83,8 @@ class Server:
 
     Args:
         settings: port 0 lets the system choose; see ``url`` and ``media_port`` for what it chose.
+        listening: the TCP socket, when somebody else has opened it.
+        before_serving: awaited when all is built, before the first connection is accepted.
 
     Attributes:
         settings: with the real ports, once started.
@@ -92,9 +102,19 @@ class Server:
     media: MediaPort
     streams: Streams
     practice: Practice
+    neighbours: Neighbours
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        listening: socket.socket | None = None,
+        before_serving: Callable[[Server], Awaitable[None]] | None = None,
+    ) -> None:
         self.settings = settings
+        self._listening = listening
+        self._before_serving = before_serving
+        self._web_door: FrontDoor | None = None
         self._stack = AsyncExitStack()
 
     @property
@@ -122,7 +142,7 @@ class Server:
     async def _start(self, stack: AsyncExitStack) -> None:
         """Build everything; what is pushed here is taken down in the opposite order."""
         settings = self.settings
-        listening = stack.enter_context(_listen(settings.host, settings.port))
+        listening = stack.enter_context(self._listening or listen(settings.host, settings.port))
         self.practice = await stack.enter_async_context(open_practice(settings))
         self.store, self.ledger = self.practice.store, self.practice.ledger
         stack.push_async_callback(self.ledger.close, LEDGER_WITHIN)
@@ -139,10 +159,13 @@ class Server:
         self.settings = settings = settings.bound_to(listening.getsockname()[1], self.media.port)
         beside = None
         if settings.media_port != settings.port:
-            beside = stack.enter_context(_listen(settings.media_bind, settings.media_port, "--media-port"))
+            beside = stack.enter_context(listen(settings.media_bind, settings.media_port, "--media-port"))
         self.media.tcp_port = settings.media_port if settings.media_over_tcp else None
 
         changes = Changes()
+        self.neighbours = Neighbours(settings.data_dir, settings.node)
+        placement = Placement(self.store, settings.node)
+        await bury_the_dead(placement, self.neighbours, everybody=self.practice.embedded is not None)
         self.house = House(
             booking=self.practice.booking,
             admission=self.practice.admission,
@@ -150,6 +173,8 @@ class Server:
             tickets=self.practice.tickets,
             media=self.media,
             ledger=self.ledger,
+            placement=placement,
+            neighbours=self.neighbours,
             on_change=changes.notify,
             store_ok=self.store.healthy,
             ice_servers=IceServers(
@@ -161,7 +186,7 @@ class Server:
         )
         self.store.on_health(self.house.store_health)
         known = await self.store.log_size() - 1  # before any room is loaded, so that no change is missed
-        self.sockets = Sockets(self.house, settings.public_url)
+        self.sockets = Sockets(self.house, settings.public_url, self.neighbours)
         self.services = Services(
             booking=self.practice.booking,
             credentials=self.practice.credentials,
@@ -174,15 +199,21 @@ class Server:
             reload=self.house.reload,
             held_by_another=self.house.held_by_another,
             store_ok=lambda: self.store.healthy,
-            draining=lambda: self.house.draining,
+            draining=lambda: self.house.draining or not self.house.tenancy.taking,
             gauges=self._gauges,
             counters=lambda: self.media.counters,
             links=self.house.links,
             public_url=settings.public_url,
             static_dir=STATIC,
             behind_proxy=settings.behind_proxy,
+            other_workers=None if self._listening is None else self.neighbours,
             metrics_token=None if settings.metrics_token is None else Private(settings.metrics_token),
         )
+        await self.neighbours.start()
+        stack.push_async_callback(self.neighbours.closed, NEIGHBOURS_WITHIN)
+        stack.push_async_callback(self.neighbours.close)
+        if self._before_serving is not None:
+            await self._before_serving(self)
         await self._open_doors(stack, listening, beside)
         stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)
         stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
@@ -208,20 +239,37 @@ class Server:
             context = certificate.context
             watch = asyncio.create_task(certificate.watch(), name="certificate")
             stack.push_async_callback(_cancelled, watch)
+        app = application(self.services, self.sockets.route)
+        self.neighbours.calls["numbers"] = numbers_of(app)
         front = FrontRunner(
-            application(self.services, self.sockets.route),
+            app,
             access_log_class=AccessLog,
             shutdown_timeout=HANDLERS_WITHIN,
         )
         await front.setup()
         stack.push_async_callback(front.cleanup)
-        streams = None if settings.behind_proxy else self.streams
+        # With several workers only the room's own one can carry its media, and it has a port for that.
+        streams = None if settings.behind_proxy or self._listening is not None else self.streams
         doors = [FrontDoor(listening, http=front.server, streams=streams, context=context)]
         if beside is not None:
             doors.append(FrontDoor(beside, http=None, streams=self.streams, context=context))
+        self._web_door = doors[0]
         for door in doors:
             door.start()
             stack.push_async_callback(door.close)
+
+    def finish(self) -> None:
+        """Take no new rooms; those that run go on, and people may come back into them."""
+        self.house.tenancy.taking = False
+
+    async def leave(self) -> None:
+        """Hand the rooms over to the other workers: their pages are told that they have moved, at once."""
+        self.finish()
+        if self._web_door is not None:
+            await self._web_door.close()  # who comes back is to reach another worker
+        await self.neighbours.close()
+        self.sockets.end_relays("moved")
+        await self.house.drain(ROOMS_WITHIN, "moved")
 
     def _gauges(self) -> Mapping[str, float]:
         return self.house.gauges() | {
@@ -252,7 +300,24 @@ class Server:
         return AuditEvent(type=kind, actor="system", subject=f"node:{self.settings.node}")
 
 
-def _listen(host: str, port: int, flag: str = "--port") -> socket.socket:
+async def bury_the_dead(placement: Placement, neighbours: Neighbours, *, everybody: bool) -> None:
+    """End the leases of processes that died before this one began, so that nobody waits for them to run out.
+
+    Args:
+        everybody: the store is our own child, which nobody else has: every lease in it is a dead one's.
+
+    Raises:
+        StoreUnavailable: the store is away.
+    """
+    dead = set(await neighbours.dead())
+    if everybody:
+        dead |= set((await placement.owners()).values())
+    for worker in dead:
+        await placement.bury(worker)
+        neighbours.forget(worker)
+
+
+def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
     """Take the TCP port, so that it is known, and refused, before anything else is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -276,23 +341,69 @@ async def serve(settings: Settings, on_ready: Callable[[Server], Awaitable[None]
     Raises:
         QuietroomError: it could not start; the text says what to do.
     """
-    _bound_process()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
+    bound_process()
+    with Told() as told:
         async with Server(settings) as server:
             if on_ready is not None:
                 await on_ready(server)
-            await stop.wait()
+            await told.to_stop()
+            if not told.at_once:
+                server.finish()
+                log.info("server finishing", node=server.settings.node, rooms=server.house.live)
+                await told.until_over(lambda: server.house.live, settings.drain)
             log.info("server draining", node=server.settings.node)
-    finally:
+
+
+class Told:
+    """What the operator's signals say, for as long as the ``with`` block lasts.
+
+    SIGTERM: stop when the running visits have ended. Ctrl-C, or a second signal of either kind: stop now.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._now = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._loop.add_signal_handler(signal.SIGTERM, self.stop)
+        self._loop.add_signal_handler(signal.SIGINT, self.stop_now)
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+            self._loop.remove_signal_handler(number)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether nobody is to be waited for."""
+        return self._now.is_set()
+
+    def stop(self) -> None:
+        """SIGTERM came."""
+        (self._now if self._stop.is_set() else self._stop).set()
+
+    def stop_now(self) -> None:
+        """Ctrl-C came."""
+        self._now.set()
+        self._stop.set()
+
+    async def to_stop(self) -> None:
+        """Wait for the first signal."""
+        await self._stop.wait()
+
+    async def until_over(self, live: Callable[[], int], within: float) -> None:
+        """Wait until no room is live, for so many seconds at most, or until told to stop now."""
+        give_up = self._loop.time() + within
+        while live() and not self.at_once and self._loop.time() < give_up:
+            try:
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
 
 
-def _bound_process() -> None:
+def bound_process() -> None:
     """Let this process have many files open, and leave none behind that holds its memory."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)

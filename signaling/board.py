@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
+import msgspec
+
 from broker.ids import short_code
 from broker.seats import WAITING_STATES, SeatCode, SeatState
 from rooms.quality import Quality, Standing
@@ -49,6 +51,12 @@ def board_room(
             for code, seat in room.seats.items()
         ),
     )
+
+
+def with_locks(room: BoardRoom, locked: frozenset[SeatCode]) -> BoardRoom:
+    """The same room with the seats that failed attempts have locked; who runs the room need not know."""
+    seats = tuple(msgspec.structs.replace(seat, locked=seat.seat in locked) for seat in room.seats)
+    return msgspec.structs.replace(room, seats=seats)
 
 
 def board_state(room: Room) -> BoardState:

@@ -17,10 +17,11 @@ import click
 from broker.errors import QuietroomError
 from signaling import commands, logs
 from signaling.commands import WHERE, known_settings, options, run_to_end
-from signaling.settings import SERVING, read_settings, remember
+from signaling.settings import MAX_DRAIN, SERVING, read_settings, remember
 
 if TYPE_CHECKING:  # what a command needs is imported when it runs, so that each starts quickly
     from signaling.app import Server
+    from signaling.workers import Supervisor
 
 _REMEDIES: Final = {
     "audit-unavailable": "Run `quietroom doctor` to see why.",
@@ -86,6 +87,11 @@ for command in (commands.book, commands.status, commands.end, commands.staff, co
 
 @main.command()
 @options(*SERVING, *WHERE)
+@click.option(
+    "--drain",
+    type=click.IntRange(0, MAX_DRAIN),
+    help="Seconds that SIGTERM lets running visits go on. [3600]",
+)
 @click.option("--self-signed", is_flag=True, help="Make a certificate for a first try in this network.")
 def serve(self_signed: bool, **flags: Any) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
@@ -99,11 +105,21 @@ def serve(self_signed: bool, **flags: Any) -> None:
         try_pair(settings.tls_cert, settings.tls_key)  # before anything is started
     logs.configure("info")
 
-    async def ready(server: Server) -> None:
+    def tell(server: Server | Supervisor, media: str) -> None:
         remember(server.settings)
-        click.echo(f"Quietroom is at {server.url}  (media: UDP port {server.media_port}). Ctrl-C stops it.")
+        click.echo(f"Quietroom is at {server.url}  (media: UDP {media}). Ctrl-C stops it.")
 
-    app.run(app.serve(settings, ready))
+    async def ready(server: Server) -> None:
+        tell(server, f"port {server.media_port}")
+
+    if settings.workers == 1:
+        app.run(app.serve(settings, ready))
+    else:
+        from signaling import workers
+
+        app.run(
+            workers.serve(settings, lambda node: tell(node, f"ports {', '.join(map(str, node.media_ports))}"))
+        )
 
 
 @main.command()

@@ -21,6 +21,7 @@ CLOSE_CODES: Final[dict[str, int]] = {
     "too-large": 1009,
     "internal": 1011,
     "draining": 1012,
+    "moved": 1012,
     "audit-unavailable": 1013,
     "opened-elsewhere": 4001,
     "replaced": 4002,
@@ -36,7 +37,9 @@ CLOSE_CODES: Final[dict[str, int]] = {
 }
 """The close code of each error code that ends a connection; any other is 1011."""
 
-COMES_BACK: Final = frozenset({"draining", "audit-unavailable", "internal", "too-slow", "gone", "bad-ticket"})
+COMES_BACK: Final = frozenset(
+    {"draining", "moved", "audit-unavailable", "internal", "too-slow", "gone", "bad-ticket"}
+)
 """After these the page connects again by itself, with a new ticket."""
 
 

@@ -23,7 +23,7 @@ import click
 
 from broker.errors import BadInput, Refused
 from signaling import logs
-from signaling.settings import Settings, read_settings, recall
+from signaling.settings import MAX_WORKERS, Settings, read_settings, recall
 
 if TYPE_CHECKING:  # what a command needs is imported when it runs, so that each starts quickly
     from broker.ledger import Entry
@@ -65,6 +65,9 @@ _OPTIONS: Final = {
     "port": click.option("--port", type=_PORT, help="TCP port for pages and signaling. [8443]"),
     "media_host": click.option("--media-host", help="IP address that browsers send media to."),
     "media_port": click.option("--media-port", type=_PORT, help="UDP port for media. [same number]"),
+    "workers": click.option(
+        "--workers", type=click.IntRange(1, MAX_WORKERS), help="Processes that run rooms; one per core. [1]"
+    ),
     "public_url": click.option("--public-url", help="Address in people's browsers, https://…"),
     "tls_cert": click.option("--tls-cert", type=_FILE, help="Certificate chain, PEM."),
     "tls_key": click.option("--tls-key", type=_FILE, help="Its key, PEM."),

@@ -67,7 +67,7 @@ def run_demo(flags: dict[str, Any]) -> None:
     """
     if flags.get("port") is None and not os.environ.get("QUIETROOM_PORT"):
         flags = {**flags, "port": PORT}
-    settings = read_settings(**flags)
+    settings = read_settings(**{**flags, "workers": 1, "drain": 0})
     logs.configure("warning")
     print("Starting Quietroom …", flush=True)
 

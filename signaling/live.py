@@ -1,10 +1,10 @@
 """The house: every room that runs in this process, and how each one meets the store.
 
-    page with a ticket ──▶ enter ──▶ the running room, or one loaded from the store
+    page with a ticket ──▶ enter ──▶ the running room, or one taken by lease and loaded from the store
     a sign-in has ended ─▶ its pages and its media go, wherever they are
     ledger's tail ───────▶ a session was changed elsewhere ──▶ its running room reads it again
     store's health ──────▶ every room
-    all open sessions + running rooms ──▶ the admin's board
+    all open sessions + running rooms, here and with the neighbours ──▶ the admin's board
 
 A room runs while somebody is in it or may come back; forgetting one loses nothing, for seats live in the
 store. Commits become calls of ``broker.admission`` here, and refusals become answers: a store that cannot
@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, assert_never
+from weakref import WeakValueDictionary
 
+import msgspec
 import structlog
 
 from broker.admission import Admission
@@ -30,7 +32,8 @@ from broker.credentials import Credentials
 from broker.errors import QuietroomError, Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
 from broker.ledger import Ledger
-from broker.seats import WAITING_STATES, SeatAction, SeatCode
+from broker.placement import Lease, Placement
+from broker.seats import INSIDE_STATES, WAITING_STATES, SeatAction, SeatCode
 from broker.sessions import Session
 from broker.tickets import Grant, Tickets
 from rooms.effects import Commit, Record
@@ -49,9 +52,11 @@ from rooms.media import MediaPort
 from rooms.quality import Quality
 from rooms.room import Room
 from rooms.runner import PageOutbox, Runner
-from signaling.board import board_room
+from signaling.board import board_room, with_locks
 from signaling.messages import Board, BoardRoom, IceServer
+from signaling.neighbours import Neighbours, Unreachable
 from signaling.security import describe
+from signaling.tenancy import Tenancy
 
 SIGN_INS_EVERY: Final = 2.0
 """Seconds between looks whether the clinicians in the rooms are still signed in."""
@@ -121,9 +126,15 @@ class House:
     """The running rooms of this process.
 
     Args:
+        placement: our leases in the store.
+        neighbours: the other workers of this node.
         on_change: called whenever the board may look different.
         store_ok: whether the store is well at this moment.
         ice_servers: those of one offer, good until then (milliseconds since 1970).
+
+    Attributes:
+        draining: this process is going down and takes nobody at all any more.
+        tenancy: which rooms are ours.
     """
 
     booking: Booking
@@ -132,6 +143,8 @@ class House:
     tickets: Tickets
     media: MediaPort
     ledger: Ledger
+    placement: Placement
+    neighbours: Neighbours
     on_change: Callable[[], None]
     store_ok: bool = True
     ice_servers: IceServersUntil = lambda ends_ms: ()
@@ -142,6 +155,13 @@ class House:
     _kept: dict[Device, float] = field(default_factory=dict, init=False)
     _followers: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _sessions: list[Session] = field(default_factory=list, init=False)
+    _opening: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
+    tenancy: Tenancy = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have no room, and tell the neighbours what they ask."""
+        self.tenancy = Tenancy(self.placement, self.neighbours, self._meetings, self._lost)
+        self.neighbours.calls |= {"rooms": self._tell_rooms, "held": self._tell_held}
 
     # ---- pages -------------------------------------------------------------------------------------------
 
@@ -150,7 +170,8 @@ class House:
 
         Raises:
             StoreUnavailable: the room is not running here and cannot be loaded.
-            Refused: ``no-session``, or ``draining`` while this process stops.
+            Refused: ``no-session``; ``draining`` while this process stops; ``moved`` when the room is another
+                worker's.
         """
         while True:
             runner = await self._running(grant.meeting)
@@ -161,28 +182,64 @@ class House:
                 return runner
 
     async def _running(self, meeting: MeetingId) -> Runner:
-        if (runner := self.room(meeting)) is not None:
-            return runner
-        session = await self.booking.load(meeting)
-        if session is None:
-            raise Refused("no-session")
+        async with self._opening.setdefault(meeting, asyncio.Lock()):
+            if (runner := self.room(meeting)) is not None:
+                return runner
+            # In this order: what the owner before us made durable is then in what we load.
+            lease = await self.tenancy.claim(meeting)
+            session = await self.booking.load(meeting)
+            if session is None:
+                raise Refused("no-session")
+            if self.draining:
+                raise Refused("draining")
+            return self._open(session, lease)
+
+    async def place(self, meeting: MeetingId) -> str | None:
+        """Find the worker where a page of this session belongs; ``None``: here.
+
+        Raises:
+            Refused: ``draining``, ``no-session``.
+            StoreUnavailable: nobody knows.
+        """
         if self.draining:
             raise Refused("draining")
-        # Another page of the same session may have opened the room while this one read the store.
-        return self.room(meeting) or self._open(session)
+        return None if self.room(meeting) is not None else await self.tenancy.place(meeting)
+
+    async def claim(self, meeting: MeetingId) -> None:
+        """See to it that a page of this session, handed to us by another worker, belongs here.
+
+        Raises:
+            Refused: ``moved``, ``draining``, ``no-session``.
+            StoreUnavailable: nobody knows.
+        """
+        if self.room(meeting) is None:
+            await self.tenancy.claim(meeting)
+
+    async def _forgotten(self, meeting: MeetingId) -> None:
+        """Give up the lease of a room that has ended, unless it runs again already."""
+        async with self._opening.setdefault(meeting, asyncio.Lock()):
+            if self.room(meeting) is None:
+                await self.tenancy.release(meeting)
+
+    def _meetings(self) -> list[MeetingId]:
+        return [MeetingId(meeting) for meeting in self._rooms]
+
+    def _lost(self, meeting: MeetingId) -> None:
+        if (runner := self.room(meeting)) is not None:
+            runner.stop("moved")
 
     def room(self, meeting: str) -> Runner | None:
         """The running room of a session, if there is one."""
         runner = self._rooms.get(meeting)
         return None if runner is None or runner.finished else runner
 
-    def _open(self, session: Session) -> Runner:
+    def _open(self, session: Session, lease: Lease) -> Runner:
         meeting = session.meeting
         runner = Runner(
             meeting=meeting,
             room=room_of(session),
             media=self.media,
-            commit=partial(self._commit, meeting),
+            commit=partial(self._commit, lease),
             record=partial(self._record, meeting),
             load=partial(self._load, meeting),
             on_change=self.on_change,
@@ -204,16 +261,18 @@ class House:
         finally:
             if self._rooms.get(runner.meeting) is runner:
                 del self._rooms[runner.meeting]
+            await self._forgotten(MeetingId(runner.meeting))
 
     # ---- what rooms ask of the store ---------------------------------------------------------------------
 
-    async def _commit(self, meeting: MeetingId, commit: Commit) -> Committed | CommitRefused:
+    async def _commit(self, lease: Lease, commit: Commit) -> Committed | CommitRefused:
         try:
-            return await self._change(meeting, commit)
+            return await self._change(lease, commit)
         except QuietroomError as error:  # refused, unreadable, or the store is away (``audit-unavailable``)
             return CommitRefused(commit.number, error.code)
 
-    async def _change(self, meeting: MeetingId, commit: Commit) -> Committed:
+    async def _change(self, lease: Lease, commit: Commit) -> Committed:
+        meeting, fence = lease.meeting, lease.token
         match commit.action:
             case None:
                 if commit.event is None:
@@ -221,17 +280,17 @@ class House:
                 at_ms = 0
                 for seat in commit.seats:
                     at_ms = await self.admission.record(
-                        commit.event, meeting, seat, commit.actor, commit.reason
+                        commit.event, meeting, seat, commit.actor, commit.reason, fence=fence
                     )
                 return Committed(commit.number, {}, False, at_ms)
             case HostAction.END:
-                change = await self.admission.end(meeting, commit.actor, commit.reason)
+                change = await self.admission.end(meeting, commit.actor, commit.reason, fence=fence)
             case HostAction.MUTE | HostAction.UNMUTE:
                 muted = commit.action is HostAction.MUTE
-                change = await self.admission.mute(meeting, commit.seats, muted, commit.actor)
+                change = await self.admission.mute(meeting, commit.seats, muted, commit.actor, fence=fence)
             case SeatAction():
                 change = await self.admission.change(
-                    meeting, commit.action, commit.seats, commit.actor, commit.reason
+                    meeting, commit.action, commit.seats, commit.actor, commit.reason, fence=fence
                 )
             case _:
                 assert_never(commit.action)
@@ -268,14 +327,24 @@ class House:
             runner.reload()
         self.on_change()
 
-    def held_by_another(self, meeting: str, seat: str, device: str) -> bool:
-        """Whether a seat is held by a device that this one would have to ask."""
-        runner = self.room(meeting)
-        return runner is not None and runner.held_by_another(SeatCode(seat), device)
+    async def held_by_another(self, meeting: str, seat: str, device: str) -> bool:
+        """Whether a seat is held by a device that this one would have to ask, in whichever worker."""
+        if (runner := self.room(meeting)) is not None:
+            return runner.held_by_another(SeatCode(seat), device)
+        owner = await self.tenancy.owner_elsewhere(meeting)
+        if owner is None:
+            return False
+        try:
+            values = {"meeting": meeting, "seat": seat, "device": device}
+            return await self.neighbours.ask(owner, "held", values) == b"true"
+        except Unreachable:
+            return False  # its room runs nowhere then, so nobody is in the seat
 
     def store_health(self, ok: bool) -> None:
         """The store can make events durable again, or no longer."""
         self.store_ok = ok
+        if ok:
+            self.tenancy.store_is_back()
         for runner in self._rooms.values():
             runner.tell(StoreHealth(ok))
             if ok:
@@ -291,6 +360,7 @@ class House:
         self._followers = [
             asyncio.create_task(self._follow(after), name="ledger-follower"),
             asyncio.create_task(self._follow_sign_ins(), name="sign-in-follower"),
+            asyncio.create_task(self.tenancy.keep(), name="leases"),
         ]
 
     async def _follow(self, after: int) -> None:
@@ -300,6 +370,8 @@ class House:
                     after = entry.index
                     if entry.session and entry.leaf.header.t in CHANGES_SESSION:
                         self.reload(entry.session)
+                    elif entry.session:
+                        self.on_change()  # in a room of another worker, perhaps
             except Exception as error:
                 # An entry that cannot be read must not make the rooms deaf to those after it.
                 log.error("an entry of the ledger cannot be read", after=after, error=type(error).__name__)
@@ -337,18 +409,30 @@ class House:
             await self.tickets.keep(grant)
             self._kept[device] = now
 
-    async def drain(self, within: float) -> None:
+    @property
+    def live(self) -> int:
+        """How many rooms have somebody inside whom going down would interrupt."""
+        return sum(
+            any(
+                seat.state in INSIDE_STATES and (seat.pages or seat.suite is not None)
+                for seat in runner.room.seats.values()
+            )
+            for runner in self._rooms.values()
+        )
+
+    async def drain(self, within: float, code: str = "draining") -> None:
         """Take nobody new, tell every page to come back, let the store take what was decided.
 
         Args:
             within: seconds.
+            code: what the pages are told: ``moved`` when other workers take the rooms.
         """
-        self.draining = True
+        self.draining, self.tenancy.taking = True, False
         for follower in self._followers:
             follower.cancel()
         await asyncio.gather(*self._followers, return_exceptions=True)
         for runner in self._rooms.values():
-            runner.stop()
+            runner.stop(code)
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=within)
             for task in late:
@@ -367,6 +451,7 @@ class House:
             "links": sum(len(seat.pages) for seat in seats),
             "peers": sum(seat.suite is not None for seat in seats),
             "waiting": sum(seat.state in WAITING_STATES for seat in seats),
+            "rooms_unsure": self.tenancy.unsure,
         }
 
     def links(self) -> list[Quality]:
@@ -380,6 +465,7 @@ class House:
             StoreUnavailable: the store is away and was never read.
         """
         locked: dict[str, frozenset[SeatCode]] = {}
+        elsewhere = await self._rooms_elsewhere()
         try:
             self._sessions = await self.booking.all_open()
             sets = await asyncio.gather(*(self.credentials.locked(s) for s in self._sessions))
@@ -392,16 +478,42 @@ class House:
             now=now,
             store_ok=self.store_ok,
             rooms=tuple(
-                self._board_room(session, locked.get(session.meeting, frozenset()), now)
+                self._board_room(session, locked.get(session.meeting, frozenset()), now, elsewhere)
                 for session in self._sessions
             ),
         )
 
-    def _board_room(self, session: Session, locked: frozenset[SeatCode], now: int) -> BoardRoom:
-        runner = self.room(session.meeting)
-        if runner is None:
-            return board_room(session.meeting, room_of(session), {}, locked, now)
-        return board_room(session.meeting, runner.room, runner.quality(), locked, now)
+    def _board_room(
+        self, session: Session, locked: frozenset[SeatCode], now: int, elsewhere: Mapping[str, BoardRoom]
+    ) -> BoardRoom:
+        if (runner := self.room(session.meeting)) is not None:
+            return board_room(session.meeting, runner.room, runner.quality(), locked, now)
+        if (room := elsewhere.get(session.meeting)) is not None:
+            return with_locks(room, locked)
+        return board_room(session.meeting, room_of(session), {}, locked, now)
+
+    async def _rooms_elsewhere(self) -> dict[str, BoardRoom]:
+        """The rooms that run with the neighbours; those of one that does not answer are shown as stored."""
+        rooms: dict[str, BoardRoom] = {}
+        for answer in (await self.neighbours.ask_all("rooms")).values():
+            rooms |= {room.room: room for room in msgspec.json.decode(answer, type=list[BoardRoom])}
+        return rooms
+
+    # ---- what the neighbours ask -------------------------------------------------------------------------
+
+    async def _tell_rooms(self, values: Mapping[str, str]) -> bytes:
+        now = _wall_ms()
+        return msgspec.json.encode(
+            [
+                board_room(meeting, runner.room, runner.quality(), frozenset(), now)
+                for meeting, runner in self._rooms.items()
+            ]
+        )
+
+    async def _tell_held(self, values: Mapping[str, str]) -> bytes:
+        runner = self.room(values.get("meeting", ""))
+        seat, device = SeatCode(values.get("seat", "")), values.get("device", "")
+        return b"true" if runner is not None and runner.held_by_another(seat, device) else b"false"
 
 
 def _wall_ms() -> int:

@@ -1,5 +1,7 @@
 """Numbers for Prometheus: counts and durations, free of private values.
 
+With several workers each one's numbers carry its number as a label, whichever of them was asked.
+
 Labels are routes as written in the code, statuses and words of ours; never an id, a name or an address. The
 registry is our own, so nothing that a library registers by itself gets out. The live half's numbers are asked
 for when Prometheus asks us.
@@ -11,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+import msgspec
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -69,9 +72,62 @@ class Metrics:
         if seconds is not None:
             self._seconds.labels(route).observe(seconds)
 
-    def render(self) -> bytes:
-        """All of it in Prometheus's text format."""
-        return generate_latest(self._registry)
+    def render(self, workers: Mapping[str, bytes] | None = None) -> bytes:
+        """All of it in Prometheus's text format.
+
+        Args:
+            workers: what ``tell`` gave in each worker, this one too, by the worker's number; ``None`` for
+                this process alone, without such a label.
+        """
+        if workers is None:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        registry.register(_Together(workers))
+        return generate_latest(registry)
+
+    def tell(self) -> bytes:
+        """All of it for another worker of ours to ``render``."""
+        return msgspec.msgpack.encode(
+            [
+                _Family(
+                    family.name,
+                    family.documentation,
+                    family.type,
+                    [(sample.name, sample.labels, float(sample.value)) for sample in family.samples],
+                )
+                for family in self._registry.collect()
+            ]
+        )
+
+
+class _Family(msgspec.Struct, array_like=True, frozen=True):
+    """One metric with its samples, as a worker tells it."""
+
+    name: str
+    about: str
+    kind: str
+    samples: list[tuple[str, dict[str, str], float]]
+
+
+class _Together(Collector):
+    """The numbers of several workers, one label apart."""
+
+    def __init__(self, workers: Mapping[str, bytes]) -> None:
+        self._workers = workers
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric once, with the samples of all workers."""
+        found: dict[str, Metric] = {}
+        for worker, told in self._workers.items():
+            for family in msgspec.msgpack.decode(told, type=list[_Family]):
+                metric = found.setdefault(family.name, Metric(family.name, family.about, family.kind))
+                for name, labels, value in family.samples:
+                    metric.add_sample(name, {**labels, "worker": worker}, value)
+        yield from found.values()
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: see ``_Live``."""
+        return iter(())
 
 
 class _Live(Collector):

@@ -106,7 +106,12 @@ async def metrics(call: Call, body: None) -> web.StreamResponse:
     """
     if not _may_see_numbers(call):
         raise Refused("not-found")
-    return web.Response(body=call.request.app[METRICS].render(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
+    ours, others = call.request.app[METRICS], call.services.other_workers
+    if others is None:
+        told = ours.render()
+    else:
+        told = ours.render(await others.numbers() | {others.mine: ours.tell()})
+    return web.Response(body=told, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
 
 def _may_see_numbers(call: Call) -> bool:

@@ -72,7 +72,7 @@ async def seat_leave(call: Call, body: SeatBody) -> web.StreamResponse:
     A device that does not have the place cannot give it up for the one that has: only its credential ends.
     """
     grant = call.seat
-    if not call.services.held_by_another(grant.meeting, grant.seat, grant.device):
+    if not await call.services.held_by_another(grant.meeting, grant.seat, grant.device):
         try:
             await call.services.admission.change(
                 grant.meeting, SeatAction.LEAVE, (grant.seat,), grant.actor, LEFT_PAGE

@@ -76,7 +76,7 @@ async def open_practice(settings: Settings, *, command: bool = False) -> AsyncIt
     # A name from the environment is the server's; two writers of one name would number their events alike.
     node = f"c-{secrets.token_hex(6)}" if command else settings.node
     async with AsyncExitStack() as stack:
-        embedded = None if settings.redis_url else await _embedded(settings, stack, command=command)
+        embedded = None if settings.redis_url else await embedded_store(settings, stack, command=command)
         url = settings.redis_url or (embedded.url if embedded else "")
         store = Store(url, settings.practice, node)
         stack.push_async_callback(store.close)
@@ -109,7 +109,14 @@ def new_staff_password() -> Private[str]:
     return Private(f"{new_password().reveal()}-{new_password().reveal()[:5]}")
 
 
-async def _embedded(settings: Settings, stack: AsyncExitStack, *, command: bool) -> EmbeddedStore:
+async def embedded_store(
+    settings: Settings, stack: AsyncExitStack, *, command: bool = False
+) -> EmbeddedStore:
+    """Start the store as our child, or for a command use the one of a running server; it ends with the stack.
+
+    Raises:
+        DataDirectoryBusy, NoStoreServer, UnsafeFiles: see ``EmbeddedStore``.
+    """
     if command:
         return await stack.enter_async_context(EmbeddedStore.attach(settings.store_dir))
     give_up = asyncio.get_running_loop().time() + _MOMENT

@@ -138,6 +138,12 @@ TEXTS: Final[dict[str, Text]] = {
         "The page connects again by itself in a few seconds and your place is kept.",
         retry_after=2,
     ),
+    "moved": Text(
+        503,
+        "Your visit goes on elsewhere in this service",
+        "The page connects again by itself at once and your place is kept.",
+        retry_after=1,
+    ),
     "internal": Text(
         500,
         "Something went wrong on our side",

@@ -6,7 +6,7 @@ The only place that knows all of them. ``/ws`` comes from the live half and is p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -78,6 +78,15 @@ def application(services: Services, *more: Route) -> web.Application:
         if route.method == "GET" and route.permission in _ALSO_HEAD:
             app.router.add_route("HEAD", route.path, handler_of(route))
     return app
+
+
+def numbers_of(app: web.Application) -> Callable[[Mapping[str, str]], Awaitable[bytes]]:
+    """The answer to other workers that ask for this app's metrics."""
+
+    async def tell(values: Mapping[str, str]) -> bytes:
+        return app[METRICS].tell()
+
+    return tell
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # for annotations only: the front starts no store by being imported
     from broker.admission import Admission
@@ -41,6 +41,17 @@ class Changes:
         await self._next.wait()
 
 
+class OtherWorkers(Protocol):
+    """The workers beside this one, as far as the front asks them anything."""
+
+    @property
+    def mine(self) -> str:
+        """The number of this worker."""
+
+    async def numbers(self) -> dict[str, bytes]:
+        """The metrics of each other worker (``Metrics.tell``), by its number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The services of one process.
@@ -51,8 +62,9 @@ class Services:
         reload: a session was changed through HTTP (ended, a seat left, agreed, unlocked): the running room of
             this meeting id, if there is one, must read the store again. Never waits.
         held_by_another: whether another device than this one holds the seat at this moment (meeting, seat,
-            device); it alone may give the place up.
+            device), in whichever worker; it alone may give the place up.
         store_ok: whether events can be made durable now.
+        other_workers: how to ask them; ``None`` where a node has only one.
         draining: whether this process is stopping and takes nobody new.
         gauges: numbers of now for the metrics, such as ``rooms``, ``links``, ``peers``.
         counters: numbers that only grow, such as ``MediaPort.counters``.
@@ -73,7 +85,7 @@ class Services:
     board: Callable[[], Awaitable[Board]]
     changes: Changes
     reload: Callable[[str], None]
-    held_by_another: Callable[[str, str, str], bool]
+    held_by_another: Callable[[str, str, str], Awaitable[bool]]
     store_ok: Callable[[], bool]
     draining: Callable[[], bool]
     gauges: Callable[[], Mapping[str, float]]
@@ -83,3 +95,4 @@ class Services:
     static_dir: Path
     behind_proxy: bool = False
     metrics_token: Private[str] | None = None
+    other_workers: OtherWorkers | None = None

@@ -26,6 +26,8 @@ from urllib.parse import urlsplit
 from broker.errors import BadInput
 
 DEFAULT_PORT: Final = 8443
+MAX_WORKERS: Final = 64
+MAX_DRAIN: Final = 24 * 3600
 PREFIX: Final = "QUIETROOM_"
 
 _SERVING_FILE: Final = "serving.json"
@@ -38,6 +40,7 @@ SERVING: Final = (
     "tls_cert",
     "tls_key",
     "behind_proxy",
+    "workers",
 )
 """The settings that say how a server is reached; noted for commands beside it."""
 
@@ -85,6 +88,9 @@ class Settings:
         tls_cert: certificate chain, PEM.
         tls_key: its private key, PEM.
         behind_proxy: a proxy in front terminates TLS and passes plain HTTP on to us.
+        workers: processes that run rooms, one core each; every one has a media port of its own, counted up from
+            ``media_port``.
+        drain: seconds for which SIGTERM lets running visits go on before the server stops.
         metrics_token: whoever shows it may read ``/metrics``; ``None``: only who asks from this machine. No
             flag, since others on the machine can read those.
         turn_urls: TURN servers beside our own, such as ``turn:turn.example.org:3478``, for browsers.
@@ -107,6 +113,8 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     behind_proxy: bool = False
+    workers: int = 1
+    drain: int = 3600
     metrics_token: str | None = field(default=None, repr=False)
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = field(default=None, repr=False)
@@ -123,6 +131,12 @@ class Settings:
         _check_port(self.port, "--port")
         fill(self, "media_port", self.port if self.media_port == -1 else self.media_port)
         _check_port(self.media_port, "--media-port")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise SettingsError(f"--workers is between 1 and {MAX_WORKERS}; one per processor core is right.")
+        if self.media_port and self.media_port + self.workers > 65_536:
+            raise SettingsError("Each worker has a media port of its own: give a lower --media-port.")
+        if not 0 <= self.drain <= MAX_DRAIN:
+            raise SettingsError(f"--drain is a number of seconds, at most {MAX_DRAIN}; 0 waits for nobody.")
         self._check_tls(address)
         fill(self, "public_url", self._public_url(address))
         fill(self, "media_host", self._media_host(address))
@@ -273,7 +287,9 @@ def read_settings(environ: Mapping[str, str] | None = None, **flags: Any) -> Set
         if name in values or not raw:
             continue
         if name in {"port", "media_port"}:
-            values[name] = _number(raw, PREFIX + name.upper())
+            values[name] = _number(raw, PREFIX + name.upper(), "a port number between 1 and 65535")
+        elif name in {"workers", "drain"}:
+            values[name] = _number(raw, PREFIX + name.upper(), "a whole number")
         elif name == "behind_proxy":
             values[name] = _truth(raw, PREFIX + name.upper())
         elif name in {"data_dir", "keys_dir", "tls_cert", "tls_key"}:
@@ -372,9 +388,9 @@ def _check_port(port: int, flag: str) -> None:
         raise SettingsError(f"{flag} must be a port number between 1 and 65535.")
 
 
-def _number(text: str, name: str) -> int:
+def _number(text: str, name: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5):
-        raise SettingsError(f"{name} must be a port number between 1 and 65535.")
+        raise SettingsError(f"{name} must be {what}.")
     return int(text)
 
 

@@ -1,150 +1,167 @@
-"""The socket of one signaling connection: the upgrade, the outbox, the clock.
+"""The WebSockets of this process: the upgrade, how many there may be, and where each page is served.
 
-    GET /ws ──Origin──▶ ticket ──▶ 101 ──▶ reader ──▶ Connection (pure) ──▶ room
-                                          writer ◀── Outbox ◀─────────────── room
+    GET /ws ──Origin──▶ ticket ──▶ whose room? ──ours──▶ 101 ──▶ Page
+                                       └──another worker's──▶ READY ──▶ 101 ──▶ relayed to it, frame by frame
 
-A reader and a writer per page. The outbox is bounded: a page that does not read loses its connection, never
-the room its time. A view that was not sent yet is replaced by a newer one. Whatever ends one side ends both,
-and the room is told once.
+    another worker ──PAGE(grant)──▶ ours? ──▶ READY ──▶ Page
+
+How many connections a seat has is counted where its room runs, whichever worker the browser reached.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-import time
-from collections import Counter, deque
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from broker.errors import BadInput, QuietroomError, Refused
-from broker.ids import short_code
 from broker.policy import Permission
 from broker.tickets import Grant
 from rooms.bucket import Bucket
-from rooms.effects import View
-from rooms.events import Asked, DeviceAnswered, Link
-from rooms.runner import Runner
-from signaling.close_codes import ending
+from rooms.events import Link
+from signaling.close_codes import Ending, ending
 from signaling.codec import encode
-from signaling.connection import (
-    AnsweredOffer,
-    Complain,
-    Connection,
-    End,
-    Greeted,
-    Outcome,
-    Ping,
-    RestartAsked,
-    message_of,
-)
-from signaling.live import House, IceServersUntil
-from signaling.messages import (
-    MAX_MESSAGE_BYTES,
-    PROTOCOL,
-    Bye,
-    ErrorMessage,
-    Offer,
-    Reply,
-    ServerMessage,
-    Welcome,
-)
-from signaling.problems import code_of, text_of
+from signaling.live import House
+from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL, Bye
+from signaling.neighbours import Neighbours, Unreachable, refusal
+from signaling.page import Page
+from signaling.relay import SEND_WITHIN, Frame, FrameKind, Line, LineKind, PageSocket, RelayedSocket
 from signaling.routing import Call, Route
-from signaling.security import describe
 
-SEND_WITHIN: Final = 3.0
-"""Seconds that one message may take to leave."""
 UPGRADE_WITHIN: Final = 5.0
-OUTBOX_BYTES: Final = 256 * 1024
 PER_SEAT: Final = 4
 """Connections of one seat at once: two devices and what reloading leaves behind."""
 CONNECTIONS_PER_SECOND: Final = 0.5
 CONNECTIONS_BURST: Final = 10
 """How often one seat may connect; each time may put two lines on record."""
 PER_PROCESS: Final = 2000
+PLACED_WITHIN: Final = 2.0
+"""Seconds to find out which worker runs a room, while one that died is being buried."""
+ASK_AGAIN: Final = 0.05
 _TICKET: Final = "ticket."
 
-log = structlog.get_logger(__name__)
+
+class _WebSocket:
+    """A page whose WebSocket we hold ourselves; see ``PageSocket``."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        self._socket = socket
+        self._transport = transport
+
+    async def receive(self) -> Frame | None:
+        """See ``PageSocket``."""
+        frame = await self._socket.receive()
+        match frame.type:
+            case WSMsgType.TEXT:
+                return Frame(FrameKind.TEXT, frame.data)
+            case WSMsgType.BINARY:
+                return Frame(FrameKind.BINARY, frame.data)
+            case WSMsgType.PING:
+                return Frame(FrameKind.PING, bytes(frame.data))
+            case WSMsgType.PONG:
+                return Frame(FrameKind.PONG, b"")
+        return None
+
+    async def send(self, text: str) -> None:
+        """See ``PageSocket``."""
+        await self._socket.send_str(text)
+
+    async def ping(self) -> None:
+        """See ``PageSocket``."""
+        await self._socket.ping()
+
+    async def pong(self, data: bytes) -> None:
+        """See ``PageSocket``."""
+        await self._socket.pong(data)
+
+    async def close(self, last: Ending) -> None:
+        """See ``PageSocket``."""
+        await self._socket.close(code=last.close_code, message=last.code.encode())
+        if self._socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+            self.abort()  # no answer: what is unsent would keep the socket for as long as TCP retries
+
+    def abort(self) -> None:
+        """See ``PageSocket``."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
-class Outbox:
-    """Messages on their way to one page. Putting never waits.
-
-    Full means that the page does not read: it is closed as ``too-slow``.
+class _Relay:
+    """A page of ours whose room another worker runs: frames in, frames out, nothing understood.
 
     Args:
-        ice_servers: of each offer; see ``House``.
+        line: to that worker, which has said READY.
+        socket: the page's.
     """
 
-    def __init__(self, ice_servers: IceServersUntil) -> None:
-        self._ice_servers = ice_servers
-        self._queue: deque[tuple[str, bool]] = deque()
-        self._bytes = 0
-        self._wake = asyncio.Event()
-        self.ping_due = False
-        self.end: str | None = None
+    def __init__(self, line: Line, socket: PageSocket) -> None:
+        self._line = line
+        self._socket = socket
+        self._end: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
 
-    def put(self, message: ServerMessage, *, view: bool = False) -> None:
-        """Queue one message; nothing after the end.
+    def end(self, code: str) -> None:
+        """Tell the page ``bye`` with this code. Only the first reason counts."""
+        if not self._end.done():
+            self._end.set_result(code)
 
-        Args:
-            message: what to send.
-            view: it holds a whole view, so an unsent former one just before it need not be sent.
-        """
-        if self.end is not None:
-            return
-        text = encode(message)
-        if view and self._queue and self._queue[-1][1]:
-            self._bytes -= len(self._queue.pop()[0])
-        if self._bytes + len(text) > OUTBOX_BYTES:
-            self.close("too-slow")
-            return
-        self._queue.append((text, view))
-        self._bytes += len(text)
-        self._wake.set()
+    async def serve(self) -> None:
+        """Carry frames until one side ends it."""
+        up = asyncio.ensure_future(self._up())
+        down = asyncio.ensure_future(self._down())
+        try:
+            ends: set[asyncio.Future[Any]] = {up, down, self._end}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            code = self._end.result() if self._end.done() else down.result() if down.done() else None
+        finally:
+            for task in (up, down):
+                task.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+            self._line.close()
+        if code is not None:
+            await self._bye(code)
 
-    def ping(self) -> None:
-        """A ping is due."""
-        self.ping_due = True
-        self._wake.set()
+    async def _up(self) -> None:
+        """From the page to its room; returns when the page has gone."""
+        with contextlib.suppress(ConnectionError):
+            while (frame := await self._socket.receive()) is not None:
+                data = frame.data.encode() if isinstance(frame.data, str) else frame.data
+                await self._line.send(LineKind(frame.kind), data)
 
-    def show(self, view: View) -> None:
-        """See ``rooms.runner.PageOutbox``."""
-        self.put(message_of(view), view=True)
-
-    def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None:
-        """See ``rooms.runner.PageOutbox``."""
-        self.put(Offer(sdp, restart, self._ice_servers(ends_ms)))
-
-    def reply(self, request: int, code: str | None) -> None:
-        """See ``rooms.runner.PageOutbox``."""
-        self.put(Reply(request, code, None if code is None else text_of(code).detail))
-
-    def close(self, code: str) -> None:
-        """See ``rooms.runner.PageOutbox``. Only the first reason counts."""
-        if self.end is None:
-            last = ending(code)
-            self._queue.append((encode(Bye(last.code, last.text)), False))
-            self.end = last.code
-            self._wake.set()
-
-    async def wait(self) -> None:
-        """Return when there is something to send or the end has come."""
-        if not self._queue and not self.ping_due and self.end is None:
-            self._wake.clear()
-            await self._wake.wait()
-
-    def take(self) -> str | None:
-        """The next message, or ``None``."""
-        if not self._queue:
+    async def _down(self) -> str | None:
+        """From the room to its page; returns the code to end with, if it is not ended already."""
+        try:
+            while (found := await self._line.receive()) is not None:
+                kind, data = found
+                async with asyncio.timeout(SEND_WITHIN):
+                    match kind:
+                        case LineKind.TEXT:
+                            await self._socket.send(data.decode())
+                        case LineKind.PING:
+                            await self._socket.ping()
+                        case LineKind.PONG:
+                            await self._socket.pong(data)
+                        case LineKind.CLOSE:
+                            await self._socket.close(ending(data.decode(errors="replace")))
+                            return None
+        except (ConnectionError, TimeoutError, UnicodeDecodeError):
+            self._socket.abort()
             return None
-        text, _ = self._queue.popleft()
-        self._bytes -= len(text)
-        return text
+        return "moved"  # whoever ran the room has died or let go of it: it is found elsewhere
+
+    async def _bye(self, code: str) -> None:
+        last = ending(code)
+        try:
+            async with asyncio.timeout(SEND_WITHIN):
+                await self._socket.send(encode(Bye(last.code, last.text)))
+                await self._socket.close(last)
+        except (ConnectionError, TimeoutError):
+            self._socket.abort()
 
 
 @dataclass(slots=True)
@@ -154,14 +171,21 @@ class Sockets:
     Args:
         house: the running rooms.
         public_url: our origin, compared letter by letter.
+        neighbours: the other workers of this node.
     """
 
     house: House
     public_url: str
+    neighbours: Neighbours
     _per_seat: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
     _pace: dict[tuple[str, str], Bucket] = field(default_factory=dict, init=False)
     _transports: dict[Link, asyncio.Transport | None] = field(default_factory=dict, init=False)
+    _relays: set[_Relay] = field(default_factory=set, init=False)
     _all_closed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        """Serve what other workers hand us."""
+        self.neighbours.serve_page = self.serve_relayed
 
     @property
     def route(self) -> Route:
@@ -174,7 +198,7 @@ class Sockets:
             about="Open the signaling connection with a ticket; see the messages below.",
             answer=None,
             status=101,
-            refusals=("wrong-origin", "bad-ticket", "bad-message", "draining", "too-fast"),
+            refusals=("wrong-origin", "bad-ticket", "bad-message", "draining", "moved", "too-fast"),
             headers={"Sec-WebSocket-Protocol": f"`{PROTOCOL}` and `{_TICKET}` with a single-use ticket."},
         )
 
@@ -182,7 +206,7 @@ class Sockets:
         """Check the upgrade, then serve the connection until its end.
 
         Raises:
-            Refused: ``wrong-origin``, ``bad-ticket``, ``draining``, ``too-fast``.
+            Refused: ``wrong-origin``, ``bad-ticket``, ``draining``, ``moved``, ``too-fast``.
             BadInput: ``bad-message`` when it is no upgrade of ours.
             StoreUnavailable: the ticket cannot be looked at.
         """
@@ -204,25 +228,105 @@ class Sockets:
         if ticket is None or not socket.can_prepare(request):
             raise BadInput("bad-message", "This address takes WebSocket connections with a ticket.")
         grant = await call.services.tickets.redeem(ticket)
-        seat = (grant.meeting, grant.seat)
-        full = self._per_seat[seat] >= PER_SEAT or len(self._transports) >= PER_PROCESS
-        if full or not self._may_connect(seat, _now()):
-            raise Refused("too-fast")
         link = secrets.token_hex(8)
-        self._per_seat[seat] += 1
-        self._transports[link] = request.transport
+        ours = _WebSocket(socket, request.transport)
+        with self._held(link, request.transport):
+            line = await self._line_to(grant)
+            if line is None:
+                with self._counted(grant):
+                    await _upgrade(socket, request)
+                    await Page(self.house, grant, link, ours).serve()
+            else:
+                try:
+                    await _upgrade(socket, request)
+                    await self._relay(_Relay(line, ours))
+                finally:
+                    line.close()
+        return socket
+
+    async def serve_relayed(self, grant: Grant, line: Line) -> None:
+        """Serve a page whose WebSocket another worker holds, until its end; or refuse it.
+
+        Raises:
+            ConnectionError: that worker has gone.
+        """
+        try:
+            await self.house.claim(grant.meeting)
+            with self._counted(grant):
+                await line.send(LineKind.READY)
+                await Page(self.house, grant, secrets.token_hex(8), RelayedSocket(line)).serve()
+        except QuietroomError as error:
+            await line.send(LineKind.REFUSED, refusal(error))
+
+    async def _line_to(self, grant: Grant) -> Line | None:
+        """Find the worker that runs the room; ``None``: we do.
+
+        Raises:
+            Refused: ``draining``; ``moved`` when it cannot be found out in time; what that worker said.
+            StoreUnavailable: nobody can tell.
+        """
+        give_up = _now() + PLACED_WITHIN
+        while True:
+            owner = await self.house.place(grant.meeting)
+            if owner is None:
+                return None
+            try:
+                return await self.neighbours.page(owner, grant)
+            except Unreachable:
+                pass
+            except Refused as refused:
+                if refused.code not in {"moved", "draining"}:
+                    raise
+            if _now() >= give_up:
+                raise Refused("moved")
+            await asyncio.sleep(ASK_AGAIN)
+
+    async def _relay(self, relay: _Relay) -> None:
+        self._relays.add(relay)
+        try:
+            await relay.serve()
+        finally:
+            self._relays.discard(relay)
+
+    def end_relays(self, code: str) -> None:
+        """Tell the pages that we relay to come back; those of our own rooms hear it from their rooms."""
+        for relay in self._relays:
+            relay.end(code)
+
+    @contextlib.contextmanager
+    def _held(self, link: Link, transport: asyncio.Transport | None) -> Iterator[None]:
+        """Count a WebSocket for as long as the block runs.
+
+        Raises:
+            Refused: ``too-fast`` when there are too many.
+        """
+        if len(self._transports) >= PER_PROCESS:
+            raise Refused("too-fast")
+        self._transports[link] = transport
         self._all_closed.clear()
         try:
-            async with asyncio.timeout(UPGRADE_WITHIN):
-                await socket.prepare(request)
-            await _Page(self.house, grant, link, socket, request.transport).serve()
+            yield
         finally:
-            self._per_seat[seat] -= 1
-            self._per_seat += Counter()  # forget those at zero
             del self._transports[link]
             if not self._transports:
                 self._all_closed.set()
-        return socket
+
+    @contextlib.contextmanager
+    def _counted(self, grant: Grant) -> Iterator[None]:
+        """Count a connection of a seat for as long as the block runs.
+
+        Raises:
+            Refused: ``too-fast`` when the seat has too many, or connects too often.
+        """
+        seat = (grant.meeting, grant.seat)
+        if self._per_seat[seat] >= PER_SEAT or not self._may_connect(seat, _now()):
+            raise Refused("too-fast")
+        self._per_seat[seat] += 1
+        try:
+            yield
+        finally:
+            self._per_seat[seat] -= 1
+            self._per_seat += Counter()  # forget those at zero
 
     def _may_connect(self, seat: tuple[str, str], now: float) -> bool:
         """Whether this seat does not connect too often. Only seats that did lately are remembered."""
@@ -258,149 +362,9 @@ def _ticket_in(request: web.Request) -> str | None:
     return tickets[0] if PROTOCOL in offered and len(tickets) == 1 else None
 
 
-class _Page:
-    """One connection being served: the reader, the writer, and what lies between them."""
-
-    def __init__(
-        self,
-        house: House,
-        grant: Grant,
-        link: Link,
-        socket: web.WebSocketResponse,
-        transport: asyncio.Transport | None,
-    ) -> None:
-        self._house = house
-        self._grant = grant
-        self._link = link
-        self._socket = socket
-        self._transport = transport
-        self._outbox = Outbox(house.ice_servers)
-        self._connection = Connection(link, grant.role, _now())
-        self._runner: Runner | None = None
-
-    async def serve(self) -> None:
-        """Serve until one side ends it. Raises nothing that the page can cause."""
-        writer = asyncio.create_task(self._write(), name=f"page-{self._link}")
-        try:
-            await self._read()
-        except Exception as error:
-            log.error("page failed", room=short_code(self._grant.meeting), **describe(error))
-            self._outbox.close("internal")
-        finally:
-            self._connection.closed()
-            if self._runner is not None:
-                self._runner.part(self._link)
-            try:
-                if self._outbox.end is None:
-                    writer.cancel()  # the page has gone; a bye that is due still goes out
-                await asyncio.wait({writer}, timeout=3 * SEND_WITHIN)
-            finally:
-                writer.cancel()
-
-    # ---- from the page -----------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        while self._outbox.end is None:
-            frame = await self._socket.receive()
-            match frame.type:
-                case WSMsgType.TEXT | WSMsgType.BINARY:
-                    outcomes = self._connection.receive(frame.data, _now())
-                    if self._runner is not None:
-                        self._runner.heard(self._link)
-                    for outcome in outcomes:
-                        await self._carry_out(outcome)
-                case WSMsgType.PONG | WSMsgType.PING:
-                    outcomes = self._connection.pong(_now())
-                    if self._runner is not None:
-                        self._runner.heard(self._link)
-                    for outcome in outcomes:
-                        await self._carry_out(outcome)
-                    if frame.type is WSMsgType.PING and not outcomes:
-                        await self._socket.pong(frame.data)
-                case _:
-                    return
-
-    async def _carry_out(self, outcome: Outcome) -> None:
-        match outcome:
-            case Greeted(media_kept):
-                await self._enter(media_kept)
-            case Asked() | DeviceAnswered():
-                self._room().tell(outcome)
-            case AnsweredOffer(sdp):
-                self._answer(sdp)
-            case RestartAsked(fresh):
-                self._complain(self._room().restart_media(self._link, fresh=fresh))
-            case Complain(error):
-                self._outbox.put(error)
-            case Ping():
-                self._outbox.ping()
-            case End(code):
-                self._outbox.close(code)
-
-    async def _enter(self, media_kept: bool) -> None:
-        grant = self._grant
-        self._outbox.put(Welcome(grant.seat, grant.role.value, time.time_ns() // 1_000_000))
-        try:
-            self._runner = await self._house.enter(grant, self._link, self._outbox, media_kept=media_kept)
-        except QuietroomError as error:
-            self._outbox.close(code_of(error))
-
-    def _room(self) -> Runner:
-        if self._runner is None:
-            raise AssertionError("The protocol lets nothing through before hello, and hello ends in a room.")
-        return self._runner
-
-    def _answer(self, sdp: str) -> None:
-        try:
-            self._complain(self._room().answer(self._link, sdp))
-        except BadInput as error:
-            self._outbox.put(ErrorMessage(error.code, error.text))
-
-    def _complain(self, code: str | None) -> None:
-        if code is not None:
-            self._outbox.put(ErrorMessage(code, text_of(code).detail))
-
-    # ---- to the page -------------------------------------------------------------------------------------
-
-    async def _write(self) -> None:
-        """Send what is put, ping when due, and close; a page that takes nothing is cut off."""
-        try:
-            while not await self._write_next():
-                pass
-        except (ConnectionError, TimeoutError):
-            self._abort()
-        except Exception as error:
-            log.error("page failed", room=short_code(self._grant.meeting), **describe(error))
-            self._abort()
-
-    async def _write_next(self) -> bool:
-        """Send one thing, or wait for one. Returns whether the connection is closed."""
-        outbox = self._outbox
-        try:
-            async with asyncio.timeout_at(self._connection.deadline):
-                await outbox.wait()
-        except TimeoutError:
-            for outcome in self._connection.tick(_now()):
-                await self._carry_out(outcome)
-            return False
-        async with asyncio.timeout(SEND_WITHIN):
-            if outbox.ping_due:
-                outbox.ping_due = False
-                await self._socket.ping()
-            if (text := outbox.take()) is not None:
-                await self._socket.send_str(text)
-                return False
-            if outbox.end is None:
-                return False
-        last = ending(outbox.end)
-        await self._socket.close(code=last.close_code, message=last.code.encode())
-        if self._socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
-            self._abort()  # no answer: what is unsent would keep the socket for as long as TCP retries
-        return True
-
-    def _abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+async def _upgrade(socket: web.WebSocketResponse, request: web.Request) -> None:
+    async with asyncio.timeout(UPGRADE_WITHIN):
+        await socket.prepare(request)
 
 
 def _now() -> float:

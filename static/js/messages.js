@@ -333,6 +333,7 @@ export const CLOSE_CODES = Object.freeze({
   "too-large": 1009,
   "internal": 1011,
   "draining": 1012,
+  "moved": 1012,
   "audit-unavailable": 1013,
   "opened-elsewhere": 4001,
   "replaced": 4002,
@@ -354,6 +355,7 @@ export const COMES_BACK = Object.freeze([
   "draining",
   "gone",
   "internal",
+  "moved",
   "too-slow"
 ]);
 
@@ -474,6 +476,10 @@ export const TEXTS = Object.freeze({
   "draining": {
     "title": "This server is being restarted",
     "detail": "The page connects again by itself in a few seconds and your place is kept."
+  },
+  "moved": {
+    "title": "Your visit goes on elsewhere in this service",
+    "detail": "The page connects again by itself at once and your place is kept."
   },
   "internal": {
     "title": "Something went wrong on our side",

@@ -22,7 +22,7 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
  *   | {type: 'act', action: string, seats?: readonly string[], reason?: string}} Request
  */
 
-const FIRST_DELAY = 250; // ms
+const FIRST_DELAY = 100; // ms: a room that moved to another worker is there already
 const LONGEST_DELAY = 2_000; // ms: a page is to be back, with media, within 5 s of the server's return
 const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain

@@ -184,6 +184,9 @@ async def running_front(
     credentials = Credentials(store, ledger, booking, hasher)
     front: Front
 
+    async def held_by_another(meeting: str, seat: str, device: str) -> bool:
+        return front.holders.get(seat, device) != device
+
     async def board() -> Board:
         return Board(time.time_ns() // 1_000_000, True, tuple(front.rooms))
 
@@ -197,7 +200,7 @@ async def running_front(
         board=board,
         changes=Changes(),
         reload=lambda meeting: front.reloaded.append(meeting),  # noqa: PLW0108  # the front comes after its services
-        held_by_another=lambda _, seat, device: front.holders.get(seat, device) != device,
+        held_by_another=held_by_another,
         store_ok=lambda: store.healthy,
         draining=lambda: front.draining,
         gauges=lambda: {"rooms": float(len(front.rooms))},

@@ -146,14 +146,17 @@ async def test_a_server_may_hold_many_files_and_leaves_no_memory_on_disk(tmp_pat
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_server_told_to_stop_tells_its_pages_and_leaves_nothing(
-    tmp_path: Path, number: signal.Signals
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT]])
+async def test_a_server_told_to_stop_now_tells_its_pages_and_leaves_nothing(
+    tmp_path: Path, numbers: list[signal.Signals]
 ) -> None:
     async with alone(tmp_path / "data") as (server, visit):
         pages = await visit.all_in()
         (store_pid,) = children(server.pid)
-        assert await server.stop(number) == 0
+        for number in numbers[1:]:
+            os.kill(server.pid, number)
+            await red(server)
+        assert await server.stop(numbers[0]) == 0
         for page in pages:
             assert await page.ended() == ("draining", 1012)
         assert not alive(store_pid)
@@ -164,6 +167,40 @@ async def test_a_server_told_to_stop_tells_its_pages_and_leaves_nothing(
         assert recorded[0] == ("server.started", None)
         assert recorded[-1] == ("server.stopped", None)
         assert ("seat.admitted", "B") in recorded
+
+
+async def red(server: Alone) -> None:
+    """Wait until the server says that it takes nobody new."""
+
+    async def told() -> bool:
+        async with browser() as http, http.get(f"{server.settings.public_url}/readyz") as answer:
+            return answer.status == 503
+
+    await eventually(told)
+
+
+async def test_sigterm_lets_the_running_visit_end_and_opens_no_other_room(tmp_path: Path) -> None:
+    async with alone(tmp_path / "data") as (server, visit):
+        host, first, second = await visit.all_in()
+        async with open_practice(server.settings, command=True) as practice:
+            visit.server.practice = practice
+            other = await book(visit.server, visit.http)
+        await other.enter("A")
+        os.kill(server.pid, signal.SIGTERM)
+        await red(server)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await other.connect(await other.ticket("A"))
+        assert refused.value.status == 503
+        await first.close()
+        again = await visit.page("A", media_kept=True)
+        assert again.state == "admitted"
+        assert [*host.of("bye"), *second.of("bye")] == []
+        assert server.process is not None
+        assert server.process.returncode is None
+        assert await host.ask("act", action="end") is None
+        assert await second.ended() == ("ended", 4006)
+        async with asyncio.timeout(5.0):
+            assert await server.process.wait() == 0
 
 
 async def test_a_killed_server_comes_back_with_every_seat_and_admission(tmp_path: Path) -> None:

@@ -62,17 +62,17 @@ async def test_pages_that_come_at_once_meet_in_one_room(visit: Visit) -> None:
 
 async def test_a_seat_is_held_by_the_device_that_others_would_have_to_ask(visit: Visit) -> None:
     house = visit.server.house
-    assert not house.held_by_another(visit.meeting, "A", "a stranger")
+    assert not await house.held_by_another(visit.meeting, "A", "a stranger")
     first = await visit.page("A")
-    assert not house.held_by_another(visit.meeting, "A", "another")  # nobody has the place yet
+    assert not await house.held_by_another(visit.meeting, "A", "another")  # nobody has the place yet
     assert await first.ask("knock") is None
     runner = house.room(visit.meeting)
     assert runner is not None
     mine = runner.room.seats[A].last_device
     assert mine is not None
-    assert not house.held_by_another(visit.meeting, "A", mine)
-    assert house.held_by_another(visit.meeting, "A", "another")
-    assert not house.held_by_another(visit.meeting, "Z", "another")
+    assert not await house.held_by_another(visit.meeting, "A", mine)
+    assert await house.held_by_another(visit.meeting, "A", "another")
+    assert not await house.held_by_another(visit.meeting, "Z", "another")
 
 
 async def test_a_room_that_fails_fails_alone_and_comes_back(visit: Visit) -> None:
@@ -137,7 +137,8 @@ async def test_what_another_process_did_is_followed(visit: Visit) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_a_refusal_of_the_store_is_an_answer(visit: Visit, commit: Commit, code: str) -> None:
-    answer = await visit.server.house._commit(visit.meeting, commit)
+    house = visit.server.house
+    answer = await house._commit(await house.tenancy.claim(visit.meeting), commit)
     assert isinstance(answer, CommitRefused)
     assert answer.commit == 7
     assert answer.code in {code, "wrong-state"}

@@ -104,16 +104,16 @@ test("a connection carries its ticket in the subprotocol and says hello first", 
   assert.deepEqual(seen.lines, ["connecting", "open"]);
 });
 
-test("delays double from 250 ms, stay below 3 s and are spread", () => {
-  assert.deepEqual([0, 1, 2, 3, 4, 60].map((attempt) => delayBefore(attempt, 1)), [250, 500, 1000, 2000, 2000, 2000]);
-  assert.equal(delayBefore(0, 0), 125);
+test("delays double from 100 ms, stay within 2 s and are spread", () => {
+  assert.deepEqual([0, 1, 2, 3, 4, 60].map((attempt) => delayBefore(attempt, 1)), [100, 200, 400, 800, 1600, 2000]);
+  assert.equal(delayBefore(0, 0), 50);
 });
 
 test("a lost connection comes back with a new ticket", async () => {
   const { world, signal, seen } = await opened();
   last(world).onclose();
   assert.equal(signal.line, "lost");
-  await world.pass(250);
+  await world.pass(100);
   assert.equal(world.sockets.length, 2);
   assert.equal(seen.tickets, 2);
   await open({ world });
@@ -141,9 +141,9 @@ test("a server that returns is found within five seconds, however long it was aw
 
 test("an attempt that hangs is given up, each later one with more patience", async () => {
   const { world, seen } = await play({ ticket: () => new Promise(() => {}) });
-  await world.pass(4_000 + 250);
+  await world.pass(4_000 + 100);
   assert.equal(seen.tickets, 2);
-  await world.pass(4_000 + 500);
+  await world.pass(4_000 + 200);
   assert.equal(seen.tickets, 2);
   await world.pass(2_000);
   assert.equal(seen.tickets, 3);
@@ -157,7 +157,7 @@ test("the network's return cuts the wait short, once", async () => {
   await settled();
   assert.equal(world.sockets.length, 2);
   signal.wake(); // an attempt is on its way
-  await world.pass(250);
+  await world.pass(100);
   assert.equal(world.sockets.length, 2);
   assert.equal(seen.tickets, 2);
 });
@@ -186,7 +186,7 @@ test("a draining server is looked for again", async () => {
   const { world, seen } = await opened();
   hear(last(world), { type: "bye", code: "draining", text: "…" });
   last(world).onclose();
-  await world.pass(250);
+  await world.pass(100);
   assert.equal(world.sockets.length, 2);
   assert.deepEqual(seen.ends, []);
 });

@@ -1,0 +1,370 @@
+"""Several workers on one machine: who starts them, looks after them, and buries them.
+
+    supervisor ── opens the TCP port and the store, then for each slot:
+        spawn ──▶ starting ──ready──▶ serving ──leaving──▶ gone ──▶ spawn, with a new name
+                     └──dies──────────────┴──▶ buried: its leases end, its neighbours hear of it ──▶ spawn
+
+Each worker is a whole ``Server`` in a process of its own (``signaling.worker``), on the one TCP socket that
+all of them accept from, with a UDP port for its rooms' media. The supervisor carries no visit. It speaks with
+each worker over a socketpair, a JSON object per line: settings, go, names of the neighbours, finish, stop;
+and back: ready, failed, live, leaving. Nobody is accepted before every worker is ready the first time.
+
+A worker told to end (SIGTERM) hands its rooms to the others and is replaced: that is how workers are renewed
+one by one. No worker outlives the supervisor, and the store ends last. Each worker records its own start and
+stop; one that was killed has no stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+
+from broker.embedded import dies_with_us, ended
+from broker.errors import QuietroomError, StoreUnavailable
+from broker.placement import Placement
+from broker.sealing import Keyring
+from broker.store import Store
+from signaling.app import Told, bound_process, bury_the_dead, listen
+from signaling.neighbours import Neighbours
+from signaling.practice import embedded_store
+from signaling.settings import Settings
+
+READY_WITHIN: Final = 60.0
+"""Seconds for a worker to start; a large store takes a while to load."""
+STOP_WITHIN: Final = 4.4
+"""Seconds for the workers to end by themselves; with the store's own end, below five."""
+BACK_OFF: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 5.0)
+STEADY: Final = 30.0
+"""Seconds after which a worker that dies is started again at once."""
+MAX_LINE: Final = 64 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerFailed(QuietroomError):
+    """A worker could not start, and says why."""
+
+
+# ---- what is said over the socketpair --------------------------------------------------------------------
+
+
+def encode_settings(settings: Settings) -> dict[str, Any]:
+    """Settings as values that JSON has."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def decode_settings(values: dict[str, Any]) -> Settings:
+    """The same settings again."""
+    paths = {"data_dir", "keys_dir", "tls_cert", "tls_key"}
+    known: dict[str, Any] = {
+        name: Path(value) if name in paths and value is not None else value for name, value in values.items()
+    }
+    return Settings(**known)
+
+
+class Wire:
+    """One end of the socketpair between supervisor and worker."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> Self:
+        """Speak over this end."""
+        return cls(*await asyncio.open_unix_connection(sock=end, limit=MAX_LINE))
+
+    def say(self, **said: Any) -> None:
+        """Say something; lost if the other end has gone."""
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            self._writer.write(json.dumps(said).encode() + b"\n")
+
+    async def hear(self) -> dict[str, Any] | None:
+        """What was said next; ``None`` when the other end has gone."""
+        try:
+            line = await self._reader.readline()
+            return dict(json.loads(line)) if line else None
+        except (ConnectionError, ValueError):
+            return None
+
+    def close(self) -> None:
+        """End it; may be called twice."""
+        self._writer.close()
+
+
+# ---- one worker ------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """One run of one worker, as the supervisor keeps it.
+
+    Attributes:
+        taking: it is ready and takes rooms.
+        live: in how many of its rooms somebody is inside; told while finishing.
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    wire: Wire
+    taking: bool = False
+    media_port: int = 0
+    live: int = 0
+    failure: WorkerFailed | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def listen(self, on_change: Callable[[], None]) -> None:
+        """Follow what it says until it has gone."""
+        while (said := await self.wire.hear()) is not None:
+            if "ready" in said:
+                self.media_port, self.taking = int(said["ready"]), True
+                self.settled.set()
+            elif "failed" in said:
+                self.failure = WorkerFailed(str(said["failed"]), str(said["text"]))
+            elif "leaving" in said:
+                self.taking = False
+            elif "live" in said:
+                self.live = int(said["live"])
+            on_change()
+        self.taking = False
+        self.settled.set()
+        on_change()
+
+
+def media_port_of(settings: Settings, slot: int) -> int:
+    """The port of one worker's media, UDP and TCP; 0 lets the system choose.
+
+    All workers accept from the web port, and media over TCP must reach the one that runs the room: where both
+    would have the same number, media begins one above.
+    """
+    if not settings.media_port:
+        return 0
+    return settings.media_port + slot + (settings.media_port == settings.port)
+
+
+# ---- the supervisor --------------------------------------------------------------------------------------
+
+
+class Supervisor:
+    """One node with several workers, for as long as the ``async with`` block lasts.
+
+    Args:
+        settings: port 0 lets the system choose.
+
+    Attributes:
+        settings: with the real port, once started.
+
+    Raises:
+        PortBusy, DataDirectoryBusy, NoStoreServer, StoreUnavailable, UnsafeFiles: on entering.
+        WorkerFailed: on entering; the text is the worker's own.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stack = AsyncExitStack()
+        self._workers: dict[int, _Worker] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing = False
+
+    @property
+    def url(self) -> str:
+        """Where browsers reach it."""
+        return self.settings.public_url
+
+    @property
+    def media_ports(self) -> list[int]:
+        """The UDP ports of the workers, in the order of their slots."""
+        return [self._workers[slot].media_port for slot in sorted(self._workers)]
+
+    @property
+    def live(self) -> int:
+        """In how many rooms somebody is inside, as the workers last told while finishing."""
+        return sum(worker.live for worker in self._workers.values())
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        self._listening = stack.enter_context(listen(settings.host, settings.port))
+        port = int(self._listening.getsockname()[1])
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Keyring(settings.keys_dir)  # once, before several workers look for keys that are not there yet
+        embedded = None if settings.redis_url else await embedded_store(settings, stack)
+        url = settings.redis_url or (embedded.url if embedded else "")
+        self.settings = settings = replace(settings.bound_to(port, settings.media_port), redis_url=url)
+
+        store = Store(url, settings.practice, settings.node)
+        stack.push_async_callback(store.close)
+        await store.start()
+        self._placement = Placement(store, settings.node)
+        self._neighbours = Neighbours(settings.data_dir, settings.node)
+        await bury_the_dead(self._placement, self._neighbours, everybody=embedded is not None)
+
+        stack.push_async_callback(self._stop)
+        for slot in range(settings.workers):
+            self._workers[slot] = await self._spawn(slot)
+        for worker in self._workers.values():
+            if not await _ready(worker):
+                raise worker.failure or WorkerFailed("worker-failed", "A worker process does not start.")
+        for slot, worker in self._workers.items():
+            worker.wire.say(go=True)
+            self._begin(self._keep(slot, worker), f"keep-{worker.name}")
+        self._tell_names()
+        log.info("node started", node=settings.node, workers=settings.workers)
+
+    def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _spawn(self, slot: int) -> _Worker:
+        """Start a worker; it is not ready yet when this returns."""
+        settings = self.settings
+        # Two runs never share a name: each numbers its events from 0, and the dead one's leases are ended.
+        name = f"{settings.node[:16]}-w{slot}-{secrets.token_hex(3)}"
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: ASYNC220 -- forks from the main thread, and is not waited for
+                [sys.executable, "-P", "-m", "signaling.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), self._listening.fileno()),
+                start_new_session=True,  # Ctrl-C is the supervisor's to hand on
+                preexec_fn=dies_with_us(signal.SIGKILL),  # noqa: PLW1509 -- nothing else sets a death signal
+            )
+        worker = _Worker(name, process, await Wire.over(ours))
+        media_port = media_port_of(settings, slot)
+        own = replace(settings, node=name, workers=1, media_port=media_port)
+        worker.wire.say(settings=encode_settings(own), listening=self._listening.fileno())
+        self._begin(worker.listen(self._tell_names), f"hear-{name}")
+        return worker
+
+    async def _keep(self, slot: int, worker: _Worker) -> None:
+        """Replace the worker of a slot whenever it ends."""
+        clock = asyncio.get_running_loop().time
+        tries = 0
+        while True:
+            began = clock()
+            await ended(worker.process)
+            worker.taking, worker.live = False, 0
+            log.warning("worker ended", node=worker.name, returncode=worker.process.returncode)
+            await self._bury(worker)
+            self._tell_names()
+            if self._finishing:
+                return
+            tries = 0 if clock() - began > STEADY else tries + 1
+            await asyncio.sleep(BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries else 0.0)
+            worker = self._workers[slot] = await self._spawn(slot)
+            if await _ready(worker):
+                worker.wire.say(go=True)
+                self._tell_names()
+            else:
+                worker.process.kill()  # it has ended, or hangs
+
+    async def _bury(self, worker: _Worker) -> None:
+        """End the leases of a worker that has died, so that its rooms can be taken at once."""
+        worker.wire.close()
+        self._neighbours.forget(worker.name)
+        try:
+            await self._placement.bury(worker.name)
+        except StoreUnavailable:
+            log.warning("leases of a dead worker run out by themselves", node=worker.name)
+
+    def _tell_names(self) -> None:
+        """Tell each worker which others take rooms."""
+        taking = {worker.name for worker in self._workers.values() if worker.taking and not self._finishing}
+        for worker in self._workers.values():
+            worker.wire.say(names=sorted(taking - {worker.name}))
+
+    def finish(self) -> None:
+        """Take no new rooms; those that run go on, and people may come back into them."""
+        self._finishing = True
+        self._tell_names()
+        for worker in self._workers.values():
+            worker.live = int(worker.process.poll() is None)  # until it tells
+            worker.wire.say(finish=True)
+
+    def renew_certificates(self) -> None:
+        """SIGHUP came: the workers look at their files."""
+        if self.settings.secure:
+            for worker in self._workers.values():
+                with contextlib.suppress(ProcessLookupError):
+                    worker.process.send_signal(signal.SIGHUP)
+
+    async def _stop(self) -> None:
+        """Let the workers drain, all at once; what has not ended then is killed."""
+        self._finishing = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for worker in self._workers.values():
+            worker.wire.say(stop=True)
+        try:
+            async with asyncio.timeout(STOP_WITHIN):
+                await asyncio.gather(*(ended(worker.process) for worker in self._workers.values()))
+        except TimeoutError:
+            log.error("a worker does not end; killing it")
+        for worker in self._workers.values():
+            worker.process.kill()
+            await ended(worker.process)
+            await self._bury(worker)
+
+
+async def _ready(worker: _Worker) -> bool:
+    try:
+        async with asyncio.timeout(READY_WITHIN):
+            await worker.settled.wait()
+    except TimeoutError:
+        pass
+    return worker.taking
+
+
+async def serve(settings: Settings, on_ready: Callable[[Supervisor], None]) -> None:
+    """Run a node with several workers until SIGTERM or SIGINT; see ``signaling.app.serve``.
+
+    Args:
+        settings: as read.
+        on_ready: called once it answers.
+
+    Raises:
+        QuietroomError: it could not start; the text says what to do.
+    """
+    bound_process()
+    loop = asyncio.get_running_loop()
+    with Told() as told:
+        async with Supervisor(settings) as node:
+            loop.add_signal_handler(signal.SIGHUP, node.renew_certificates)
+            try:
+                on_ready(node)
+                await told.to_stop()
+                if not told.at_once:
+                    node.finish()
+                    log.info("node finishing", node=node.settings.node)
+                    await told.until_over(lambda: node.live, settings.drain)
+                log.info("node draining", node=node.settings.node)
+            finally:
+                loop.remove_signal_handler(signal.SIGHUP)

@@ -1,0 +1,219 @@
+"""Several workers on one machine, as real processes: one owner per room, killed, told to leave, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from broker.placement import Placement
+from signaling.app import PortBusy, Server
+from signaling.practice import Practice, open_practice
+from signaling.settings import Settings
+from signaling.workers import Supervisor, WorkerFailed, decode_settings, encode_settings
+from tests.e2e.practice import QUIETROOM, free_port
+from tests.signaling.test_app import alive, children, events
+from tests.signaling.visits import Page, Visit, book, browser, hire, settings_for
+from tests.support.waiting import eventually
+
+
+@dataclass
+class Node:
+    """A running supervisor, and what a test looks at."""
+
+    supervisor: Supervisor
+    practice: Practice
+    client: Server
+    placement: Placement
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process of each worker, by name."""
+        return {w.name: w.process.pid for w in self.supervisor._workers.values()}
+
+    async def owner(self, visit: Visit) -> str:
+        """The worker that runs a visit's room."""
+
+        async def found() -> str | None:
+            return (await self.placement.owners()).get(visit.meeting)
+
+        return str(await eventually(found))
+
+    async def serving(self, former: str) -> None:
+        """Wait until all workers take rooms and this one is not among them."""
+        workers = self.supervisor._workers
+        await eventually(
+            lambda: (
+                all(w.taking for w in workers.values()) and former not in {w.name for w in workers.values()}
+            ),
+            timeout=20,
+        )
+
+
+@asynccontextmanager
+async def node(data_dir: Path, visits: int = 1) -> AsyncIterator[tuple[Node, list[Visit]]]:
+    """Two workers and some booked visits."""
+    settings = settings_for(data_dir, workers=2)
+    async with (
+        Supervisor(settings) as supervisor,
+        open_practice(settings, command=True) as practice,
+        browser() as http,
+    ):
+        client = Server(supervisor.settings)  # never started: only its address and its practice are used
+        client.practice = practice
+        await hire(client)
+        booked = [await book(client, http) for _ in range(visits)]
+        try:
+            yield Node(supervisor, practice, client, Placement(practice.store, "looking-on")), booked
+        finally:
+            for visit in booked:
+                for page in visit.pages:
+                    await page.close()
+
+
+async def audit(node: Node, visit: Visit) -> list[tuple[str, str | None]]:
+    """Type and seat of the visit's events."""
+    entries = await node.practice.ledger.read(0, 10_000)
+    return [(e.event.type.value, e.event.seat) for e in entries if e.event and e.session == visit.meeting]
+
+
+async def all_back(visit: Visit) -> tuple[Page, Page, Page]:
+    """Everybody connects again, as their pages do by themselves, and the clinician is heard."""
+    first, second = await visit.page("A", media_kept=True), await visit.page("B", media_kept=True)
+    host = await visit.page("T", media_kept=True)
+    assert {first.state, second.state} == {"paused"}  # never alone, in whichever worker
+    await host.connect_media()
+    await first.until("admitted")
+    await second.until("admitted")
+    return host, first, second
+
+
+async def test_every_room_has_one_owner_whichever_worker_its_pages_reach(tmp_path: Path) -> None:
+    async with node(tmp_path / "data", visits=2) as (running, visits):
+        for visit in visits:
+            await visit.all_in()
+        owners = [await running.owner(visit) for visit in visits]
+        assert set(owners) == set(running.pids)  # spread evenly
+        # Every page is answered by its room, so whichever worker holds its connection, the owner has it.
+        for visit in visits:
+            for seat in ("A", "B"):
+                page = await visit.page(seat, media_kept=True)
+                assert page.state == "admitted"
+        http, url = visits[0].http, running.client.url
+        for _ in range(6):
+            async with http.get(f"{url}/metrics") as answer:
+                text = await answer.text()
+            assert 'quietroom_rooms{worker="0"} 1.0' in text
+            assert 'quietroom_rooms{worker="1"} 1.0' in text
+
+
+async def test_a_device_that_is_not_in_the_seat_gives_nothing_up_through_any_worker(tmp_path: Path) -> None:
+    async with node(tmp_path / "data") as (_, (visit,)):
+        _, first, _ = await visit.all_in()
+        for number in range(6):  # new connections, so that both workers are asked
+            await visit.enter("A", device=f"other-{number}")
+            body = {"meeting": visit.meeting, "seat": "A"}
+            headers = {"Origin": visit.server.url, "Cookie": visit.cookies[f"other-{number}"]}
+            async with browser() as http:
+                leaving = http.post(f"{visit.server.url}/api/seat-leave", json=body, headers=headers)
+                async with leaving as answer:
+                    assert answer.status == 204
+        assert first.state == "admitted"
+        assert first.of("bye") == []
+
+
+async def test_a_killed_workers_room_comes_back_on_another_in_the_same_seats(tmp_path: Path) -> None:
+    async with node(tmp_path / "data") as (running, (visit,)):
+        pages = await visit.all_in()
+        before, owner = await audit(running, visit), await running.owner(visit)
+        os.kill(running.pids[owner], signal.SIGKILL)
+        began = asyncio.get_running_loop().time()
+        for page in pages:  # relayed by the other worker, or cut off
+            assert await page.ended() in {("moved", 1012), (None, 1006)}
+        await all_back(visit)
+        assert asyncio.get_running_loop().time() - began < 5.0
+        assert await running.owner(visit) != owner
+        after = await audit(running, visit)
+        assert after[: len(before)] == before
+        assert [kind for kind, _ in after].count("seat.knocked") == 2
+        assert [kind for kind, _ in after].count("seat.admitted") == 2
+        await running.serving(owner)
+        assert len(running.pids) == 2
+
+
+async def test_a_worker_told_to_end_hands_its_rooms_over_and_is_replaced(tmp_path: Path) -> None:
+    async with node(tmp_path / "data") as (running, (visit,)):
+        pages = await visit.all_in()
+        owner = await running.owner(visit)
+        pid = running.pids[owner]
+        os.kill(pid, signal.SIGTERM)
+        for page in pages:
+            assert await page.ended() == ("moved", 1012)
+        await all_back(visit)
+        assert await running.owner(visit) != owner
+        await running.serving(owner)
+        assert not alive(pid)
+        recorded = await events(running.practice.settings)
+        assert recorded.count(("server.started", None)) == 3
+        assert recorded.count(("server.stopped", None)) == 1
+
+
+async def test_a_node_that_stops_leaves_no_process(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "data", workers=2)
+    async with Supervisor(settings) as supervisor:
+        pids = [worker.process.pid for worker in supervisor._workers.values()]
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 5.0
+    assert not any(map(alive, pids))
+    assert list((settings.data_dir / "workers").iterdir()) == []
+    kinds = [kind for kind, _ in await events(settings)]
+    assert kinds == ["server.started"] * 2 + ["server.stopped"] * 2
+
+
+async def test_no_worker_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(QUIETROOM, "serve", "--workers", "2", "--data-dir", str(tmp_path / "data"), "--port", str(port)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while b"Quietroom is at" not in (said := await process.stdout.readline()):
+            assert said, "it did not start"
+    started = children(process.pid)
+    assert len(started) == 3  # and the store
+    process.kill()
+    await process.wait()
+    await eventually(lambda: not any(map(alive, started)))
+    # Its ports are free again, and its dead are buried by whoever comes next.
+    async with Supervisor(settings_for(tmp_path / "data", port=port, workers=2)):
+        pass
+
+
+async def test_a_node_whose_ports_are_taken_says_which(tmp_path: Path) -> None:
+    async with Supervisor(settings_for(tmp_path / "data", workers=2)) as running:
+        with pytest.raises(PortBusy):
+            await Supervisor(settings_for(tmp_path / "b", port=running.settings.port)).__aenter__()
+        taken = running.media_ports[0]
+        with pytest.raises(WorkerFailed) as failed:
+            await Supervisor(settings_for(tmp_path / "c", media_port=taken, workers=2)).__aenter__()
+        assert failed.value.code == "port-busy"
+        assert str(taken) in failed.value.text
+
+
+def test_settings_reach_a_worker_as_they_are() -> None:
+    settings = Settings(
+        data_dir=Path("/d"),
+        port=1,
+        redis_url="redis://:secret@h",
+        behind_proxy=True,
+        public_url="https://v.example",
+    )
+    assert decode_settings(encode_settings(settings)) == settings
