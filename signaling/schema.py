@@ -178,7 +178,7 @@ WS: Final = Route(
     handle=_elsewhere,
     about="The signaling connection (WebSocket), opened with a ticket.",
     status=101,
-    refusals=("bad-ticket", "wrong-origin", "too-fast", "draining"),
+    refusals=("bad-ticket", "wrong-origin", "too-fast", "draining", "moved"),
 )
 
 

@@ -13,12 +13,19 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+from broker.ids import MeetingId
+from broker.placement import Placement
+from signaling.neighbours import door
+from signaling.practice import open_practice
+from signaling.settings import read_settings
 
 QUIETROOM = str(Path(sys.executable).parent / "quietroom")
 STAFF = {"therapist": "therapist", "admin": "admin"}
@@ -127,6 +134,17 @@ class Practice:
     async def kill_store(self) -> None:
         """SIGKILL the embedded store."""
         os.kill(self.store_pid(), signal.SIGKILL)
+
+    async def owner(self, visit: Visit) -> int:
+        """The process id of the worker that runs a visit's room."""
+        settings = read_settings({}, data_dir=self.data_dir)
+        async with open_practice(settings, command=True) as practice:
+            worker = (await Placement(practice.store, "looking-on").owners())[MeetingId(visit.meeting)]
+        # Whoever listens at the worker's door has it open; the kernel says which process that is.
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(door(self.data_dir, worker)))
+            found = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", found)[0])
 
     def log(self) -> str:
         """All that the server printed."""

@@ -450,7 +450,7 @@ async def test_a_room_that_another_worker_took_is_closed() -> None:
         house.store.refusal = "fenced-room"
         house.store.gate.set()
         await until(lambda: host.closed)
-        assert (host.closed, first.closed, second.closed) == (["draining"], ["draining"], ["draining"])
+        assert (host.closed, first.closed, second.closed) == (["moved"], ["moved"], ["moved"])
         assert house.runner.quality() == {}
         assert not house.runner.join("late", B, "B", "seat:B", Outbox(), media_kept=False)
         await until(house.task.done)
