@@ -77,11 +77,12 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     serving = await asyncio.to_thread(live, settings)
     yield check_port(settings.host, settings.port, "tcp", ours=serving)
-    yield check_port(settings.media_bind, settings.media_port, "udp", ours=serving)
     if not settings.media_over_tcp:
         yield _NO_MEDIA_OVER_TCP
-    elif settings.media_port != settings.port:
-        yield check_port(settings.media_bind, settings.media_port, "tcp", ours=serving, flag="--media-port")
+    for port in settings.media_ports:
+        yield check_port(settings.media_bind, port, "udp", ours=serving)
+        if settings.media_over_tcp and port != settings.port:
+            yield check_port(settings.media_bind, port, "tcp", ours=serving, flag="--media-port")
     async for finding in check_turn(settings):
         yield finding
     for finding in check_certificate(settings, datetime.now(UTC)):

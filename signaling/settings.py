@@ -88,8 +88,8 @@ class Settings:
         tls_cert: certificate chain, PEM.
         tls_key: its private key, PEM.
         behind_proxy: a proxy in front terminates TLS and passes plain HTTP on to us.
-        workers: processes that run rooms, one core each; every one has a media port of its own, counted up from
-            ``media_port``.
+        workers: processes that run rooms, one core each; every one has a media port of its own, counted up
+            from ``media_port``; see ``media_ports``.
         drain: seconds for which SIGTERM lets running visits go on before the server stops.
         metrics_token: whoever shows it may read ``/metrics``; ``None``: only who asks from this machine. No
             flag, since others on the machine can read those.
@@ -133,7 +133,7 @@ class Settings:
         _check_port(self.media_port, "--media-port")
         if not 1 <= self.workers <= MAX_WORKERS:
             raise SettingsError(f"--workers is between 1 and {MAX_WORKERS}; one per processor core is right.")
-        if self.media_port and self.media_port + self.workers > 65_536:
+        if self.media_ports[-1] > 65_535:
             raise SettingsError("Each worker has a media port of its own: give a lower --media-port.")
         if not 0 <= self.drain <= MAX_DRAIN:
             raise SettingsError(f"--drain is a number of seconds, at most {MAX_DRAIN}; 0 waits for nobody.")
@@ -169,6 +169,18 @@ class Settings:
     def media_over_tcp(self) -> bool:
         """Whether a TCP port can carry media: behind a proxy it must have a number of its own."""
         return not (self.behind_proxy and self.media_port == self.port != 0)
+
+    @property
+    def media_ports(self) -> tuple[int, ...]:
+        """The media port of each worker, UDP and TCP; 0 where the system chooses.
+
+        Several workers all accept from the web port, and media over TCP must reach the one that runs the
+        room: where both would have the same number, media begins one above.
+        """
+        if self.workers == 1 or self.media_port == 0:
+            return (self.media_port,) * self.workers
+        first = self.media_port + (self.media_port == self.port)
+        return tuple(range(first, first + self.workers))
 
     @property
     def store_dir(self) -> Path:

@@ -146,17 +146,6 @@ class _Worker:
         on_change()
 
 
-def media_port_of(settings: Settings, slot: int) -> int:
-    """The port of one worker's media, UDP and TCP; 0 lets the system choose.
-
-    All workers accept from the web port, and media over TCP must reach the one that runs the room: where both
-    would have the same number, media begins one above.
-    """
-    if not settings.media_port:
-        return 0
-    return settings.media_port + slot + (settings.media_port == settings.port)
-
-
 # ---- the supervisor --------------------------------------------------------------------------------------
 
 
@@ -256,8 +245,7 @@ class Supervisor:
                 preexec_fn=dies_with_us(signal.SIGKILL),  # noqa: PLW1509 -- nothing else sets a death signal
             )
         worker = _Worker(name, process, await Wire.over(ours))
-        media_port = media_port_of(settings, slot)
-        own = replace(settings, node=name, workers=1, media_port=media_port)
+        own = replace(settings, node=name, workers=1, media_port=settings.media_ports[slot])
         worker.wire.say(settings=encode_settings(own), listening=self._listening.fileno())
         self._begin(worker.listen(self._tell_names), f"hear-{name}")
         return worker
