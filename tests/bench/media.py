@@ -112,8 +112,8 @@ async def forwarding(plan: Plan) -> Forwarding:
 
         async def load(rooms: Sequence[int], subscribers: int, rounds: int, seconds: float) -> Turns:
             turns = await take_turns(beds, rooms, rounds=rounds, seconds=seconds)
-            told = (f"{server} {_spread(windows)} µs" for server, windows in turns.items())
-            print(f"{len(rooms)} × 1→{subscribers}: {'; '.join(told)}", flush=True)
+            told = (f"{server} {_spread(windows)}" for server, windows in turns.items())
+            print(f"µs at {len(rooms)} × 1→{subscribers}: {'; '.join(told)}", flush=True)
             return turns
 
         rounds, seconds = max(1, plan.rounds - 2), min(3.0, plan.seconds)  # of the curve
@@ -183,7 +183,7 @@ def _spread(windows: Sequence[Window]) -> str:
     costs = [done.microseconds for done in windows]
     told = f"{min(costs):.1f}–{max(costs):.1f}"
     if (kept := _kept(windows)) < KEPT_UP:
-        told += f", only {kept:.0%} came through"
+        told += f" (only {kept:.0%} came through)"
     return told
 
 
