@@ -26,6 +26,7 @@ With Chromium, fake cameras and a transport that is warm, as people have it:
     admit_to_frame_ms        click on Admit ─▶ first decoded picture of the patient, on loopback
     admit_to_frame_50ms_ms   the same with 50 ms of round trip between each of the two and the server, for
                              signaling as for media
+    blocked_udp_connect_ms   offer ─▶ transport, for a patient whose network passes no UDP
     reconnect_ms             end of five seconds without a packet either way ─▶ first decoded picture again
 
 The curve over 1, 20, 40 and 100 rooms goes to docs/media-cost.svg when Janus is on it.
@@ -248,9 +249,11 @@ async def browser_rows() -> list[Row]:
         async with running_practice(Path(name) / "practice") as practice:
             near = await browsers.admissions(practice, runs=12)
             far = await browsers.admissions(practice, runs=12, rtt_ms=50.0)
+            blocked = await browsers.connections_without_udp(practice, runs=6)
             back = await browsers.blackouts(practice, runs=5, seconds=5.0)
     return [
         Row.of("admit_to_frame_ms", "ms", near, note=f"{min(near):.0f}–{max(near):.0f}"),
         Row.of("admit_to_frame_50ms_ms", "ms", far, note=f"{min(far):.0f}–{max(far):.0f}"),
+        Row.of("blocked_udp_connect_ms", "ms", blocked, note=f"{min(blocked):.0f}–{max(blocked):.0f}"),
         Row.of("reconnect_ms", "ms", back, note=f"{min(back):.0f}–{max(back):.0f}"),
     ]

@@ -6,8 +6,10 @@ Each browser is a process group of its own, so that it can be killed as a whole 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -54,6 +56,21 @@ WATCH: Final = """() => {
 # The same without a click: from so many milliseconds on.
 AFTER: Final = "(ms) => Object.assign(watched, {clicked: performance.now() + ms, firstFrame: null})"
 QUIET: Final = "() => performance.now() - watched.lastFrame > 500"
+# The way to the media port leads into nothing over UDP, the other ways stay as they are. Notes when the page
+# took the first offer and when its transport stood.
+BLOCKED: Final = """(() => {
+  const [host, port] = NOWHERE;
+  const before = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+    window.began ??= performance.now();
+    this.addEventListener("connectionstatechange", () => {
+      if (this.connectionState === "connected") window.connected ??= performance.now();
+    });
+    const blocked = sdp.replace(/^(a=candidate:\\S+ 1 udp \\d+) \\S+ \\d+/gim, `$1 ${host} ${port}`);
+    return before.call(this, { type, sdp: blocked });
+  };
+})();"""
+STOOD: Final = "() => window.connected !== undefined && window.connected - window.began"
 SEEN: Final = "() => watched.firstFrame !== null && watched.firstFrame - watched.clicked"
 
 
@@ -138,6 +155,22 @@ async def blackouts(practice: Practice, runs: int, seconds: float) -> list[float
             await therapist.page.evaluate(AFTER, (until - time.monotonic()) * 1000)
             seen = await therapist.page.wait_for_function(SEEN, timeout=(seconds + WITHIN) * 1000)
             took.append(float(await seen.json_value()))
+    return took
+
+
+async def connections_without_udp(practice: Practice, runs: int) -> list[float]:
+    """Milliseconds from the offer to a transport that stands, for a patient whose network passes no UDP."""
+    took = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nowhere:
+        nowhere.bind(("127.0.0.1", 0))  # takes everything and answers nothing, as a firewall does
+        script = BLOCKED.replace("NOWHERE", json.dumps(nowhere.getsockname()))
+        for visit in await book(practice, runs):
+            async with async_playwright() as playwright, chromium(playwright) as browser:
+                patient = await People(practice, browser.browser).patient(visit, SEAT, viewport=WINDOW)
+                await patient.context.add_init_script(script)
+                await patient.waits()
+                stood = await patient.page.wait_for_function(STOOD, timeout=WITHIN * 1000)
+                took.append(float(await stood.json_value()))
     return took
 
 
