@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,10 @@ import aiohttp
 import pytest
 
 from broker.errors import DataDirectoryBusy
+from broker.private import Private
 from broker.seats import SeatState
+from rooms.relay_check import Granted, ask
+from rooms.turn import Credential
 from signaling.app import FILES, PortBusy, Server
 from signaling.practice import open_practice
 from signaling.settings import Settings
@@ -340,6 +344,45 @@ async def test_draining_with_a_dead_store_still_ends_in_time(tmp_path: Path) -> 
         assert await first.ended() == ("draining", 1012)
         with pytest.raises(ProcessLookupError):
             os.kill(store, 0)
+
+
+async def test_an_offer_tells_of_a_way_in_where_udp_is_blocked(tmp_path: Path) -> None:
+    async with visiting(tmp_path / "data") as visit:
+        page = await visit.page("A")
+        assert await page.ask("knock") is None
+        await offered(page)
+        (offer,) = page.of("offer")
+        port = visit.server.media_port
+        assert f" tcp 1520435199 127.0.0.1 {port} typ host tcptype passive" in offer["sdp"]
+        (server,) = offer["ice-servers"]
+        assert server["urls"] == [f"turn:127.0.0.1:{port}?transport=tcp"]
+        ends_ms = page.view["ends"]
+        assert int(server["username"].partition(":")[0]) == -(-ends_ms // 1000)
+        shown = Credential(server["username"], Private(server["credential"]))
+        for reached in (port, visit.server.settings.port):
+            assert await ask("127.0.0.1", reached, shown, tls=False, tcp=True) is Granted.YES
+        forged = Credential(server["username"], Private("x" + server["credential"]))
+        assert await ask("127.0.0.1", port, forged, tls=False, tcp=True) is Granted.REFUSED
+
+
+async def test_headers_without_end_are_refused_in_our_words(tmp_path: Path) -> None:
+    async with Server(settings_for(tmp_path / "data")) as server, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.settings.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n")
+        answer = await reader.read()
+        assert answer.split(b" ")[1] == b"400"
+        assert b"bad-message" in answer
+        assert b"aiohttp" not in answer.lower()
+        writer.close()
+
+
+async def test_a_media_port_in_use_for_tcp_is_said_plainly(tmp_path: Path) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortBusy) as busy:
+        async with Server(settings_for(tmp_path / "data", media_port=port)):
+            raise AssertionError("somebody else has that port")
+    assert f"TCP port {port}" in busy.value.text
+    assert "--media-port" in busy.value.text
 
 
 async def test_a_port_or_a_directory_in_use_is_said_plainly(tmp_path: Path) -> None:
