@@ -5,7 +5,7 @@
 /** @typedef {import('./messages.js').BoardSeat} BoardSeat */
 
 /**
- * The numbers of a seat's transport, a line each; "in" is from the seat to the server.
+ * The way and the numbers of a seat's transport, a line each; "in" is from the seat to the server.
  *
  * @param {BoardSeat} seat
  * @returns {readonly string[]} none while it has no transport.
@@ -13,6 +13,7 @@
 export function numbers(seat) {
   const { "loss-in-percent": lossIn, "loss-out-percent": lossOut, "jitter-ms": jitter, "rtt-ms": trip } = seat;
   const said = [];
+  if (seat.path !== null) said.push(`Over ${seat.path.toUpperCase()}`);
   if (lossIn !== null && lossOut !== null) said.push(`Loss ${lossIn.toFixed(1)} % in, ${lossOut.toFixed(1)} % out`);
   if (trip !== null) said.push(`Round trip ${Math.round(trip)} ms`);
   if (jitter !== null) said.push(`Jitter ${Math.round(jitter)} ms`);

@@ -119,7 +119,7 @@ function SeatCells({ room, seat }) {
     <td>
       ${seat.quality === null
         ? "–"
-        : html`<${LinkMark} link=${seat} />
+        : html`<${LinkMark} link=${{ quality: seat.quality, path: null }} />
             ${paused && html`<br /><span class="poor">${paused}</span>`}
             ${lines.map((line) => html`<br key=${line} /><span class="quiet">${line}</span>`)}`}
     </td>

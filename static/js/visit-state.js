@@ -298,7 +298,10 @@ const SPOKEN = Object.freeze({
 function companyChange(before, after) {
   for (const other of after.others) {
     const earlier = before.others.find(({ seat }) => seat === other.seat);
-    if (other.presence === earlier?.presence) continue;
+    if (other.presence === earlier?.presence) {
+      if (other.sends !== earlier.sends) return { assertive: false, text: pictureOf(other) };
+      continue;
+    }
     if (other.presence === "away") return { assertive: false, text: `${other.label} is reconnecting.` };
     if (earlier?.presence === "away" && other.presence === "connected") {
       return { assertive: false, text: `${other.label} is back.` };
@@ -309,6 +312,13 @@ function companyChange(before, after) {
   }
   const gone = before.others.find(({ seat }) => !after.others.some((other) => other.seat === seat));
   return gone && after.others.length > 0 ? { assertive: false, text: `${gone.label} has gone out.` } : null;
+}
+
+/** @param {import('./messages.js').Other} other */
+function pictureOf({ label, sends }) {
+  return sends === "all"
+    ? `The picture of ${label} comes back.`
+    : `The picture of ${label} is paused: their connection is weak.`;
 }
 
 /**

@@ -66,6 +66,7 @@ class Squeezed:
     def __init__(self, room: Room, publisher: Seat, subscriber: Seat) -> None:
         self.room, self.publisher, self.subscriber = room, publisher, subscriber
         self.sequence = 0
+        self.kinds = [Kind.AUDIO, Kind.CAMERA]
 
     async def goes(self, seconds: float, *, loss: float, estimate: int | None = 1_500_000) -> None:
         """Let both publish and the subscriber report, while the port's clock runs ahead."""
@@ -73,10 +74,11 @@ class Squeezed:
         for _ in range(int(seconds / 0.5)):
             for _ in range(3):
                 self.sequence += 1
-                self.publisher.client.send_rtp(Kind.AUDIO, self.sequence)
-                self.publisher.client.send_rtp(Kind.CAMERA, self.sequence)
-            sound, camera = self.subscriber.client.slots[:2]
-            blocks = [rtcp.ReportBlock(ssrc, int(loss * 256), 0, 0, 0, 0, 0) for ssrc in (sound, camera)]
+                for kind in self.kinds:
+                    self.publisher.client.send_rtp(kind, self.sequence)
+            slots = self.subscriber.client.slots
+            open_ones = (*slots[:2], slots[-2])
+            blocks = [rtcp.ReportBlock(ssrc, int(loss * 256), 0, 0, 0, 0, 0) for ssrc in open_ones]
             report = rtcp.build_receiver_report(1, blocks)
             if estimate is not None:
                 report += rtcp.build_remb(1, estimate, [1])
@@ -114,6 +116,23 @@ async def test_on_a_weak_link_the_picture_pauses_the_sound_goes_on_and_it_comes_
     await pair.goes(1, loss=0.0)
     assert len(b.client.of(video)) > before[0]
     assert receives(a) is Level.ALL, "the other one is not concerned"
+
+
+async def test_a_shared_screen_outlives_the_camera(pair: Squeezed) -> None:
+    b = pair.subscriber
+    pair.kinds.append(Kind.SCREEN)
+    await pair.goes(30, loss=0.5, estimate=20_000)
+    assert receives(b) is Level.SCREEN
+    camera, screen = len(b.client.of(b.client.slots[1])), len(b.client.of(b.client.slots[-2]))
+    await pair.goes(2, loss=0.0, estimate=20_000)
+    assert len(b.client.of(b.client.slots[1])) == camera
+    assert len(b.client.of(b.client.slots[-2])) == screen + 12
+    await pair.goes(30, loss=0.5, estimate=20_000)
+    assert receives(b) is Level.SOUND
+    await pair.goes(30, loss=0.0, estimate=20_000)
+    assert receives(b) is Level.SCREEN, "and comes back first"
+    await pair.goes(30, loss=0.0, estimate=20_000)
+    assert receives(b) is Level.ALL
 
 
 async def test_a_paused_subscriber_holds_the_publisher_down_no_longer(room: Room, pair: Squeezed) -> None:

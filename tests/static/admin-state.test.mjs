@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { numbers, overview, pausedVideo, suiteWord } from "../../static/js/admin-state.js";
 
 const seat = (more = {}) => ({
+  path: null,
   "loss-in-percent": null,
   "loss-out-percent": null,
   "jitter-ms": null,
@@ -19,8 +20,9 @@ const seat = (more = {}) => ({
 
 test("a link is told in numbers, a line each, and not at all while there is none", () => {
   assert.deepEqual(numbers(seat()), []);
-  const all = { "loss-in-percent": 0.42, "loss-out-percent": 3, "jitter-ms": 4.4, "rtt-ms": 31.4, "kbps-in": 940, "kbps-out": 40 };
+  const all = { path: "tcp", "loss-in-percent": 0.42, "loss-out-percent": 3, "jitter-ms": 4.4, "rtt-ms": 31.4, "kbps-in": 940, "kbps-out": 40 };
   assert.deepEqual(numbers(seat(all)), [
+    "Over TCP",
     "Loss 0.4 % in, 3.0 % out",
     "Round trip 31 ms",
     "Jitter 4 ms",

@@ -199,3 +199,10 @@ test("being put on hold is told as that, not as a picture that is back", () => {
   const weak = after(entered(), CHECKED, OPEN, place("admitted", { sends: "sound" }));
   assert.match(announcement(weak, advance(weak, place("held")))?.text ?? "", /on hold/);
 });
+
+test("somebody else's paused picture is announced with its reason, and its return", () => {
+  const all = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
+  const paused = advance(all, place("admitted", { others: [{ ...other("B"), sends: "sound" }] }));
+  assert.equal(announcement(all, paused)?.text, "The picture of Partner B is paused: their connection is weak.");
+  assert.equal(announcement(paused, all)?.text, "The picture of Partner B comes back.");
+});
