@@ -128,7 +128,7 @@ class Beat:
         loss, reported_at = peer.losses(Kind.CAMERA, Kind.SCREEN)
         fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
         estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
-        link.allowance.update(estimate, loss, reported_at, now)
+        link.allowance.update(estimate, loss, reported_at, now, peer.trip())
         hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, peer.trip())
         screen = gate.presenter not in (None, member.seat)
         if link.down.judge(hurts=inside and hurts, pictures=pictures > 0, screen=screen, now=now):

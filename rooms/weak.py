@@ -52,6 +52,9 @@ SLOW: Final = 1.0
 """Seconds of round trip that mean a full queue; the longest honest way, by satellite, takes 0.7."""
 _GROWTH: Final = 1.25  # a second; from the floor to the full picture in about twelve
 _NEAR_FLOOR: Final = 1.1
+_CAREFUL: Final = 1.05  # a report, once it was too much
+_STEP_BACK: Final = 0.8
+_QUEUE: Final = 0.1  # seconds by which a round trip is longer when a queue fills
 
 CARRIED: Final = {
     Level.ALL: frozenset(Kind),
@@ -118,6 +121,10 @@ class Ladder:
 class Allowance:
     """How much video a subscriber's downlink carries.
 
+    After a pause the browser's estimate starts from where it collapsed and grows by 8 % a second: a minute of
+    a bad picture on a link that is well again. Until it has caught up an estimate of our own counts, which grows
+    as long as nothing is lost and no queue fills, and gives way where something does.
+
     Attributes:
         bits: bits per second for all the video it receives.
     """
@@ -127,16 +134,25 @@ class Allowance:
         self._cap: float | None = None
         self._counted_at = float("-inf")
         self._grown_at = float("-inf")
+        self._own: float | None = None
+        self._troubled = False
+        self._shortest = float("inf")
 
-    def update(self, estimate: int | None, loss: float, reported_at: float, now: float) -> None:
+    def update(
+        self, estimate: int | None, loss: float, reported_at: float, now: float, trip: float | None = None
+    ) -> None:
         """Take in what is known.
 
         Args:
             estimate: the browser's own, ``None`` when it says nothing: then the default, never "unlimited".
             loss: the worst fraction of a picture that it reported lost last.
             reported_at: seconds of that report; each counts once.
+            trip: seconds of the last round trip, if known.
         """
-        bits = float(DEFAULT_BITRATE if estimate is None else estimate)
+        if reported_at > self._counted_at and self._own is not None:
+            self._own = self._after_report(self._own, estimate, loss, trip)
+        self._shortest = min(self._shortest, self._shortest if trip is None else trip)
+        bits = float(DEFAULT_BITRATE if estimate is None else max(estimate, self._own or 0))
         if reported_at > self._counted_at and loss > HURTS:
             # What was lost did not fit. draft-ietf-rmcat-gcc-02 §6 takes off half as much; here the sound of
             # people who talk waits behind every such packet.
@@ -150,9 +166,20 @@ class Allowance:
         self._counted_at = max(self._counted_at, reported_at)
         self.bits = int(bits if self._cap is None else min(bits, self._cap))
 
+    def _after_report(
+        self, own: float, estimate: int | None, loss: float, trip: float | None
+    ) -> float | None:
+        """Our own estimate after one more report; ``None`` once the browser's has caught up."""
+        if loss > CALM or (trip is not None and trip > self._shortest + _QUEUE):
+            self._troubled = True
+            return max(float(PICTURE_BITRATE), own * _STEP_BACK)
+        own *= _CAREFUL if self._troubled else _GROWTH
+        return None if estimate is None or own <= estimate else min(own, float(DEFAULT_BITRATE))
+
     def begin_at_floor(self, pictures: int, now: float) -> None:
         """A paused picture is tried again: begin with the least."""
         self._cap, self._grown_at = float(PICTURE_BITRATE * max(1, pictures)), now
+        self._own, self._troubled = self._cap, False
         self.bits = min(self.bits, int(self._cap))
 
     def at_floor(self, pictures: int) -> bool:

@@ -215,6 +215,44 @@ def test_a_trial_begins_with_the_least_whatever_is_estimated() -> None:
     assert allowance.bits < 2.5 * PICTURE_BITRATE
 
 
+def after_a_pause(seconds: int, *, loss: float = 0.0, trip: float = 0.05) -> Allowance:
+    """A link whose browser estimates little, once pictures have been tried again for so long."""
+    allowance = Allowance()
+    allowance.update(14_000, 0.0, 1.0, 1.0, 0.05)
+    allowance.begin_at_floor(1, 2.0)
+    for second in range(seconds):
+        now = 3.0 + second
+        allowance.update(int(14_000 * 1.08**second), loss, now, now, trip)
+    return allowance
+
+
+def test_after_a_pause_the_picture_does_not_wait_for_an_estimate_that_collapsed() -> None:
+    assert after_a_pause(15).bits == DEFAULT_BITRATE
+
+
+def test_it_grows_neither_against_loss_nor_against_a_queue_that_fills() -> None:
+    assert after_a_pause(15, loss=0.08).bits == PICTURE_BITRATE
+    assert after_a_pause(15, trip=0.3).bits == PICTURE_BITRATE
+
+
+def test_once_it_was_too_much_it_grows_with_care() -> None:
+    allowance = after_a_pause(6)
+    reached = allowance.bits
+    allowance.update(20_000, 0.08, 10.0, 10.0, 0.05)
+    assert allowance.bits == int(reached * 0.8)
+    allowance.update(20_000, 0.0, 11.0, 11.0, 0.05)
+    assert allowance.bits < 0.9 * reached
+
+
+def test_once_the_browser_has_caught_up_its_word_counts_again() -> None:
+    allowance = after_a_pause(4)
+    allowance.update(1_800_000, 0.0, 20.0, 20.0, 0.05)
+    for second in range(10):
+        allowance.update(1_800_000, 0.0, 21.0 + second, 21.0 + second, 0.05)
+    allowance.update(300_000, 0.0, 40.0, 40.0, 0.05)
+    assert allowance.bits == 300_000
+
+
 @given(
     st.lists(
         st.tuples(st.none() | st.integers(0, 1 << 40), st.floats(0, 1), st.booleans(), st.floats(0, 10)),
