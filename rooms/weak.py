@@ -122,8 +122,8 @@ class Allowance:
     """How much video a subscriber's downlink carries.
 
     After a pause the browser's estimate starts from where it collapsed and grows by 8 % a second: a minute of
-    a bad picture on a link that is well again. Until it has caught up an estimate of our own counts, which grows
-    as long as nothing is lost and no queue fills, and gives way where something does.
+    a bad picture on a link that is well again. Until it has caught up, an estimate of our own counts, which
+    grows as long as nothing is lost and no queue fills, and gives way where something does.
 
     Attributes:
         bits: bits per second for all the video it receives.
@@ -152,7 +152,8 @@ class Allowance:
         if reported_at > self._counted_at and self._own is not None:
             self._own = self._after_report(self._own, estimate, loss, trip)
         self._shortest = min(self._shortest, self._shortest if trip is None else trip)
-        bits = float(DEFAULT_BITRATE if estimate is None else max(estimate, self._own or 0))
+        known = [bits for bits in (estimate, self._own) if bits is not None]
+        bits = float(max(known, default=DEFAULT_BITRATE))
         if reported_at > self._counted_at and loss > HURTS:
             # What was lost did not fit. draft-ietf-rmcat-gcc-02 §6 takes off half as much; here the sound of
             # people who talk waits behind every such packet.
@@ -174,7 +175,7 @@ class Allowance:
             self._troubled = True
             return max(float(PICTURE_BITRATE), own * _STEP_BACK)
         own *= _CAREFUL if self._troubled else _GROWTH
-        return None if estimate is None or own <= estimate else min(own, float(DEFAULT_BITRATE))
+        return None if estimate is not None and own <= estimate else min(own, float(DEFAULT_BITRATE))
 
     def begin_at_floor(self, pictures: int, now: float) -> None:
         """A paused picture is tried again: begin with the least."""

@@ -222,7 +222,9 @@ def after_a_pause(seconds: int, *, loss: float = 0.0, trip: float = 0.05) -> All
     allowance.begin_at_floor(1, 2.0)
     for second in range(seconds):
         now = 3.0 + second
-        allowance.update(int(14_000 * 1.08**second), loss, now, now, trip)
+        # While nothing came the browser said nothing; it begins again where it was.
+        estimate = None if second < 2 else int(14_000 * 1.08**second)
+        allowance.update(estimate, loss, now, now, trip)
     return allowance
 
 
