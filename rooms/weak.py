@@ -52,7 +52,8 @@ SLOW: Final = 1.0
 """Seconds of round trip that mean a full queue; the longest honest way, by satellite, takes 0.7."""
 _GROWTH: Final = 1.25  # a second; from the floor to the full picture in about twelve
 _NEAR_FLOOR: Final = 1.1
-_CAREFUL: Final = 1.05  # a report, once it was too much
+_BEGINNING: Final = 1.5  # seconds
+_CAREFUL: Final = 1.1  # a report, once it was too much
 _STEP_BACK: Final = 0.8
 _QUEUE: Final = 0.1  # seconds by which a round trip is longer when a queue fills
 
@@ -135,6 +136,7 @@ class Allowance:
         self._counted_at = float("-inf")
         self._grown_at = float("-inf")
         self._own: float | None = None
+        self._begun_at = float("-inf")
         self._troubled = False
         self._shortest = float("inf")
 
@@ -149,7 +151,9 @@ class Allowance:
             reported_at: seconds of that report; each counts once.
             trip: seconds of the last round trip, if known.
         """
-        if reported_at > self._counted_at and self._own is not None:
+        # The first report after a pause tells of what was lost before it.
+        settled = now - self._begun_at >= _BEGINNING
+        if reported_at > self._counted_at and self._own is not None and settled:
             self._own = self._after_report(self._own, estimate, loss, trip)
         self._shortest = min(self._shortest, self._shortest if trip is None else trip)
         known = [bits for bits in (estimate, self._own) if bits is not None]
@@ -180,7 +184,7 @@ class Allowance:
     def begin_at_floor(self, pictures: int, now: float) -> None:
         """A paused picture is tried again: begin with the least."""
         self._cap, self._grown_at = float(PICTURE_BITRATE * max(1, pictures)), now
-        self._own, self._troubled = self._cap, False
+        self._own, self._begun_at, self._troubled = self._cap, now, False
         self.bits = min(self.bits, int(self._cap))
 
     def at_floor(self, pictures: int) -> bool:
