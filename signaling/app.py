@@ -178,7 +178,7 @@ class Server:
             on_change=changes.notify,
             store_ok=self.store.healthy,
             ice_servers=IceServers(
-                own_urls(settings, self.media.tcp_port),
+                own_urls(settings, self.media.tcp_port, web_too=self._listening is None),
                 self.streams.credential,
                 settings.turn_urls,
                 None if settings.turn_secret is None else Private(settings.turn_secret),

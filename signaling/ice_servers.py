@@ -50,19 +50,23 @@ class IceServers:
         return tuple(found)
 
 
-def own_urls(settings: Settings, tcp_port: int | None) -> tuple[str, ...]:
+def own_urls(settings: Settings, tcp_port: int | None, *, web_too: bool = True) -> tuple[str, ...]:
     """Where browsers find our own TURN server.
 
     Args:
         settings: with the real ports.
         tcp_port: where streams with media are taken; ``None`` when nowhere.
+        web_too: the web port takes them as well. Several workers share that one, and only the room's own can
+            carry its media.
     """
-    if settings.secure:
+    url = urlsplit(settings.public_url)
+    if settings.secure and web_too:
         # By the name that the certificate has, on the port that every page has reached already.
-        name, port = urlsplit(settings.public_url).hostname, urlsplit(settings.public_url).port or 443
-        return (_url("turns", name or settings.media_host, port),)
+        return (_url("turns", url.hostname or settings.media_host, url.port or 443),)
     if tcp_port is None:
         return ()
+    if settings.secure:
+        return (_url("turns", url.hostname or settings.media_host, tcp_port),)
     return (_url("turn", settings.media_host, tcp_port),)
 
 

@@ -68,6 +68,9 @@ def test_with_a_certificate_it_is_reached_where_the_pages_are(
         media_port=9000,
     )
     assert own_urls(settings, 9000) == (url,)
+    name = url.removeprefix("turns:").rpartition(":")[0]
+    # A worker that shares the web port with others has a port of its own for what is its own.
+    assert own_urls(settings, 9001, web_too=False) == (f"turns:{name}:9001?transport=tcp",)
 
 
 def test_without_a_certificate_it_is_reached_at_the_media_port(tmp_path: Path) -> None:
