@@ -104,13 +104,11 @@ def _y(value: float, top: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next number whose quarters are easy to read: 4, 8, 40, 60, 80, 100, 400, …"""
-    scale = 1.0
-    while True:
-        for top in (4, 6, 8, 10):
-            if value <= top * scale and (scale > 1 or top in (4, 8)):
-                return top * scale
+    """The next number whose quarters are easy to read: 4, 6, 8, 10, 12, 16, 20, and so on tenfold."""
+    scale = 1
+    while value > 20 * scale:
         scale *= 10
+    return float(next(top * scale for top in (2, 4, 6, 8, 10, 12, 16, 20) if value <= top * scale))
 
 
 def _apart(wanted: Mapping[str, float]) -> dict[str, float]:
