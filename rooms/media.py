@@ -238,6 +238,11 @@ class MediaPort:
         """A peer's transport stands, or stands no more: routes follow at once."""
         self.tracks_changed(peer)
 
+    def returned(self, peer: Peer) -> None:
+        """A seat is heard after an interruption: ask for whole pictures, from it and for it."""
+        shown = [slot.route.track for slot in peer.member.slots if slot.route is not None]
+        self._ask_key_frames([*(t for t in peer.member.tracks.values() if t.routes), *shown], at_once=True)
+
     def peer_closed(self, peer: Peer) -> None:
         """Forget a closed peer everywhere."""
         if (gate := self._gates.get(peer.room)) is not None:

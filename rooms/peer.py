@@ -33,6 +33,8 @@ from rooms.sdp import PUBLISHED, Answer, BadSdp, Offer, read_answer
 
 #: Seconds without an authenticated packet after which a seat counts as gone; browsers check every 2.5 s.
 SILENCE = 6.0
+#: Seconds of silence after which a seat has missed more than retransmissions bring back.
+INTERRUPTION = 2.0
 #: Seconds a DTLS handshake may take.
 HANDSHAKE = 30.0
 # Seconds after which a subscriber's report says nothing about the present: browsers report on video every
@@ -82,6 +84,9 @@ class Port(Protocol):
 
     def state_changed(self, peer: Peer) -> None:
         """The peer's transport stands, or stands no more."""
+
+    def returned(self, peer: Peer) -> None:
+        """The peer is heard after an interruption."""
 
     def peer_closed(self, peer: Peer) -> None:
         """The peer is closed for good."""
@@ -232,9 +237,7 @@ class Peer:
 
     def heard(self) -> None:
         """An authenticated packet has come from the seat."""
-        self.last_heard = self._port.now()
-        if self.state is PeerState.GONE:
-            self.settle()
+        self._heard_at(self._port.now())
 
     def heard_media(self, octets: int, now: float) -> None:
         """An authentic packet of media, or a report about it, has come.
@@ -244,9 +247,15 @@ class Peer:
             now: loop seconds of its arrival.
         """
         self._meter.octets_in += octets
-        self.last_heard = self.last_media = now
+        self.last_media = now
+        self._heard_at(now)
+
+    def _heard_at(self, now: float) -> None:
+        silence, self.last_heard = now - self.last_heard, now
         if self.state is PeerState.GONE:
             self.settle()
+        if silence >= INTERRUPTION:
+            self._port.returned(self)
 
     def moved(self) -> None:
         """Its address or its keys may be others than before."""

@@ -7,6 +7,7 @@ control.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180
 
 BACK_WITHIN = 3.0
 """Seconds from a network's return to media in both directions."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what the pages count."""
 FAR = 25.0
 """Milliseconds each way: a round trip of 50."""
 
@@ -52,12 +55,18 @@ class Session:
         )
 
     async def over(self, seconds: float) -> Span:
-        """What every page carries during so many seconds."""
-        people = (self.a, self.b, self.therapist)
-        before = await asyncio.gather(*(person.carried() for person in people))
-        await asyncio.sleep(seconds)
-        after = await asyncio.gather(*(person.carried() for person in people))
-        return Span(*(_difference(x["tracks"], y["tracks"]) for x, y in zip(before, after, strict=True)))
+        """What every page carries during the same so many seconds, by interpolation between several looks."""
+        people, looks = (self.a, self.b, self.therapist), int(seconds / LOOK_EVERY) + 1
+        series: list[list[Counts]] = [[] for _ in people]
+        for _ in range(looks):
+            for seen, carried in zip(
+                series, await asyncio.gather(*(p.carried() for p in people)), strict=True
+            ):
+                seen.append(carried["tracks"])
+            await asyncio.sleep(LOOK_EVERY)
+        begin = max(track["at"] for seen in series for track in seen[0].values())
+        end = min(track["at"] for seen in series for track in seen[-1].values())
+        return Span(*({mid: _between(seen, mid, begin, end) for mid in seen[0]} for seen in series))
 
     async def events(self) -> list[str]:
         return [event[0] for event in await self.practice.audit(self.visit.meeting)]
@@ -75,20 +84,35 @@ class Span:
     therapist: Counts
 
 
-def _difference(before: Counts, after: Counts) -> Counts:
-    return {mid: {what: n - before[mid][what] for what, n in track.items()} for mid, track in after.items()}
+def _between(seen: list[Counts], mid: str, begin: float, end: float) -> dict[str, float]:
+    """What one track counted from one instant to another, milliseconds of the clock that all pages share."""
+    first, last = _at(seen, mid, begin), _at(seen, mid, end)
+    return {what: last[what] - first[what] for what in last}
 
 
-def frame_rate(track: dict[str, float]) -> float:
-    """Frames per second, by the clock of the page that counted them."""
-    return track.get("frames", track.get("framesSent", 0)) / track["at"] * 1000
+def _at(seen: list[Counts], mid: str, instant: float) -> dict[str, float]:
+    earlier, later = seen[0][mid], seen[-1][mid]
+    for before, after in itertools.pairwise(look[mid] for look in seen):
+        if before["at"] <= instant <= after["at"]:
+            earlier, later = before, after
+    share = (instant - earlier["at"]) / (later["at"] - earlier["at"])
+    return {what: n + share * (later[what] - n) for what, n in earlier.items()}
 
 
-def assert_audio_stays(track: dict[str, float], loss: float) -> None:
-    """Nothing but what was lost is made up, and the voice is there all the time."""
+def made_up(track: dict[str, float]) -> float:
+    """The share of a voice that was made up for what did not come in time."""
+    return track["concealed"] / track["samples"]
+
+
+def assert_audio_stays(track: dict[str, float], loss: float, lossless: dict[str, float]) -> None:
+    """The voice is there all the time, and little more of it is made up than was lost.
+
+    Args:
+        lossless: a voice at the same time on the same machine, which may be too slow for it as well.
+    """
     assert track["energy"] > 0
     assert track["samples"] > 48_000 * track["at"] / 1000 * 0.95, "the voice never stops"
-    assert track["concealed"] < track["samples"] * 2 * loss, "and little of it is made up"
+    assert made_up(track) < 2 * loss + made_up(lossless)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -96,7 +120,8 @@ async def together(practice: Practice, browser: Browser) -> AsyncIterator[Sessio
     people = People(practice, browser)
     visit, link = await practice.book(), people.link()
     therapist = await people.therapist(visit)
-    a, b = await people.patient(visit, "A", link=link), await people.patient(visit, "B")
+    # The control goes through a link too, a clear one: what this machine does to them happens to both.
+    a, b = await people.patient(visit, "A", link=link), await people.patient(visit, "B", link=people.link())
     await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
     await therapist.presses("Admit both")
     await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
@@ -131,14 +156,12 @@ async def test_two_percent_loss_costs_no_pictures(session: Session) -> None:
     session.link.both(Conditions(delay_ms=FAR, loss=0.02))
     span = await session.over(12)
     assert span.a[CAMERA_OF_THERAPIST]["lost"] > 0
-    assert frame_rate(span.a[CAMERA_OF_THERAPIST]) >= 0.99 * frame_rate(span.b[CAMERA_OF_THERAPIST]), (
-        "down, beside a lossless link"
-    )
-    assert frame_rate(span.therapist[CAMERA_OF_A]) >= 0.99 * frame_rate(span.a[OWN_CAMERA]), (
-        "up, beside what was sent"
-    )
-    assert_audio_stays(span.a[AUDIO_OF_THERAPIST], 0.02)
-    assert_audio_stays(span.therapist[AUDIO_OF_A], 0.02)
+    down, up = span.a[CAMERA_OF_THERAPIST]["frames"], span.therapist[CAMERA_OF_A]["frames"]
+    assert down >= 0.99 * span.b[CAMERA_OF_THERAPIST]["frames"] - 1, "beside a link without loss"
+    assert up >= 0.99 * span.a[OWN_CAMERA]["framesSent"] - 1, "beside what was sent"
+    lossless = span.b[AUDIO_OF_THERAPIST]
+    assert_audio_stays(span.a[AUDIO_OF_THERAPIST], 0.02, lossless)
+    assert_audio_stays(span.therapist[AUDIO_OF_A], 0.02, lossless)
 
 
 @pytest.mark.parametrize(
@@ -147,19 +170,19 @@ async def test_two_percent_loss_costs_no_pictures(session: Session) -> None:
     ids=["random", "burst"],
 )
 async def test_audio_stays_at_heavy_loss(session: Session, conditions: Conditions) -> None:
+    lost = session.link.up.lost + session.link.down.lost
     session.link.both(conditions)
     span = await session.over(10)
+    assert session.link.up.lost + session.link.down.lost > lost + 50
     for track in (
         span.a[AUDIO_OF_B],
         span.a[AUDIO_OF_THERAPIST],
         span.therapist[AUDIO_OF_A],
         span.b[AUDIO_OF_A],
     ):
-        assert track["lost"] > 0
-        assert_audio_stays(track, max(conditions.loss, 0.05))
-    assert frame_rate(span.a[CAMERA_OF_THERAPIST]) > 0.8 * frame_rate(span.b[CAMERA_OF_THERAPIST]), (
-        "and the picture does not stop"
-    )
+        assert_audio_stays(track, max(conditions.loss, 0.05), span.b[AUDIO_OF_THERAPIST])
+    down, control = span.a[CAMERA_OF_THERAPIST]["frames"], span.b[CAMERA_OF_THERAPIST]["frames"]
+    assert down > 0.8 * control, "and the picture does not stop"
 
 
 async def test_a_blackout_is_over_when_it_is_over(session: Session) -> None:
@@ -175,9 +198,9 @@ async def test_another_address_is_followed(session: Session) -> None:
     before = session.link.sources
     session.link.rebind()
     began = time.monotonic()
+    await eventually(lambda: session.link.sources)
     await session.everybody_sees_and_hears(frames=3)
     assert time.monotonic() - began < BACK_WITHIN
-    assert session.link.sources
     assert not set(before) & set(session.link.sources)
 
 

@@ -10,7 +10,7 @@ from rooms import rtcp
 from rooms.forwarding import Kind
 from rooms.ice import Credentials
 from rooms.media import MediaPort, PeerState
-from rooms.peer import SILENCE
+from rooms.peer import INTERRUPTION, SILENCE
 from rooms.rtp import HEADER, HEADER_SIZE, unwrap_rtx
 from tests.rooms.media_room import ROOM, Room, Seat
 from tests.rooms.raw_client import MEDIA_SSRC, RawClient, until
@@ -349,6 +349,27 @@ async def test_a_seat_that_changes_networks_is_followed(room: Room) -> None:
     await until(lambda: len(b.client.rtp) == 1, "media follows")
     b.client.send_rtp(Kind.CAMERA, 1)
     await until(lambda: len(a.client.rtp) == 1, "and comes from there")
+
+
+async def test_after_an_interruption_whole_pictures_are_asked_for_in_both_directions(room: Room) -> None:
+    a, b, c = await room.seat("a", 0), await room.seat("b", 1), await room.seat("c", 2)
+    room.gate("abc")
+    wanted = rtcp.KeyFrameRequest(MEDIA_SSRC[Kind.CAMERA])
+    await until(lambda: all(wanted in seat.client.reports for seat in (a, b, c)), "the gate has opened")
+    room.port.ahead = INTERRUPTION
+    for seat in (a, c):  # they were heard all the time
+        seat.peer.last_heard = room.port.now()
+    for seat in (a, b, c):
+        seat.client.reports.clear()
+    await b.client.check()
+    await until(
+        lambda: wanted in a.client.reports and wanted in c.client.reports, "b has missed much of them"
+    )
+    await until(lambda: wanted in b.client.reports, "and they of b")
+    asked = room.port.counters["key_frame_requests"]
+    await b.client.check()
+    await room.settled(a)
+    assert room.port.counters["key_frame_requests"] == asked, "once is enough"
 
 
 async def test_a_silent_seat_is_gone_and_gets_nothing_until_heard_again(room: Room) -> None:

@@ -185,7 +185,10 @@ class Link:
 
     def rebind(self) -> None:
         """Go on from other ports, as when a phone changes networks; what the old ones would get is lost."""
+        rebound = threading.Event()
         self._order(self._forget_backs)
+        self._order(rebound.set)
+        assert rebound.wait(5.0)
 
     @property
     def sources(self) -> list[Address]:
@@ -289,6 +292,8 @@ def _datagrams(sock: socket.socket) -> list[tuple[bytes, Address]]:
             break
         except ConnectionRefusedError:
             continue
+        except OSError:
+            break  # closed since it was found readable: the link was rebound
     return found
 
 

@@ -216,6 +216,17 @@ async def test_after_rebinding_the_server_sees_another_address(
     assert link.sources == server.sources[1:]
 
 
+async def test_rebinding_in_the_midst_of_traffic_breaks_nothing(browser: Browser, link: Link) -> None:
+    for _ in range(100):
+        for _ in range(5):
+            browser.send()
+        link.rebind()
+        await asyncio.sleep(0)
+    browser.back.clear()
+    browser.send()
+    await eventually(lambda: browser.back)
+
+
 async def test_a_server_that_is_down_is_a_lost_packet(browser: Browser, link: Link, server: Server) -> None:
     server.close()
     for _ in range(5):
