@@ -28,12 +28,15 @@ BACK_WITHIN = 3.0
 """Seconds from a network's return to media in both directions."""
 LOOK_EVERY = 0.5
 """Seconds between two looks at what the pages count."""
+EDGE = 1.0
+"""Frames that may be on their way when a span begins or ends."""
 FAR = 25.0
 """Milliseconds each way: a round trip of 50."""
 
 # Where each page has whose media: slots are in the order of the seats, oneself left out.
 AUDIO_OF_A, CAMERA_OF_A = "3", "4"  # at partner B and the therapist
 AUDIO_OF_B = "3"  # at partner A
+CAMERA_OF_B = "6"  # at the therapist
 AUDIO_OF_THERAPIST, CAMERA_OF_THERAPIST = "5", "6"  # at both partners
 OWN_CAMERA = "1"
 
@@ -156,9 +159,12 @@ async def test_two_percent_loss_costs_no_pictures(session: Session) -> None:
     session.link.both(Conditions(delay_ms=FAR, loss=0.02))
     span = await session.over(12)
     assert span.a[CAMERA_OF_THERAPIST]["lost"] > 0
-    down, up = span.a[CAMERA_OF_THERAPIST]["frames"], span.therapist[CAMERA_OF_A]["frames"]
-    assert down >= 0.99 * span.b[CAMERA_OF_THERAPIST]["frames"] - 1, "beside a link without loss"
-    assert up >= 0.99 * span.a[OWN_CAMERA]["framesSent"] - 1, "beside what was sent"
+    down, control = span.a[CAMERA_OF_THERAPIST]["frames"], span.b[CAMERA_OF_THERAPIST]["frames"]
+    assert down >= 0.99 * control - EDGE, "down, beside a link without loss"
+    sent, beside = span.a[OWN_CAMERA]["framesSent"], span.b[OWN_CAMERA]["framesSent"]
+    # A machine too slow to decode what it gets is so for both.
+    control = min(1.0, span.therapist[CAMERA_OF_B]["frames"] / beside)
+    assert span.therapist[CAMERA_OF_A]["frames"] >= 0.99 * control * sent - EDGE, "up, beside the same"
     lossless = span.b[AUDIO_OF_THERAPIST]
     assert_audio_stays(span.a[AUDIO_OF_THERAPIST], 0.02, lossless)
     assert_audio_stays(span.therapist[AUDIO_OF_A], 0.02, lossless)
