@@ -94,7 +94,7 @@ class Practice:
             start_new_session=True,
         )
         log.close()
-        await self.ready()
+        await self.ready(within=60.0)  # two workers and their supervisor took 21 s with eleven jobs per core
 
     async def ready(self, within: float = 15.0) -> None:
         """Wait for the readiness endpoint."""

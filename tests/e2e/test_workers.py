@@ -1,0 +1,107 @@
+"""A couple's visit on a node of several workers: one is killed, one is renewed, nobody is ever alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.e2e.conftest import running_practice
+from tests.e2e.people import People, Person
+from tests.e2e.practice import Practice, Visit
+from tests.e2e.test_visit import couple_in_the_room
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+
+BACK_WITHIN = 5.0
+"""Seconds from a worker's death to pictures and sound for everybody."""
+# Looks often how many pictures of others were decoded, and keeps the longest time without a new one.
+WATCH = """() => {
+  window.longest = 0;
+  let frames = null, since = performance.now();
+  const look = async () => {
+    let now = 0;
+    for (const entry of (await window.connections.at(-1).getStats()).values()) {
+      if (entry.type === "inbound-rtp") now += entry.framesDecoded ?? 0;
+    }
+    window.longest = Math.max(window.longest, performance.now() - since);
+    if (now !== frames && now > 0) [frames, since] = [now, performance.now()];
+    setTimeout(look, 20);
+  };
+  look();
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def node(tmp_path: Path) -> AsyncIterator[Practice]:
+    """A practice with two workers."""
+    async with running_practice(tmp_path, "--workers", "2") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def everyone(node: Practice, browser: Browser) -> AsyncIterator[People]:
+    people = People(node, browser)
+    yield people
+    await people.go_home()
+
+
+async def back(people: tuple[Person, ...], transports: list[int], since: float) -> float:
+    """Wait until everybody has a new transport; returns the seconds since then."""
+    await asyncio.gather(*map(Person.connects_anew, people, transports))
+    return time.monotonic() - since
+
+
+async def same_seats(
+    node: Practice, visit: Visit, before: list[tuple[str, str | None, str, str | None]]
+) -> None:
+    """Nobody knocked or was admitted again, and nothing on record was lost."""
+    after = await node.audit(visit.meeting)
+    assert after[: len(before)] == before
+    assert [event[0] for event in after].count("seat.knocked") == 2
+    assert [event[0] for event in after].count("seat.admitted") == 2
+    held = [event for event in after[len(before) :] if event[0] == "seat.held"]
+    assert {event[1] for event in held} == {"A", "B"}, "a partner was let go on without the clinician"
+
+
+async def test_a_killed_workers_visit_goes_on_with_another_in_the_same_seats(
+    node: Practice, everyone: People
+) -> None:
+    visit = await node.book()
+    a, b, therapist = await couple_in_the_room(everyone, visit)
+    before, transports = await node.audit(visit.meeting), [await p.transports() for p in (a, b, therapist)]
+    killed = await node.owner(visit)
+
+    os.kill(killed, signal.SIGKILL)
+    took = await back((a, b, therapist), transports, time.monotonic())
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
+    print(f"reconnected {took:.2f} s after the kill")
+    assert took < BACK_WITHIN
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+    assert await node.owner(visit) != killed
+    await same_seats(node, visit, before)
+
+
+async def test_a_worker_that_is_renewed_hands_its_visit_over(node: Practice, everyone: People) -> None:
+    visit = await node.book()
+    a, b, therapist = await couple_in_the_room(everyone, visit)
+    people = (a, b, therapist)
+    before, transports = await node.audit(visit.meeting), [await person.transports() for person in people]
+    left = await node.owner(visit)
+    await a.page.evaluate(WATCH)
+    os.kill(left, signal.SIGTERM)
+    took = await back(people, transports, time.monotonic())
+    await asyncio.gather(*(person.sees_and_hears(2) for person in people))
+    gap = await a.page.evaluate("window.longest / 1000")
+    # The goal is a gap of 1 s. It is told, not judged: it grows with whatever else wants the processor.
+    print(f"reconnected after {took:.2f} s; {gap:.2f} s without a new picture")
+    assert took < BACK_WITHIN
+    assert await node.owner(visit) != left
+    await same_seats(node, visit, before)
