@@ -33,8 +33,8 @@ async def running_practice(folder: Path, *options: str) -> AsyncIterator[Practic
     """A practice of one's own, for tests that kill it or give it other ``options``."""
     practice = Practice(folder / "data", options=options)
     await practice.hire()
-    await practice.start()
     try:
+        await practice.start()  # one that is not ready in time is stopped as well
         yield practice
     finally:
         code = await practice.stop()
