@@ -68,7 +68,8 @@ class Streams:
         try:
             far_reader, far_writer = await asyncio.open_connection(host, port)
         except OSError:
-            writer.write(bytes((_VERSION, 5)) + _HERE)  # refused
+            if not writer.is_closing():
+                writer.write(bytes((_VERSION, 5)) + _HERE)  # refused
             return
         self._open.add(far_writer)
         await _until(self._link.down.surely_due(time.monotonic()))
