@@ -71,7 +71,7 @@ class SeatGrant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
+class Claim:
     """What somebody claims at the door; every part may be nonsense.
 
     Attributes:
@@ -110,9 +110,9 @@ class Credentials:
         Raises:
             StoreUnavailable: no answer from the store.
         """
-        claim = _claim(meeting, seat_token)
+        claim = claim_of(meeting, seat_token)
         session = await self._booking.load(claim.scope)
-        seat = _own_seat(session, claim)
+        seat = own_seat(session, claim)
         now = self._store.now_ms()
         if session is None or seat is None or now is None:
             return
@@ -122,7 +122,7 @@ class Credentials:
         if len(self._heard) >= _REMEMBERED:
             self._heard.clear()
         self._heard[subject] = now
-        self._ledger.append_later(_about(EventType.LINK_OPENED, session, seat))
+        self._ledger.append_later(about(EventType.LINK_OPENED, session, seat))
 
     async def enter(
         self, meeting: str, seat_token: str, password: Private[str], cookie: str | None = None
@@ -141,9 +141,9 @@ class Credentials:
                 without the token of a seat, whatever else they have.
             StoreUnavailable: nobody enters without a record of it.
         """
-        claim = _claim(meeting, seat_token)
+        claim = claim_of(meeting, seat_token)
         session = await self._booking.load(claim.scope)
-        seat = _own_seat(session, claim)
+        seat = own_seat(session, claim)
         known = seat is not None
         attempt = await self._store.begin_attempt(claim.scope, claim.seat, known=known)
         try:
@@ -163,7 +163,7 @@ class Credentials:
             if grant is not None:
                 return grant
         else:
-            await self._record_failure(claim, session, seat, attempt.verdict)
+            await self.record_failure(claim, session, seat, attempt.verdict)
         raise Refused(
             "cannot-enter",
             "This does not open a visit now. Check meeting ID, seat code, password and time of the visit.",
@@ -275,7 +275,7 @@ class Credentials:
         found = session.seats.get(SeatCode(seat))
         if found is None or found.role is not SeatRole.PATIENT:
             raise Refused("no-seat", "There is no such seat in this session.")
-        event = _about(EventType.AUTH_UNLOCKED, session, found, actor=by)
+        event = about(EventType.AUTH_UNLOCKED, session, found, actor=by)
         await self._store.unlock(session.meeting, found.code, self._ledger.prepare(event))
 
     async def locked(self, session: Session) -> frozenset[SeatCode]:
@@ -298,11 +298,11 @@ class Credentials:
         if now is None:
             raise StoreUnavailable
         again = {"again": seat.device is not None}
-        ok = _about(
+        ok = about(
             EventType.AUTH_OK, session, seat, actor=f"seat:{seat.code}", detail={"device": device, **again}
         )
-        shut = _about(
-            EventType.AUTH_FAILED, session, seat, reason=_why_shut(session, seat, now), outcome="refused"
+        shut = about(
+            EventType.AUTH_FAILED, session, seat, reason=why_shut(session, seat, now), outcome="refused"
         )
         opened = await self._store.enter(
             session.meeting,
@@ -317,22 +317,22 @@ class Credentials:
         )
         return SeatGrant(session.meeting, seat.code, device, seat.epoch, secret, session) if opened else None
 
-    async def _record_failure(
-        self, claim: _Claim, session: Session | None, seat: Seat | None, verdict: str
+    async def record_failure(
+        self, claim: Claim, session: Session | None, seat: Seat | None, verdict: str
     ) -> None:
         """Record a failed attempt: on the seat if its token was right, else on the session or on nobody."""
         if seat is not None:
             reason = {"allowed": "wrong-password"}.get(verdict, verdict)
         else:
             reason = "wrong-token" if session is not None else "unknown-session"
-        failed = _about(EventType.AUTH_FAILED, session, seat, reason=reason, outcome="failed")
+        failed = about(EventType.AUTH_FAILED, session, seat, reason=reason, outcome="failed")
         if verdict != "allowed":
             prepared = self._ledger.prepare(failed)
             await self._store.attempt_turned_away(claim.scope, claim.seat, prepared, known=seat is not None)
             return
         # Nothing is locked for those without a seat; their many failures only become one more line.
         last = EventType.AUTH_LOCKED if seat is not None else EventType.AUTH_FAILED
-        locked = _about(last, session, seat, reason="too-many-attempts", outcome="failed")
+        locked = about(last, session, seat, reason="too-many-attempts", outcome="failed")
         await self._store.attempt_failed(
             claim.scope,
             claim.seat,
@@ -342,7 +342,7 @@ class Credentials:
         )
 
 
-def _claim(meeting: str, seat_token: str) -> _Claim:
+def claim_of(meeting: str, seat_token: str) -> Claim:
     """Read what was typed; nonsense becomes a claim that nothing matches."""
     try:
         scope: str = parse_meeting_id(meeting)
@@ -352,10 +352,10 @@ def _claim(meeting: str, seat_token: str) -> _Claim:
         seat, token = parse_seat_token(seat_token)
     except BadInput:
         seat, token = "?", Private(seat_token)
-    return _Claim(scope, SeatCode(seat), digest(token))
+    return Claim(scope, SeatCode(seat), digest(token))
 
 
-def _own_seat(session: Session | None, claim: _Claim) -> Seat | None:
+def own_seat(session: Session | None, claim: Claim) -> Seat | None:
     """The seat whose own token was shown, if any."""
     seat = session.seats.get(claim.seat) if session is not None else None
     stored = seat.token_hash if seat is not None else ""
@@ -363,7 +363,8 @@ def _own_seat(session: Session | None, claim: _Claim) -> Seat | None:
     return seat if hmac.compare_digest(stored, claim.proof) else None
 
 
-def _why_shut(session: Session, seat: Seat, now_ms: int) -> str:
+def why_shut(session: Session, seat: Seat, now_ms: int) -> str:
+    """The reason on record when right credentials found a shut door."""
     if not session.open or now_ms >= session.ends_ms:
         return "over"
     if now_ms < session.starts_ms - EARLY_MS:
@@ -371,7 +372,7 @@ def _why_shut(session: Session, seat: Seat, now_ms: int) -> str:
     return "removed" if seat.state is SeatState.REMOVED else "changed-meanwhile"
 
 
-def _about(
+def about(
     kind: EventType,
     session: Session | None,
     seat: Seat | None,

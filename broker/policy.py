@@ -41,6 +41,8 @@ class Permission(StrEnum):
     SIGN_IN = "sign-in"
     CONNECT = "connect"
     """Open the signaling connection; the ticket decides as whom."""
+    INGEST = "ingest"
+    """Publish by WHIP, where that is switched on; the seat token decides as whom."""
 
     RESUME_SEAT = "resume-seat"
     AGREE = "agree"
@@ -70,6 +72,7 @@ _EVERYBODY: Final = frozenset(
         Permission.ENTER_SEAT,
         Permission.SIGN_IN,
         Permission.CONNECT,
+        Permission.INGEST,
     }
 )
 

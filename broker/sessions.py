@@ -108,6 +108,15 @@ class Session:
         return None
 
 
+def session_is_e2ee(session: Session) -> bool:
+    """Whether only its people's devices can decrypt this session's media.
+
+    A program whose media the server would decrypt on the way is refused then. Until sessions are end-to-end
+    encrypted the answer is no.
+    """
+    return False
+
+
 def parse_session(meeting: MeetingId, raw: Mapping[str, str]) -> Session | None:
     """Read the hash of a session.
 

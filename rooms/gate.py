@@ -42,7 +42,7 @@ class Member:
     Args:
         seat: opaque key.
         place: fixed position in the roster, 0 to ``MAX_PLACES`` - 1.
-        slots: in the order of ``slots_for``.
+        slots: in the order of ``slots_for``; none for one that only publishes.
 
     Attributes:
         live: its transport stands, so it can send and receive.
@@ -169,7 +169,7 @@ class Gate:
                     [
                         other.slot_of(member, kind)
                         for other in opened
-                        if other is not member and kind in CARRIED[other.receives]
+                        if other is not member and other.slots and kind in CARRIED[other.receives]
                     ]
                     if self._may_send(member, kind, presenter)
                     else []

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from rooms import rtcp
 from rooms.batch import fastest_engine
@@ -25,11 +25,14 @@ from rooms.engine import Engine, reachable
 from rooms.forwarding import Forwarded, PublishedTrack
 from rooms.gate import Gate
 from rooms.ice import MAX_DATAGRAM, Address, Path, read_request
+from rooms.ingest import IngestPeer
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.reporting import Beat
 from rooms.rtp import HEADER, renumber, ssrc_of
 
 __all__ = ["MediaPort", "Peer", "PeerState"]
+
+P = TypeVar("P", bound=Peer)
 
 #: First parts of pseudo addresses; no socket reports such a host.
 _PATHS = frozenset({"tcp", "turn"})
@@ -120,7 +123,7 @@ class MediaPort:
     # ------------------------------------------------------------------------------- rooms and seats
 
     def open_peer(self, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]) -> Peer:
-        """Make a transport for a seat; a former one of the same seat is closed and replaced.
+        """Make a transport for a seat's page; a former one of the same seat is closed and replaced.
 
         Args:
             room: opaque key.
@@ -132,9 +135,18 @@ class MediaPort:
             ValueError: the place is not in the roster, or another seat of the room has it.
             RuntimeError: the port is not started.
         """
+        return self._opened(Peer(self, room, seat, place, on_change))
+
+    def open_ingest(
+        self, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]
+    ) -> IngestPeer:
+        """The same for a program that publishes and is sent nothing."""
+        return self._opened(IngestPeer(self, room, seat, place, on_change))
+
+    def _opened(self, peer: P) -> P:
         if not self._beat.running:
             raise RuntimeError("the media port is not started")
-        peer = Peer(self, room, seat, place, on_change)
+        room, seat = peer.room, peer.member.seat
         gate = self._gates.setdefault(room, Gate())
         former = self._peers.get((room, seat))
         wanting = gate.join(peer.member)

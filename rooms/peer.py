@@ -23,13 +23,14 @@ from typing import Any, Protocol
 import pylibsrtp
 from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 
+from rooms.description import BadSdp
 from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
 from rooms.forwarding import Kind, PublishedTrack, Route, Slot
 from rooms.gate import Member, slots_for
 from rooms.ice import Address, LiteAgent, Path, path_of
 from rooms.quality import Meter, Quality, Standing
 from rooms.rtcp import ReportBlock
-from rooms.sdp import PUBLISHED, Answer, BadSdp, Offer, read_answer
+from rooms.sdp import PUBLISHED, Answer, Offer, read_answer
 
 #: Seconds without an authenticated packet after which a seat counts as gone; browsers check every 2.5 s.
 SILENCE = 6.0
@@ -100,6 +101,7 @@ class Peer:
     """One transport of one seat. Made by ``MediaPort.open_peer``.
 
     Attributes:
+        receives: whether anything of the others can be sent to it at all.
         state: where it stands.
         standing: what pages are told of the link; the port's beat judges it.
         suite: the SRTP profile in use, such as ``AEAD_AES_256_GCM``; ``None`` before DTLS is done.
@@ -109,11 +111,13 @@ class Peer:
             again by anybody; these cannot (RFC 3711 §3.3.2), so only they prove that somebody is there.
     """
 
+    receives = True
+
     def __init__(
         self, port: Port, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]
     ) -> None:
         self.room = room
-        self.member = Member(seat, place, slots_for(self, _fresh_ssrc))
+        self.member = Member(seat, place, slots_for(self, _fresh_ssrc) if self.receives else [])
         self.agent = LiteAgent()
         self.state = PeerState.NEW
         self.suite: str | None = None
@@ -173,7 +177,14 @@ class Peer:
         Raises:
             BadSdp: code ``bad-sdp``; the transport stays as it was.
         """
-        answer = read_answer(sdp, [*PUBLISHED, *(slot.kind for slot in self.member.slots)])
+        self.take(read_answer(sdp, [*PUBLISHED, *(slot.kind for slot in self.member.slots)]))
+
+    def take(self, answer: Answer) -> None:
+        """Take what the other end says of itself.
+
+        Raises:
+            BadSdp: code ``bad-sdp``; the transport stays as it was.
+        """
         if self.closed:
             return
         if self._answer is not None and answer.fingerprints != self._answer.fingerprints:

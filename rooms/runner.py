@@ -23,7 +23,7 @@ from typing import Final, Protocol, assert_never
 import structlog
 
 from broker.ids import short_code
-from broker.seats import SeatCode
+from broker.seats import SeatCode, SeatState
 from rooms.commits import OWED
 from rooms.effects import (
     Close,
@@ -53,7 +53,9 @@ from rooms.events import (
     SessionReloaded,
     Tick,
 )
+from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
+from rooms.peer import PeerState
 from rooms.quality import Quality, Standing
 from rooms.room import UNAVAILABLE, Room
 from rooms.seat import Seat
@@ -103,12 +105,14 @@ class _Page:
 
     Attributes:
         heard_at: when anything last came from it, monotonic seconds.
+        ingest: it is a program, which offers its transport itself (RFC 9725).
     """
 
     seat: SeatCode
     device: Device
     outbox: PageOutbox
     heard_at: float
+    ingest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ class Runner:
         outbox: PageOutbox,
         *,
         media_kept: bool,
+        ingest: bool = False,
     ) -> bool:
         """Bring a page in.
 
@@ -188,13 +193,14 @@ class Runner:
             device: the credential session behind it.
             actor: as the audit stream names the person.
             media_kept: the page says that its transport of before still lives.
+            ingest: not a page but a program: it has no transport before it offers one to ``take_offer``.
 
         Returns:
             False when this room has just finished: ask for a new one.
         """
         if self.finished:
             return False
-        self._pages[link] = _Page(seat, device, outbox, asyncio.get_running_loop().time())
+        self._pages[link] = _Page(seat, device, outbox, asyncio.get_running_loop().time(), ingest)
         self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept))
         return True
 
@@ -240,6 +246,42 @@ class Runner:
             offer = self._transports.restart(seat)
             self._pages[link].outbox.offer(offer, restart=True, ends_ms=self.room.ends_ms)
         return None
+
+    # ---- from programs that publish ----------------------------------------------------------------------
+
+    def lets_ingest(self, seat: SeatCode, device: Device, stored: Device | None) -> bool:
+        """Whether a program, which shows no password, may have the seat now; see ``Seat.lets_ingest``."""
+        found = self.room.seats.get(seat)
+        return found is not None and found.lets_ingest(device, stored)
+
+    def take_offer(self, link: Link, offer: ClientOffer) -> str | None:
+        """Open the transport that a program offers.
+
+        Returns:
+            The SDP answer; ``None`` unless this program has the seat and was admitted.
+        """
+        page = self._pages.get(link)
+        if page is None or not page.ingest:
+            return None
+        seat = self.room.seats[page.seat]
+        if link not in seat.pages or seat.state is not SeatState.ADMITTED:
+            return None
+        return self._transports.open_ingest(page.seat, seat.place, link, page.device, offer)
+
+    def renew_ingest(self, link: Link, fragment: Fragment) -> str | None:
+        """Restart ICE of a program's transport, if that is what its fragment says. Returns ours."""
+        seat = self._seat_carried_by(link)
+        return None if seat is None else self._transports.renew_ingest(seat, fragment)
+
+    def ingest_state(self, link: Link) -> PeerState:
+        """Where a program's transport stands; gone when it has none."""
+        seat = self._seat_carried_by(link)
+        return PeerState.GONE if seat is None else self._transports.state(seat)
+
+    def end_ingest(self, link: Link) -> None:
+        """Close a program's transport, if it has one."""
+        if (seat := self._seat_carried_by(link)) is not None:
+            self._transports.close(seat)
 
     def reload(self) -> None:
         """Somebody else may have changed the session: read it again, in turn with this room's own commits."""
@@ -392,8 +434,8 @@ class Runner:
 
     def _open_peer(self, seat: SeatCode, link: Link) -> None:
         page, known = self._pages.get(link), self.room.seats[seat].pages.get(link)
-        if page is None or known is None:
-            return  # its page is gone; the next one asks anew
+        if page is None or known is None or page.ingest:
+            return  # its page is gone; the next one asks anew. A program offers by itself.
         offer = self._transports.open(seat, self.room.seats[seat].place, link, known.device)
         page.outbox.offer(offer, restart=False, ends_ms=self.room.ends_ms)
 

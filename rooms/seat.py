@@ -113,6 +113,19 @@ class Seat:
             return True
         return not self.alive and now - self.dead_since >= DEAD_DEVICE_YIELDS_AFTER
 
+    def lets_ingest(self, device: Device, stored: Device | None) -> bool:
+        """Whether a program, which shows no password, may have the seat now.
+
+        It takes nothing from a device that is there, however little that does, and never an admission that
+        was given to another one.
+
+        Args:
+            stored: the device that the store has, for a room that was just loaded and has seen none.
+        """
+        return (self.last_device or stored) == device or not (
+            self.alive or self.asking is not None or self.inside
+        )
+
     def take(self, page: Page) -> list[Page]:
         """Give the seat to this page.
 

@@ -12,12 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from broker.seats import SeatCode
 from rooms.events import Device, Link
+from rooms.ingest import IngestPeer
+from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
 from rooms.peer import Peer, PeerState
 from rooms.quality import Quality
+
+P = TypeVar("P", bound=Peer)
+_OnChange = Callable[[PeerState], None]
 
 
 @dataclass(slots=True)
@@ -56,6 +62,24 @@ class Transports:
         Returns:
             The SDP offer for the page.
         """
+        return self._opened(self.media.open_peer, seat, place, link, device).offer()
+
+    def open_ingest(self, seat: SeatCode, place: int, link: Link, device: Device, offer: ClientOffer) -> str:
+        """Make the transport that a program offers.
+
+        Returns:
+            The SDP answer for the program.
+        """
+        return self._opened(self.media.open_ingest, seat, place, link, device).take_offer(offer)
+
+    def _opened(
+        self,
+        make: Callable[[str, str, int, _OnChange], P],
+        seat: SeatCode,
+        place: int,
+        link: Link,
+        device: Device,
+    ) -> P:
         former = self._of.pop(seat, None)
         opened: Peer | None = None
 
@@ -64,11 +88,11 @@ class Transports:
             if transport is not None and transport.peer is opened:
                 self._note(seat, transport, state)
 
-        opened = self.media.open_peer(self.room, seat, place, on_change)
+        opened = made = make(self.room, seat, place, on_change)
         self._of[seat] = _Transport(opened, link, device)
         if former is not None:
             self._note(seat, former, PeerState.GONE)
-        return opened.offer()
+        return made
 
     def close(self, seat: SeatCode) -> None:
         """Close a seat's transport, if it has one."""
@@ -89,8 +113,7 @@ class Transports:
 
     def lives(self, seat: SeatCode) -> bool:
         """Whether the seat has a transport that is not gone."""
-        transport = self._of.get(seat)
-        return transport is not None and transport.peer.state is not PeerState.GONE
+        return self.state(seat) is not PeerState.GONE
 
     def take_over(self, seat: SeatCode, link: Link, device: Device) -> bool:
         """Let another page of the same device carry the living transport. Returns whether it does."""
@@ -111,6 +134,20 @@ class Transports:
     def restart(self, seat: SeatCode) -> str:
         """Begin an ICE restart of a living transport. Returns the SDP offer."""
         return self._of[seat].peer.restart()
+
+    def renew_ingest(self, seat: SeatCode, fragment: Fragment) -> str | None:
+        """Let a program restart ICE, if that is what its fragment says. Returns the server's fragment.
+
+        Raises:
+            KeyError: the seat has no transport; ask ``carries`` first.
+        """
+        peer = self._of[seat].peer
+        return peer.renew(fragment) if isinstance(peer, IngestPeer) else None
+
+    def state(self, seat: SeatCode) -> PeerState:
+        """Where a seat's transport stands; gone when there is none."""
+        transport = self._of.get(seat)
+        return PeerState.GONE if transport is None else transport.peer.state
 
     def heard_at(self, seat: SeatCode) -> float | None:
         """When anything authentic last came over the transport, loop seconds; ``None`` unless it is up."""

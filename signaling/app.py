@@ -45,6 +45,8 @@ from signaling.services import Changes, Services
 from signaling.settings import Settings
 from signaling.tls import Certificate
 from signaling.websocket import Sockets
+from signaling.whip import Programs
+from signaling.whip_api import Whip
 
 STATIC: Final = Path(__file__).resolve().parent.parent / "static"
 ROOMS_WITHIN: Final = 2.2
@@ -97,6 +99,7 @@ class Server:
     services: Services
     house: House
     sockets: Sockets
+    programs: Programs
     store: Store
     ledger: Ledger
     media: MediaPort
@@ -187,6 +190,7 @@ class Server:
         self.store.on_health(self.house.store_health)
         known = await self.store.log_size() - 1  # before any room is loaded, so that no change is missed
         self.sockets = Sockets(self.house, settings.public_url, self.neighbours)
+        self.programs = Programs(self.house, self.practice.bearers)
         self.services = Services(
             booking=self.practice.booking,
             credentials=self.practice.credentials,
@@ -216,6 +220,7 @@ class Server:
             await self._before_serving(self)
         await self._open_doors(stack, listening, beside)
         stack.push_async_callback(self.sockets.closed, SOCKETS_WITHIN)
+        stack.push_async_callback(self.programs.closed, SOCKETS_WITHIN)
         stack.push_async_callback(self.house.drain, ROOMS_WITHIN)
         self.house.start(known)
         sweeping = asyncio.create_task(self._end_overdue(), name="overdue")
@@ -239,7 +244,8 @@ class Server:
             context = certificate.context
             watch = asyncio.create_task(certificate.watch(), name="certificate")
             stack.push_async_callback(_cancelled, watch)
-        app = application(self.services, self.sockets.route)
+        more = Whip(self.programs).routes if settings.whip else ()
+        app = application(self.services, self.sockets.route, *more)
         self.neighbours.calls["numbers"] = numbers_of(app)
         front = FrontRunner(
             app,

@@ -165,8 +165,10 @@ class House:
 
     # ---- pages -------------------------------------------------------------------------------------------
 
-    async def enter(self, grant: Grant, link: Link, outbox: PageOutbox, *, media_kept: bool) -> Runner:
-        """Bring a page into its room.
+    async def enter(
+        self, grant: Grant, link: Link, outbox: PageOutbox, *, media_kept: bool, ingest: bool = False
+    ) -> Runner:
+        """Bring a page, or (``ingest``) a program that publishes, into its room.
 
         Raises:
             StoreUnavailable: the room is not running here and cannot be loaded.
@@ -177,7 +179,9 @@ class House:
             runner = await self._running(grant.meeting)
             if grant.sign_in:
                 self._clinicians[grant.device] = grant
-            joined = runner.join(link, grant.seat, grant.device, grant.actor, outbox, media_kept=media_kept)
+            joined = runner.join(
+                link, grant.seat, grant.device, grant.actor, outbox, media_kept=media_kept, ingest=ingest
+            )
             if joined:
                 return runner
 

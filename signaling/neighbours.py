@@ -198,15 +198,28 @@ class Neighbours:
         line.abort()
         raise Unreachable
 
-    async def ask(self, worker: str, call: str, values: Mapping[str, str] | None = None) -> bytes:
+    async def ask(
+        self,
+        worker: str,
+        call: str,
+        values: Mapping[str, str] | None = None,
+        *,
+        within: float = REACHED_WITHIN,
+    ) -> bytes:
         """Ask one other worker.
+
+        Args:
+            worker: its name.
+            call: what.
+            values: with what.
+            within: seconds for the answer.
 
         Raises:
             Unreachable: no answer.
         """
         line = await self._knock(worker)
         try:
-            async with asyncio.timeout(REACHED_WITHIN):
+            async with asyncio.timeout(within):
                 await line.send(LineKind.CALL, encode_call(call, values or {}))
                 match await line.receive():
                     case (LineKind.ANSWER, data):

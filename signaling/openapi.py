@@ -61,6 +61,8 @@ def operation(route: Route) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": _ref(route.body)}},
         }
+    elif route.takes is not None:
+        found["requestBody"] = {"required": True, "content": {route.takes: {}}}
     return found
 
 
@@ -74,6 +76,8 @@ def codes_of(route: Route) -> tuple[str, ...]:
     codes = list(route.refusals)
     if route.body is not None:
         codes += ["too-large", "too-slow", "unsupported-type"]
+    if route.takes is not None:
+        codes += ["too-large", "too-slow", "not-sdp"]
     if route.method != "GET":
         codes.append("wrong-origin")
     roles = roles_with(route.permission)
@@ -129,6 +133,8 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
     roles = roles_with(route.permission)
+    if route.bearer:
+        return [{"bearer": []}]
     return [] if Role.ANONYMOUS in roles else [{role.value: []} for role in sorted(roles)]
 
 
@@ -137,11 +143,12 @@ def _security_schemes() -> dict[str, Any]:
         role.value: {"type": "apiKey", "in": "cookie", "name": name} for role, name in STAFF_COOKIES.items()
     }
     return staff | {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a patient's seat."},
         Role.SEAT.value: {
             "type": "apiKey",
             "in": "cookie",
             "name": "__Host-seat-<first 16 hex digits of SHA-256(meeting|seat)>",
-        }
+        },
     }
 
 

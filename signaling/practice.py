@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.admission import Admission
+from broker.bearers import Bearers
 from broker.booking import Booking
 from broker.credentials import Credentials
 from broker.embedded import EmbeddedStore
@@ -54,6 +55,7 @@ class Practice:
     booking: Booking
     credentials: Credentials
     tickets: Tickets
+    bearers: Bearers
     admission: Admission
 
 
@@ -100,6 +102,7 @@ async def open_practice(settings: Settings, *, command: bool = False) -> AsyncIt
             booking=booking,
             credentials=credentials,
             tickets=Tickets(store, ledger, booking, credentials),
+            bearers=Bearers(store, ledger, booking, credentials),
             admission=Admission(store, ledger, booking),
         )
 

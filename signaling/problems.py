@@ -64,6 +64,26 @@ TEXTS: Final[dict[str, Text]] = {
     "unsupported-type": Text(
         415, "This kind of content is not read here", "Send uncompressed JSON as application/json."
     ),
+    "not-sdp": Text(
+        415,
+        "This kind of content is not read here",
+        "POST an offer as application/sdp, or PATCH a fragment as application/trickle-ice-sdpfrag.",
+    ),
+    "bad-sdp": Text(
+        422,
+        "This offer cannot be taken",
+        "Offer at most one audio and one video, sent over one DTLS-SRTP transport (BUNDLE, rtcp-mux), with "
+        "their SSRCs announced.",
+    ),
+    "no-common-codec": Text(
+        406, "There is no common codec", "Offer Opus for sound and VP8 for pictures; others are not taken."
+    ),
+    "if-match-needed": Text(
+        428, "If-Match is missing", "Send the ETag of the last answer in If-Match, or * to restart ICE."
+    ),
+    "if-match-old": Text(
+        412, "This was changed meanwhile", "Send the ETag of the last answer, or restart ICE with *."
+    ),
     "not-found": Text(404, "There is nothing here", "Check the address, or open your link again."),
     "method-not-allowed": Text(405, "This address does not do that", "See /openapi.json for what it does."),
     # Who may.
@@ -93,6 +113,31 @@ TEXTS: Final[dict[str, Text]] = {
         "You cannot sign in with this",
         "Check the name and the password. After several wrong tries please wait a few minutes.",
     ),
+    "bearer-needed": Text(
+        401, "A seat token is needed", "Send the seat's token as Authorization: Bearer, never the password."
+    ),
+    "wait-for-admission": Text(
+        403,
+        "Waiting to be let in",
+        "The therapist sees that this seat waits. Ask again in a few seconds; nothing is sent before.",
+        retry_after=4,
+    ),
+    "denied-for-now": Text(
+        403,
+        "The therapist did not let you in",
+        "Ask again later, or call your practice.",
+        retry_after=60,
+    ),
+    "agreement-by-link": Text(
+        403,
+        "The agreement comes first",
+        "Open the seat's link in a browser, accept the confidentiality agreement there, then ask again.",
+    ),
+    "end-to-end-encrypted": Text(
+        403,
+        "This session is end-to-end encrypted",
+        "Programs that publish by WHIP cannot take part in it. Open the seat's link in a browser.",
+    ),
     "no-session": Text(
         404, "There is no such session for you", "Check the meeting ID, or look in your list of sessions."
     ),
@@ -115,6 +160,12 @@ TEXTS: Final[dict[str, Text]] = {
     ),
     "agreement-outdated": Text(
         409, "There is a newer agreement", "Please read the current version and accept that one."
+    ),
+    "seat-in-use": Text(
+        409,
+        "Another device has this seat",
+        "Leave on that device first, or wait until it is gone; then ask again.",
+        retry_after=10,
     ),
     "clinician-absent": Text(
         409, "No clinician is in the room", "A clinician must come in first; nobody is ever in there alone."

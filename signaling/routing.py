@@ -87,6 +87,9 @@ class Route:
         handle: called with the call and the decoded body (``None`` when ``body`` is).
         about: one sentence for the documents.
         body: the struct that the JSON body must be; ``None`` means that a body is not read.
+        takes: the media type of a body that is text, handed over as such; excludes ``body``.
+        bearer: it is asked by programs with a credential that no browser sends by itself, so that they need
+            not say which page asked.
         answer: the struct (or tuple of structs) of the JSON answer, or a media type, or ``None`` for nothing.
         status: of the good answer.
         refusals: codes of ``signaling.problems`` that this route may answer besides those that any may.
@@ -100,6 +103,8 @@ class Route:
     handle: Handler
     about: str
     body: type[Body] | None = None
+    takes: str | None = None
+    bearer: bool = False
     answer: Any = None
     status: int = 200
     refusals: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 import msgspec
 import msgspec.inspect as mi
@@ -29,6 +29,8 @@ from signaling.openapi import codes_of, plain_path
 from signaling.problems import TEXTS
 from signaling.routes import ROUTES
 from signaling.routing import Call, Route
+from signaling.whip import Programs
+from signaling.whip_api import Whip
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SCRIPT: Final = ROOT / "static" / "js" / "messages.js"
@@ -180,6 +182,8 @@ WS: Final = Route(
     status=101,
     refusals=("bad-ticket", "wrong-origin", "too-fast", "draining", "moved"),
 )
+WHIP: Final = Whip(cast("Programs", None)).routes
+"""Only described here, never called."""
 
 
 def routes_table() -> str:
@@ -190,12 +194,12 @@ def routes_table() -> str:
             (
                 f"`{route.method} {plain_path(route.path)}`",
                 _who(route.permission),
-                _name(route.body),
+                _name(route.body or route.takes),
                 f"{route.status} {_name(route.answer)}".strip(),
                 ", ".join(f"`{code}`" for code in route.refusals),
                 route.about,
             )
-            for route in (*ROUTES, WS)
+            for route in (*ROUTES, WS, *WHIP)
         ),
     )
 
@@ -279,7 +283,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def undocumented() -> set[str]:
     """Codes that a route or a close may answer and that have no text; empty unless somebody forgot one."""
-    told = {code for route in ROUTES for code in codes_of(route)} | set(CLOSE_CODES)
+    told = {code for route in (*ROUTES, *WHIP) for code in codes_of(route)} | set(CLOSE_CODES)
     return told - set(TEXTS)
 
 

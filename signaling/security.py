@@ -254,17 +254,20 @@ class _Bare(web.Response):
 # ---- origin --------------------------------------------------------------------------------------------
 
 
-def check_origin(request: web.Request, public_url: str) -> None:
+def check_origin(request: web.Request, public_url: str, *, bearer: bool = False) -> None:
     """Refuse what another site made a browser send.
 
     Args:
         request: any request.
         public_url: our own origin, compared letter by letter (RFC 6454 §6.2 gives one spelling).
+        bearer: programs ask here, which send no Origin; one that is sent must be ours all the same.
 
     Raises:
         Refused: ``wrong-origin``.
     """
     site = request.headers.get("Sec-Fetch-Site")
+    if bearer and hdrs.ORIGIN not in request.headers and site is None:
+        return
     if request.method not in SAFE_METHODS:
         if request.headers.getall(hdrs.ORIGIN, []) != [public_url] or site not in {None, "same-origin"}:
             raise Refused("wrong-origin")
@@ -280,13 +283,13 @@ async def read_body(request: web.Request, route: Route) -> Any:
 
     Raises:
         BadInput: ``bad-message``.
-        Refused: ``unsupported-type``, ``too-large``, ``too-slow``.
+        Refused: ``unsupported-type`` (``not-sdp`` where text is taken), ``too-large``, ``too-slow``.
     """
-    if route.body is None:
+    if route.body is None and route.takes is None:
         return None
     encoded = request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
-    if request.content_type != "application/json" or encoded:
-        raise Refused("unsupported-type")
+    if request.content_type != (route.takes or "application/json") or encoded:
+        raise Refused("not-sdp" if route.takes else "unsupported-type")
     if (request.content_length or 0) > MAX_MESSAGE_BYTES:
         raise Refused("too-large")
     try:
@@ -294,7 +297,9 @@ async def read_body(request: web.Request, route: Route) -> Any:
             raw = await request.read()  # stops at the app's client_max_size
     except TimeoutError:
         raise Refused("too-slow") from None
-    return decode_body(raw, route.body)
+    if route.body is not None:
+        return decode_body(raw, route.body)
+    return raw.decode("ascii", "replace")  # what is not ASCII is refused by whoever reads it
 
 
 # ---- policy --------------------------------------------------------------------------------------------
@@ -306,7 +311,7 @@ def handler_of(route: Route) -> _NEXT:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
-        check_origin(request, services.public_url)
+        check_origin(request, services.public_url, bearer=route.bearer)
         if Role.ANONYMOUS in roles:
             return await route.handle(
                 Call(request, services, Role.ANONYMOUS), await read_body(request, route)

@@ -91,6 +91,7 @@ class Settings:
         workers: processes that run rooms, one core each; every one has a media port of its own, counted up
             from ``media_port``; see ``media_ports``.
         drain: seconds for which SIGTERM lets running visits go on before the server stops.
+        whip: programs may publish for a patient's seat (RFC 9725); off unless switched on.
         metrics_token: whoever shows it may read ``/metrics``; ``None``: only who asks from this machine. No
             flag, since others on the machine can read those.
         turn_urls: TURN servers beside our own, such as ``turn:turn.example.org:3478``, for browsers.
@@ -115,6 +116,7 @@ class Settings:
     behind_proxy: bool = False
     workers: int = 1
     drain: int = 3600
+    whip: bool = False
     metrics_token: str | None = field(default=None, repr=False)
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = field(default=None, repr=False)
@@ -302,7 +304,7 @@ def read_settings(environ: Mapping[str, str] | None = None, **flags: Any) -> Set
             values[name] = _number(raw, PREFIX + name.upper(), "a port number between 1 and 65535")
         elif name in {"workers", "drain"}:
             values[name] = _number(raw, PREFIX + name.upper(), "a whole number")
-        elif name == "behind_proxy":
+        elif name in {"behind_proxy", "whip"}:
             values[name] = _truth(raw, PREFIX + name.upper())
         elif name in {"data_dir", "keys_dir", "tls_cert", "tls_key"}:
             values[name] = Path(raw)

@@ -393,6 +393,26 @@ export const TEXTS = Object.freeze({
     "title": "This kind of content is not read here",
     "detail": "Send uncompressed JSON as application/json."
   },
+  "not-sdp": {
+    "title": "This kind of content is not read here",
+    "detail": "POST an offer as application/sdp, or PATCH a fragment as application/trickle-ice-sdpfrag."
+  },
+  "bad-sdp": {
+    "title": "This offer cannot be taken",
+    "detail": "Offer at most one audio and one video, sent over one DTLS-SRTP transport (BUNDLE, rtcp-mux), with their SSRCs announced."
+  },
+  "no-common-codec": {
+    "title": "There is no common codec",
+    "detail": "Offer Opus for sound and VP8 for pictures; others are not taken."
+  },
+  "if-match-needed": {
+    "title": "If-Match is missing",
+    "detail": "Send the ETag of the last answer in If-Match, or * to restart ICE."
+  },
+  "if-match-old": {
+    "title": "This was changed meanwhile",
+    "detail": "Send the ETag of the last answer, or restart ICE with *."
+  },
   "not-found": {
     "title": "There is nothing here",
     "detail": "Check the address, or open your link again."
@@ -425,6 +445,26 @@ export const TEXTS = Object.freeze({
     "title": "You cannot sign in with this",
     "detail": "Check the name and the password. After several wrong tries please wait a few minutes."
   },
+  "bearer-needed": {
+    "title": "A seat token is needed",
+    "detail": "Send the seat's token as Authorization: Bearer, never the password."
+  },
+  "wait-for-admission": {
+    "title": "Waiting to be let in",
+    "detail": "The therapist sees that this seat waits. Ask again in a few seconds; nothing is sent before."
+  },
+  "denied-for-now": {
+    "title": "The therapist did not let you in",
+    "detail": "Ask again later, or call your practice."
+  },
+  "agreement-by-link": {
+    "title": "The agreement comes first",
+    "detail": "Open the seat's link in a browser, accept the confidentiality agreement there, then ask again."
+  },
+  "end-to-end-encrypted": {
+    "title": "This session is end-to-end encrypted",
+    "detail": "Programs that publish by WHIP cannot take part in it. Open the seat's link in a browser."
+  },
   "no-session": {
     "title": "There is no such session for you",
     "detail": "Check the meeting ID, or look in your list of sessions."
@@ -456,6 +496,10 @@ export const TEXTS = Object.freeze({
   "agreement-outdated": {
     "title": "There is a newer agreement",
     "detail": "Please read the current version and accept that one."
+  },
+  "seat-in-use": {
+    "title": "Another device has this seat",
+    "detail": "Leave on that device first, or wait until it is gone; then ask again."
   },
   "clinician-absent": {
     "title": "No clinician is in the room",

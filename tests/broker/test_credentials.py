@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from broker.agreement import CURRENT
 from broker.audit import AuditEvent, EventType
 from broker.booking import BookedSession
-from broker.credentials import Credentials, SeatGrant, _claim
+from broker.credentials import Credentials, SeatGrant, claim_of
 from broker.errors import Refused, StoreUnavailable
 from broker.ids import digest, new_meeting_id, new_seat_token, new_secret
 from broker.passwords import Hasher, Profile
@@ -288,7 +288,7 @@ async def test_a_seat_removed_while_its_password_was_checked_stays_shut(
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_text_at_the_door_becomes_a_bounded_claim(meeting: str, token: str) -> None:
-    claim = _claim(meeting, token)
+    claim = claim_of(meeting, token)
     assert len(claim.proof) == 64
     assert len(claim.scope) in {26, 64}
     assert claim.scope.isascii()

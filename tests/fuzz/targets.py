@@ -23,11 +23,12 @@ from broker.errors import BadInput
 from broker.seats import SeatRole
 from rooms import rtcp, rtp
 from rooms.batch import BatchEngine, works
+from rooms.description import BadSdp
 from rooms.engine import DatagramEngine
 from rooms.feedback import Downlink, publisher_bitrate
 from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
-from rooms.sdp import PUBLISHED, Answer, BadSdp, read_answer
+from rooms.sdp import PUBLISHED, Answer, read_answer
 from rooms.weak import Allowance
 from signaling import codec, messages
 from signaling.connection import BURST, MISTAKES, Connection, State

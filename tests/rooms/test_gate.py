@@ -44,7 +44,9 @@ def room(*members: Member) -> Gate:
 def reached(gate: Gate, source: Member, kind: Kind = Kind.CAMERA) -> set[str]:
     """The seats that get this track, each in the slot they expect."""
     slots = {route.slot for route in source.tracks[kind].routes}
-    seats = {other.seat for other in gate.members.values() if other.slot_of(source, kind) in slots}
+    seats = {
+        other.seat for other in gate.members.values() if other.slots and other.slot_of(source, kind) in slots
+    }
     assert len(seats) == len(slots)
     return seats
 
@@ -259,3 +261,12 @@ class GateMachine(RuleBasedStateMachine):
 
 TestGateMachine = GateMachine.TestCase
 TestGateMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_a_member_without_slots_is_sent_nothing_and_seen_by_all() -> None:
+    program, page = member("a", 0), member("b", 1)
+    program.slots = []
+    gate = room(program, page)
+    gate.set(frozenset("ab"), NOBODY)
+    assert [track.routes for track in page.tracks.values()] == [()] * len(Kind)
+    assert reached(gate, program, Kind.AUDIO) == {"b"}

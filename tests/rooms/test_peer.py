@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from rooms.description import BadSdp
 from rooms.forwarding import Kind
 from rooms.ice import Credentials
 from rooms.media import MediaPort
 from rooms.peer import Peer, PeerState
 from rooms.rtcp import build_receiver_report
 from rooms.rtp import HEADER
-from rooms.sdp import BadSdp
 from tests.rooms.raw_client import RawClient, until
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from broker.audit import EventType
 from broker.seats import MOVES, SeatAction, SeatCode, SeatState, SessionKind, roster
+from rooms.description import BadSdp
 from rooms.effects import Commit, PlaceView, Record, RosterView, View
 from rooms.events import (
     Asked,
@@ -27,7 +28,6 @@ from rooms.media import MediaPort
 from rooms.quality import Grade, Level, Quality, Standing
 from rooms.room import Room
 from rooms.runner import FLUSH_WITHIN, HOST_PATIENCE, Runner
-from rooms.sdp import BadSdp
 from rooms.transports import Transports
 from tests.support.heard import EVERY, Heard
 

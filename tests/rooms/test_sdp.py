@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rooms.description import MAX_DESCRIPTION, BadSdp
 from rooms.forwarding import Kind
 from rooms.gate import slots_for
-from rooms.sdp import MAX_ANSWER, PUBLISHED, Answer, AnsweredTrack, BadSdp, Offer, read_answer
+from rooms.sdp import PUBLISHED, Answer, AnsweredTrack, Offer, read_answer
 
 
 class Nobody:
@@ -240,7 +241,7 @@ HOSTILE = {
     "a null": answer().replace("cname:x", "cname:\0"),
     "not ASCII": answer().replace("cname:x", "cname:\u202e"),
     "a lone surrogate": answer().replace("cname:x", "cname:\ud800"),
-    "too large": answer() + "a=x:" + "y" * MAX_ANSWER,
+    "too large": answer() + "a=x:" + "y" * MAX_DESCRIPTION,
     "too many lines": answer() + "a=x\r\n" * 3000,
     "other digits": answer().replace("a=ssrc:10 ", "a=ssrc:\u0661\u0660 "),
 }

@@ -109,3 +109,26 @@ def test_a_patient_seat_never_has_two_pages(steps: list[tuple[str, str, str]]) -
         else:
             seat.drop(link)
         assert len(seat.pages) <= 1
+
+
+def test_a_program_takes_nothing_from_a_device_that_is_there() -> None:
+    seat = waiting_seat()
+    assert seat.lets_ingest("program", None)
+    assert seat.lets_ingest("program", "phone")  # waiting, and nobody is there
+    seat.take(phone())
+    assert not seat.lets_ingest("program", "program")
+    assert seat.lets_ingest("phone", None)
+    seat.drop("p1")
+    assert seat.lets_ingest("program", None)
+    seat.asking = laptop()
+    assert not seat.lets_ingest("program", None)
+
+
+def test_a_program_inherits_no_admission() -> None:
+    seat = Seat(PARTNER_A, 0, SeatState.ADMITTED, 0)
+    assert not seat.lets_ingest("program", None)
+    assert not seat.lets_ingest("program", "phone")
+    assert seat.lets_ingest("program", "program")  # its own, from before the room was loaded
+    seat.take(phone())
+    seat.drop("p1")
+    assert not seat.lets_ingest("program", "program")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from broker.seats import SeatCode
+from rooms.description import BadSdp
 from rooms.forwarding import Kind
 from rooms.media import MediaPort
-from rooms.sdp import BadSdp
 from rooms.transports import Transports
 from tests.support.heard import Heard
 from tests.support.waiting import eventually

@@ -9,6 +9,7 @@ from typing import Any
 from signaling.openapi import codes_of, document, plain_path
 from signaling.problems import TEXTS
 from signaling.routes import ROUTES
+from signaling.schema import WHIP
 
 DOCUMENT = document(ROUTES)
 
@@ -58,6 +59,17 @@ def test_operation_ids_are_unique() -> None:
 
 def test_every_refusal_has_a_text() -> None:
     assert {code for route in ROUTES for code in codes_of(route)} <= TEXTS.keys()
+
+
+def test_a_route_for_programs_tells_its_bearer_and_its_media_type() -> None:
+    described = document(WHIP)
+    post = described["paths"]["/whip/{meeting}"]["post"]
+    assert post["security"] == [{"bearer": []}]
+    assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert list(post["requestBody"]["content"]) == ["application/sdp"]
+    assert list(post["responses"]["201"]["content"]) == ["application/sdp"]
+    assert {"401", "403", "406", "409", "413", "415", "422", "429"} <= post["responses"].keys()
+    assert {code for route in WHIP for code in codes_of(route)} <= TEXTS.keys()
 
 
 def test_path_patterns_are_left_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from broker.policy import Permission, Role, roles_with
 from signaling.routes import ROUTES
+from signaling.schema import WHIP
 from signaling.streams import STREAMS
 from tests.signaling.front import Front
 
@@ -40,7 +41,7 @@ def test_no_two_routes_are_the_same() -> None:
 
 
 def test_every_permission_is_asked_for_by_some_route() -> None:
-    elsewhere = {Permission.CONNECT}  # /ws, of the live half
+    elsewhere = {Permission.CONNECT, Permission.INGEST}  # /ws and /whip, of the live half
     assert {route.permission for route in ROUTES} == set(Permission) - elsewhere
 
 
@@ -51,6 +52,18 @@ def test_what_changes_something_is_never_a_get() -> None:
         Permission.HOST_SESSION,
     }  # fmt: skip
     assert {route.method for route in ROUTES if route.permission in changing} == {"POST"}
+
+
+def test_whip_is_open_to_anybody_and_asks_for_a_token_itself() -> None:
+    found = {f"{route.method} {route.path}" for route in WHIP}
+    assert found == {
+        "POST /whip/{meeting}", "OPTIONS /whip/{meeting}", "PATCH /whip/{meeting}/{resource}",
+        "DELETE /whip/{meeting}/{resource}", "OPTIONS /whip/{meeting}/{resource}",
+    }  # fmt: skip
+    assert {route.permission for route in WHIP} == {Permission.INGEST}
+    assert all(route.bearer for route in WHIP)
+    assert not any(route.bearer for route in ROUTES)
+    assert roles_with(Permission.INGEST) == frozenset(Role)
 
 
 async def test_stopping_ends_the_streams(front: Front) -> None:

@@ -228,3 +228,10 @@ def test_any_public_url_is_taken_or_refused(text: str) -> None:
 def test_loopback_names() -> None:
     assert all(map(is_loopback_name, ["localhost", "a.localhost", "127.0.0.1", "::1"]))
     assert not any(map(is_loopback_name, ["localhost.example.org", "192.0.2.1", "visit.example.org"]))
+
+
+def test_whip_is_off_unless_switched_on(tmp_path: Path) -> None:
+    environ = {"QUIETROOM_DATA_DIR": str(tmp_path)}
+    assert not read_settings(environ).whip
+    assert not read_settings(environ | {"QUIETROOM_WHIP": "0"}).whip
+    assert read_settings(environ | {"QUIETROOM_WHIP": "1"}).whip

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,9 +58,9 @@ class Node:
 
 
 @asynccontextmanager
-async def node(data_dir: Path, visits: int = 1) -> AsyncIterator[tuple[Node, list[Visit]]]:
+async def node(data_dir: Path, visits: int = 1, **more: Any) -> AsyncIterator[tuple[Node, list[Visit]]]:
     """Two workers and some booked visits."""
-    settings = settings_for(data_dir, workers=2)
+    settings = settings_for(data_dir, workers=2, **more)
     async with (
         Supervisor(settings) as supervisor,
         open_practice(settings, command=True) as practice,
