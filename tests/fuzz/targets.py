@@ -19,15 +19,16 @@ from typing import Final
 import msgspec
 from aioice import stun
 
-from broker.errors import BadInput
+from broker.errors import BadInput, Refused
 from broker.seats import SeatRole
 from rooms import rtcp, rtp
 from rooms.batch import BatchEngine, works
-from rooms.description import BadSdp
+from rooms.description import BadSdp, split
 from rooms.engine import DatagramEngine
 from rooms.feedback import Downlink, publisher_bitrate
 from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
+from rooms.ingest_sdp import Side, read_fragment, read_offer
 from rooms.sdp import PUBLISHED, Answer, read_answer
 from rooms.weak import Allowance
 from signaling import codec, messages
@@ -301,8 +302,33 @@ def check_sdp(data: bytes) -> None:
     assert read_answer(text, _KINDS) == answer
 
 
-def _check_refusal(refused: BadSdp, text: str) -> None:
-    assert refused.code == "bad-sdp"
+_SIDE: Final = Side("u" * 12, "w" * 32, "192.0.2.7", 4433, ":".join(["AB"] * 32), tcp_port=443)
+
+
+def check_offer(data: bytes) -> None:
+    """A program's offer is answered, section for section, or refused; so is its fragment."""
+    text = data.decode("ascii", "replace")
+    try:
+        read_fragment(text)
+    except BadSdp as error:
+        _check_refusal(error, text)
+    try:
+        offer = read_offer(text)
+    except (BadSdp, Refused) as error:
+        _check_refusal(error, text)
+        return
+    _check_answer(offer.answer, text)
+    assert set(offer.payload_types.values()) <= {OPUS, VP8, VP8_RTX}
+    assert not any(64 <= theirs <= 95 or theirs > 127 for theirs in offer.payload_types)
+    shared, sections = split(_SIDE.answer(offer, 1))
+    assert shared.values("ice-lite") == [""]
+    assert [one.media for one in sections] == [one.kind.media for one in offer.sections]
+    assert {tuple(one.directions) for one in sections} == {("recvonly",)}
+    assert read_fragment(_SIDE.fragment(offer)).ufrag == "u" * 12
+
+
+def _check_refusal(refused: BadSdp | Refused, text: str) -> None:
+    assert refused.code in {"bad-sdp", "no-common-codec"}
     assert not any(word in refused.text for word in _CANARY.findall(text))
 
 
@@ -404,6 +430,19 @@ TARGETS: Final = {
             "forwarding",
             pure(check_forwarding),
             (b"\0\0\7", b"\2\0\0", b"\1\0\0", b"\3\0\0", b"\4\0", b"\5\0"),
+        ),
+        Target(
+            "offer",
+            pure(check_offer),
+            tuple(
+                word.encode()
+                for word in (
+                    *("\r\n", "\n", "a=", "m=audio 9 ", "m=video 0 ", "a=mid:0", "a=group:BUNDLE 0 1"),
+                    *("a=ssrc:1 cname:x\r\n", "a=ssrc-group:FID 1 2\r\n", "a=setup:actpass", "a=sendonly"),
+                    *("a=rtcp-mux", "a=bundle-only", "a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000"),
+                    *("a=fmtp:97 apt=96", "a=rtcp-fb:* nack", "a=ice-ufrag:", "a=ice-pwd:", "opus/48000/2"),
+                )
+            ),
         ),
         Target(
             "sdp",
