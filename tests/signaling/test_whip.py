@@ -69,6 +69,27 @@ async def test_who_never_connects_loses_the_transport(
         await host.close()
 
 
+async def test_a_program_comes_back_into_its_admission_after_a_restart(tmp_path: Path) -> None:
+    async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
+        await hire(server)
+        visit = await book(server, http)
+        await visit.enter("A")
+        await visit.enter("B")
+        host = await visit.host()
+        assert await code_of_post(server, visit.meeting, visit.tokens["A"]) == "wait-for-admission"
+        page = await visit.page("B")
+        assert await page.ask("knock") is None
+        assert await host.ask("act", action="admit", seats=["A", "B"]) is None
+        await server.programs.post(visit.meeting, visit.tokens["A"], ALONE)
+        for each in (host, page):
+            await each.close()
+    async with Server(settings_for(tmp_path, whip=True)) as server:
+        created = await server.programs.post(visit.meeting, visit.tokens["A"], ALONE)
+        assert created.sdp.startswith("v=0")
+        # The other seat was admitted to a page: its link alone does not inherit that.
+        assert await code_of_post(server, visit.meeting, visit.tokens["B"]) == "seat-in-use"
+
+
 async def test_stopping_lets_programs_go(tmp_path: Path) -> None:
     async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
         await hire(server)
