@@ -18,6 +18,7 @@ import asyncio
 import enum
 import secrets
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pylibsrtp
@@ -454,5 +455,5 @@ class Peer:
             bitrate_in=int(self._meter.bitrate_in),
             bitrate_out=int(self._meter.bitrate_out),
             rtt_ms=None if trip is None else 1000 * trip,
-            standing=self.standing,
+            standing=replace(self.standing, path=self.path),  # the way is known before it is judged
         )
