@@ -4,7 +4,7 @@
 // What is true comes whole with each `roster` message; this adds only what the page itself knows: which question
 // is open, which request is on its way, and what went wrong.
 
-import { weakSentence } from "./link-words.js";
+import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
 /** @typedef {import('./messages.js').RosterSeat} RosterSeat */
@@ -337,7 +337,7 @@ export function announcement(before, after) {
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
   if (after.roster === null || before.roster === after.roster) return null;
   if (weakHere(before) !== null && weakHere(after) === null && word(after) === "room") {
-    return { assertive: false, text: "The picture is back." };
+    return { assertive: false, text: "The picture comes back." };
   }
   const storeBack = before.roster?.["store-ok"] === false && after.roster["store-ok"];
   /** @type {(string | null)[]} */
@@ -394,7 +394,5 @@ function presenceChanged(seat) {
  */
 function pictureChanged(seat) {
   if (!seat["in-room"]) return null;
-  return seat.sends === "all"
-    ? `The picture of ${seat.label} comes back.`
-    : `The picture of ${seat.label} is paused: their connection is weak.`;
+  return pictureOf(seat.label, seat.sends);
 }

@@ -14,8 +14,9 @@
 export function weakSentence({ receives, sends }) {
   if (receives === "all" && sends === "all") return null;
   if (receives !== "all" && sends !== "all") {
+    const which = receives === "screen" && sends === "screen" ? "cameras" : "pictures";
     return (
-      "Your connection is weak. The pictures are paused, yours too, so that you can keep talking. " +
+      `Your connection is weak. The ${which} are paused, yours too, so that you can keep talking. ` +
       "They come back by themselves."
     );
   }
@@ -28,10 +29,29 @@ export function weakSentence({ receives, sends }) {
       "shared screen. They come back by themselves."
     );
   }
+  if (sends === "screen") {
+    return (
+      "Your connection is weak. Your camera is paused so that the others can hear you and see your screen. " +
+      "It comes back by itself."
+    );
+  }
   return (
-    "Your connection is weak. Your own picture is paused so that the others can hear you. " +
+    "Your connection is weak. Your own picture, also of a shared screen, is paused so that the others can hear you. " +
     "It comes back by itself."
   );
+}
+
+/**
+ * What is said when somebody else's link begins to carry more or less.
+ *
+ * @param {string} label whose it is
+ * @param {Level} sends what goes over it now
+ * @returns {string}
+ */
+export function pictureOf(label, sends) {
+  if (sends === "all") return `The picture of ${label} comes back.`;
+  const which = sends === "screen" ? "camera" : "picture";
+  return `The ${which} of ${label} is paused: their connection is weak.`;
 }
 
 /**

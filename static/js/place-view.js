@@ -136,7 +136,7 @@ function Room({ state, place, act, live }) {
             <p class="lead">
               ${place.state === "held"
                 ? "Your therapist has put you on hold for a moment. Nobody sees or hears you, and your place is kept."
-                : "Your therapist’s connection was lost. You are on hold until they are back; nobody sees or hears you. Your place is kept, and the visit goes on by itself."}
+                : "The connection to your therapist was lost. You are on hold until they are back; nobody sees or hears you. Your place is kept, and the visit goes on by itself."}
             </p>
             ${place.reason && html`<p>${place.reason}</p>`}
           </div>`}

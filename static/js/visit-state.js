@@ -10,7 +10,7 @@
 // `place` is all that the server decides (waiting, admitted, paused, held, denied …): what it shows is the
 // newest `place` message. Everything before it is between the person and their own device.
 
-import { weakSentence } from "./link-words.js";
+import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Place} Place */
 /** @typedef {import('./messages.js').Welcome} Welcome */
@@ -253,7 +253,7 @@ export function announcement(before, after) {
     return { assertive: false, text: "Sound and picture are back." };
   }
   if (word(before) === word(after) && isWeak(before.place) && !isWeak(after.place)) {
-    return { assertive: false, text: "The picture is back." };
+    return { assertive: false, text: "The picture comes back." };
   }
   if (word(before) !== word(after)) {
     const text = SPOKEN[word(after)];
@@ -286,7 +286,7 @@ const SPOKEN = Object.freeze({
   waiting: "You are in the waiting room. Your place is kept.",
   "asked-to-wait": "Your therapist asks you to wait a little longer.",
   admitted: "You are in the room.",
-  paused: "Your therapist’s connection was lost. You are on hold; nobody hears you.",
+  paused: "The connection to your therapist was lost. You are on hold; nobody hears you.",
   held: "Your therapist has put you on hold. Nobody hears you.",
 });
 
@@ -299,7 +299,7 @@ function companyChange(before, after) {
   for (const other of after.others) {
     const earlier = before.others.find(({ seat }) => seat === other.seat);
     if (other.presence === earlier?.presence) {
-      if (other.sends !== earlier.sends) return { assertive: false, text: pictureOf(other) };
+      if (other.sends !== earlier.sends) return { assertive: false, text: pictureOf(other.label, other.sends) };
       continue;
     }
     if (other.presence === "away") return { assertive: false, text: `${other.label} is reconnecting.` };
@@ -312,13 +312,6 @@ function companyChange(before, after) {
   }
   const gone = before.others.find(({ seat }) => !after.others.some((other) => other.seat === seat));
   return gone && after.others.length > 0 ? { assertive: false, text: `${gone.label} has gone out.` } : null;
-}
-
-/** @param {import('./messages.js').Other} other */
-function pictureOf({ label, sends }) {
-  return sends === "all"
-    ? `The picture of ${label} comes back.`
-    : `The picture of ${label} is paused: their connection is weak.`;
 }
 
 /**

@@ -28,8 +28,8 @@ LOCAL_PORT = """async () => {
 
 async def port_of(person: Person) -> int:
     """The UDP port of the person's browser, once it has one."""
-    port = await person.page.wait_for_function(LOCAL_PORT, timeout=WITHIN)
-    return int(await port.json_value())
+    # Polled from here: Playwright's wait_for_function takes the promise of an async function for a yes.
+    return int(await eventually(lambda: person.page.evaluate(LOCAL_PORT), timeout=WITHIN / 1000))
 
 
 async def test_before_admission_no_media_packet_leaves_the_server(practice: Practice, people: People) -> None:

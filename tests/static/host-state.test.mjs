@@ -180,7 +180,7 @@ test("one's own weak link is told in the room, and where one's media is elsewher
   assert.match(banner(weak)?.text ?? "", /Your connection is weak\./);
   assert.deepEqual(announcement(before, weak), { assertive: false, text: banner(weak)?.text });
   const well = advance(weak, withMe({}));
-  assert.deepEqual([banner(well), announcement(weak, well)?.text], [null, "The picture is back."]);
+  assert.deepEqual([banner(well), announcement(weak, well)?.text], [null, "The picture comes back."]);
   assert.equal(banner(shown({ ...withMe({ receives: "sound" }), "media-here": false })), null);
 });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bars, missingPicture, pausedNotes, qualityWords, weakSentence } from "../../static/js/link-words.js";
+import { bars, missingPicture, pausedNotes, pictureOf, qualityWords, weakSentence } from "../../static/js/link-words.js";
 
 const LEVELS = /** @type {const} */ (["all", "screen", "sound"]);
 
@@ -20,8 +20,12 @@ test("a weak link is told as what is paused, why, and that it comes back", () =>
   }
 });
 
-test("a screen that still comes is not told as paused", () => {
+test("a screen that still comes is not told as paused, and one that does not is", () => {
   assert.match(weakSentence({ receives: "screen", sends: "all" }) ?? "", /see the shared screen/);
+  assert.match(weakSentence({ receives: "all", sends: "screen" }) ?? "", /Your camera is paused .* see your screen/);
+  assert.match(weakSentence({ receives: "screen", sends: "screen" }) ?? "", /The cameras are paused/);
+  assert.match(weakSentence({ receives: "all", sends: "sound" }) ?? "", /also of a shared screen/);
+  assert.equal(pictureOf("Partner A", "screen"), "The camera of Partner A is paused: their connection is weak.");
 });
 
 test("a tile says whose link is weak, and says nothing of links when none is", () => {

@@ -192,7 +192,7 @@ test("a weak link is told once, calmly, below everything that is worse, and its 
   assert.match(banner(advance(weak, LOST))?.text ?? "", /connection was lost/);
   const well = advance(weak, place("admitted", { others: [other("B")] }));
   assert.equal(banner(well), null);
-  assert.deepEqual(announcement(weak, well), { assertive: false, text: "The picture is back." });
+  assert.deepEqual(announcement(weak, well), { assertive: false, text: "The picture comes back." });
 });
 
 test("being put on hold is told as that, not as a picture that is back", () => {
