@@ -18,7 +18,7 @@ const OURS = Object.freeze({ audio: "0", camera: "1", screen: "2" });
 const HELD_BACK = Object.freeze({ all: [], screen: ["camera"], sound: ["camera", "screen"] });
 const SCREEN_SHOWN = String(3 + 2 * SLOTS);
 
-const CAMERA_BITRATE = 1_700_000; // a clear face at 720 lines; what the server lets everybody have
+const CAMERA_BITRATE = 1_700_000; // a clear face; what the server lets everybody have
 const SCREEN_BITRATE = 1_500_000;
 const PATIENCE = 1_000; // ms `disconnected` may heal by itself
 const RETRY = 3_000; // ms between requests for a restart

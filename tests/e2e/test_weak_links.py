@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180
 WARM = 1_600_000
 """Bits per second that the camera of a warm transport may use from the first moment."""
 RECEIVING_PAUSED = "The picture is paused so that you can keep talking. It comes back by itself."
-SENDING_PAUSED = "Your own picture, also of a shared screen, is paused so that the others can hear you. It comes back by itself."
+SENDING_PAUSED = "Your own picture, also of a shared screen, is paused so that the others can hear you."
 PAUSES_WITHIN = 30.0
 """Seconds until a picture that does not fit is paused: it steps down first, then patience runs out."""
 BACK_WITHIN = 50.0
