@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from rooms import rtcp
+from rooms.bucket import Bucket
 from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
@@ -21,7 +22,11 @@ from rooms.peer import Peer, PeerState
 from rooms.quality import Damped, Standing
 from rooms.weak import PICTURE_BITRATE, Allowance, Ladder, downlink_hurts, uplink_hurts
 
-__all__ = ["Beat"]
+__all__ = ["EXCUSED_EVERY", "Beat"]
+
+#: Seconds between two times that our own standing still excuses the silence of others. Somebody who keeps
+#: this process busy, again and again, must not keep a clinician from being found gone.
+EXCUSED_EVERY = 10.0
 
 #: Seconds without a packet after which a picture counts as not sent; a still screen sends one each second.
 _STILL = 2.0
@@ -66,7 +71,7 @@ class Beat:
         self._counters = counters
         self._now = now
         self._next: asyncio.TimerHandle | None = None
-        self._forgiven = False
+        self._excuses = Bucket(1 / EXCUSED_EVERY, 1)
         self._links: dict[Peer, _Link] = {}
 
     @property
@@ -101,11 +106,10 @@ class Beat:
             late: seconds by which the beat comes too late, because this process stood still.
         """
         now = self._now()
-        # We were stopped or starved: the silence was ours, their packets lie unread. Not twice in a row:
-        # somebody who keeps this process busy must not keep the others from being found silent.
-        self._forgiven = late > INTERVAL and not self._forgiven
+        # We were stopped or starved: the silence was ours, their packets lie unread.
+        excused = late > INTERVAL and self._excuses.take(now)
         for peer in list(self._peers.values()):
-            if self._forgiven:
+            if excused:
                 peer.last_heard = min(now, peer.last_heard + late)
                 peer.last_media = min(now, peer.last_media + late)
             peer.settle()

@@ -24,6 +24,7 @@ import structlog
 
 from broker.ids import short_code
 from broker.seats import SeatCode, SeatState
+from rooms.bucket import Bucket
 from rooms.commits import OWED
 from rooms.effects import (
     Close,
@@ -57,6 +58,7 @@ from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
 from rooms.peer import PeerState
 from rooms.quality import Quality, Standing
+from rooms.reporting import EXCUSED_EVERY
 from rooms.room import UNAVAILABLE, Room
 from rooms.seat import Seat
 from rooms.transports import Transports
@@ -330,7 +332,7 @@ class Runner:
 
     async def _serve(self) -> None:
         clock = asyncio.get_running_loop().time
-        check_at, forgiven = clock() + CHECK_EVERY, False
+        check_at, excuses = clock() + CHECK_EVERY, Bucket(1 / EXCUSED_EVERY, 1)
         while not self.finished:
             at = check_at if self.room.deadline is None else min(check_at, self.room.deadline)
             try:
@@ -351,10 +353,9 @@ class Runner:
                     self._step(event, clock())
             if (now := clock()) >= check_at:
                 # Having been stopped or starved ourselves says nothing about the others: their packets lie
-                # unread in the sockets. They are judged at the next look, which is late or not: somebody who
-                # keeps this process busy must not put the rule off for ever.
-                forgiven = now >= check_at + STALLED and not forgiven
-                for sign in () if forgiven else self._signs_of_life(now):
+                # unread in the sockets. They are judged at the next look, late or not.
+                excused = now >= check_at + STALLED and excuses.take(now)
+                for sign in () if excused else self._signs_of_life(now):
                     self._step(sign, now)
                 for news in self._news_of_links():
                     self._step(news, now)

@@ -18,9 +18,9 @@ class Clocked(MediaPort):
     def now(self) -> float:
         return super().now() + self.ahead
 
-    def beat(self) -> None:
-        """Do at once what is otherwise done twice a second."""
-        self._beat.once()
+    def beat(self, late: float = 0.0) -> None:
+        """Do at once what is otherwise done twice a second, or what is done so many seconds late."""
+        self._beat.once(late)
 
 
 @dataclass

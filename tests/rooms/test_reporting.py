@@ -37,6 +37,15 @@ async def test_having_been_stopped_ourselves_is_not_their_silence(room: Room) ->
     assert a.states == [PeerState.CONNECTING, PeerState.CONNECTED]
 
 
+async def test_standing_still_again_and_again_keeps_nobody_alive(room: Room) -> None:
+    a = await room.seat("a", 0)
+    for _ in range(3):  # within ten seconds
+        room.port.ahead += 3.0
+        room.port.beat(late=3.0)
+        room.port.beat()
+    assert a.peer.state is PeerState.GONE
+
+
 async def test_having_been_stopped_ourselves_moves_no_sign_of_life_ahead_of_time(room: Room) -> None:
     a = await room.seat("a", 0)
     a.client.send_rtp(Kind.AUDIO, 1)
