@@ -71,34 +71,44 @@ class Deframer:
 
     Attributes:
         broken: the stream made no sense; nothing comes out any more.
+        more: the last feeding left frames behind that may be complete.
     """
 
     measure: Measure
     broken: bool = False
+    more: bool = False
     _rest: bytes = b""
+    _at: int = 0
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes, limit: int | None = None) -> list[bytes]:
         """Take in what arrived.
 
+        Args:
+            data: ``b""`` to go on with what was left behind.
+            limit: frames taken out at most: two octets are a frame, and a read brings many octets.
+
         Returns:
-            The contents of all frames that are complete now; empty ones, which keep a connection open, left
-            out.
+            The contents of the frames that are complete now; empty ones too, for they cost us work.
         """
         if self.broken:
             return []
-        stream = self._rest + data if self._rest else data
+        stream = self._rest[self._at :] + data if data else self._rest
+        at = 0 if data else self._at
         found: list[bytes] = []
-        at = 0
+        self.more = False
         try:
             while (span := self.measure(stream, at)) is not None and span[2] <= len(stream):
+                if len(found) == limit:
+                    self.more = True
+                    self._rest, self._at = stream, at
+                    return found
                 begin, end, at = span
-                if end > begin:
-                    found.append(stream[begin:end])
+                found.append(stream[begin:end])
         except Unframed:
             self.broken = True
-            self._rest = b""
+            self._rest, self._at = b"", 0
             return found
-        self._rest = stream[at:]
+        self._rest, self._at = stream[at:], 0
         return found
 
 

@@ -197,9 +197,19 @@ class MediaPort:
             peer.agent.forget(address)
             peer.moved()
 
-    def receive(self, datagram: bytes, address: Address) -> None:
-        """Take in one datagram from an attached stream, as if it had come over UDP. Never raises."""
+    def receive(self, datagram: bytes, address: Address) -> bool:
+        """Take in one datagram from an attached stream, as if it had come over UDP. Never raises.
+
+        Returns:
+            Whether it was accepted.
+        """
+        refused = self._refused()
         self.on_datagram(datagram, address)
+        return self._refused() == refused
+
+    def _refused(self) -> int:
+        counters = self.counters
+        return counters["dropped_unauthenticated"] + counters["dropped_malformed"] + counters["failed"]
 
     def knows(self, address: Address) -> bool:
         """Whether an address is a seat's."""

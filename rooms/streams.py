@@ -21,6 +21,7 @@ from functools import partial
 from typing import Final, Protocol, cast
 
 from broker.private import Private
+from rooms.bucket import Bucket
 from rooms.forwarding import VP8, VP8_RTX
 from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
 from rooms.ice import Address, Path
@@ -35,6 +36,17 @@ MAX_STRANGERS: Final = 512
 MAX_STRANGERS_OF_ONE: Final = 32
 #: Datagrams that a stranger may send.
 MAX_STRANGE_DATAGRAMS: Final = 64
+#: Frames of one stream that are dealt with in one turn of the event loop; all others wait for the next.
+FRAMES_AT_ONCE: Final = 64
+#: Octets a second that are read of one stream, on average; camera and screen together are below a tenth.
+OCTETS_PER_SECOND: Final = 4_000_000
+#: Frames that carry no media of anybody, a second and at once: checks before an answer, TURN's own requests,
+#: what a browser sends while it is being switched. A stream that brings more is closed.
+FRUITLESS_PER_SECOND: Final = 100.0
+FRUITLESS_AT_ONCE: Final = 1_000
+#: ICE-TCP frames too short to be anything that a stream may bring; RTP's head is the shortest there is.
+MAX_SHORT: Final = 8
+SHORTEST: Final = 12
 #: TURN streams of one credential: one per network of the device, and what a restart leaves behind.
 MAX_STREAMS_OF_ONE: Final = 16
 #: Octets queued in this process above which video is dropped, and above which everything is.
@@ -56,7 +68,7 @@ class Destination(Protocol):
     def detach(self, address: Address) -> None:
         """See ``MediaPort``."""
 
-    def receive(self, datagram: bytes, address: Address) -> None:
+    def receive(self, datagram: bytes, address: Address) -> bool:
         """See ``MediaPort``."""
 
     def knows(self, address: Address) -> bool:
@@ -197,8 +209,10 @@ class _Stream(asyncio.Protocol):
         self._far: Candidate = ("", 0)
         self._frames = frames
         self._transport: asyncio.Transport | None = None
-        self._came = self._heard = 0.0
+        self._came = self._heard = self._paid = 0.0
         self._datagrams = 0
+        self._fruitless = Bucket(FRUITLESS_PER_SECOND, FRUITLESS_AT_ONCE)
+        self._later: asyncio.Handle | None = None
 
     # ---- asyncio's side ----------------------------------------------------------------------------------
 
@@ -223,9 +237,21 @@ class _Stream(asyncio.Protocol):
         if self.closed():
             return
         self._heard = asyncio.get_running_loop().time()
+        self._paid = max(self._heard, self._paid) + len(data) / OCTETS_PER_SECOND
+        if self._later is None:
+            self._go_on(data)
+        else:  # a transport may hand on what it had read before it was told to pause
+            self._frames.feed(data, 0)
+
+    def _go_on(self, data: bytes = b"") -> None:
+        """Deal with as many frames as are one stream's due now; read on when all are done and paid for."""
+        waited, self._later = self._later is not None, None
+        if self.closed():
+            return
         try:
-            for frame in self._frames.feed(data):
-                self.frame_received(frame)
+            for frame in self._frames.feed(data, FRAMES_AT_ONCE):
+                if not self.frame_received(frame) and not self._fruitless.take(self._heard):
+                    self.close()
                 if self.closed():
                     return
         except Exception:
@@ -234,9 +260,22 @@ class _Stream(asyncio.Protocol):
             self.close()
         if self._frames.broken:
             self.close()
+        if (transport := self._transport) is None or transport.is_closing():
+            return
+        loop = asyncio.get_running_loop()
+        if self._frames.more:
+            self._later = loop.call_soon(self._go_on)
+        elif (early := self._paid - loop.time()) > 1:
+            self._later = loop.call_later(early - 1, self._go_on)
+        if self._later is not None and not waited:
+            transport.pause_reading()
+        elif self._later is None and waited:
+            transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is gone."""
+        if self._later is not None:
+            self._later.cancel()
         self._transport = None
         self.streams.leave(self)
         self.ended()
@@ -273,8 +312,8 @@ class _Stream(asyncio.Protocol):
     def begun(self) -> None:
         """The stream was let in."""
 
-    def frame_received(self, frame: bytes) -> None:
-        """One frame has arrived."""
+    def frame_received(self, frame: bytes) -> bool:
+        """One frame has arrived. Returns whether it carried anything for a seat."""
         raise NotImplementedError
 
     def look(self, now: float) -> None:
@@ -291,17 +330,23 @@ class _IceTcp(_Stream):
     def __init__(self, streams: Streams) -> None:
         super().__init__(streams, Deframer(measure_ice_tcp))
         self._address: Address | None = None
+        self._short = 0
 
     def begun(self) -> None:
         """Take an address."""
         self._address = self.streams.media.attach("tcp", self._send, self._far)
 
-    def frame_received(self, frame: bytes) -> None:
+    def frame_received(self, frame: bytes) -> bool:
         """Hand one datagram to the media port, and see whether that has made the stream somebody's."""
         media = self.streams.media
         if self._address is None or (not media.knows(self._address) and self.strange()):
-            return
-        media.receive(frame, self._address)
+            return False
+        if len(frame) < SHORTEST:
+            self._short += 1
+            if self._short > MAX_SHORT:
+                self.close()
+            return False
+        return media.receive(frame, self._address)
 
     def look(self, now: float) -> None:
         """Close a stream that is nobody's, or no more, and one that fell silent."""
@@ -333,15 +378,16 @@ class _Turn(_Stream):
         """Begin the conversation."""
         self._allocation = self.streams.allocation(self._far)
 
-    def frame_received(self, frame: bytes) -> None:
+    def frame_received(self, frame: bytes) -> bool:
         """Let the allocation decide, and do what it says."""
         allocation = self._allocation
         if allocation is None or (allocation.user is None and self.strange()):
-            return
+            return False
+        carried = False
         for effect in allocation.receive(frame, self._heard, time.time()):
             match effect:
                 case Take(datagram, peer):
-                    self._deliver(datagram, peer)
+                    carried = self._deliver(datagram, peer)
                 case Say(message):
                     if not self.write(message):
                         self.close()  # asks and asks, and reads no answer
@@ -351,6 +397,7 @@ class _Turn(_Stream):
                         self._transport.close()
         if allocation.user is not None:
             self.streams.proven(self)
+        return carried
 
     def look(self, now: float) -> None:
         """Close a stream without allocation, and one whose allocation has lapsed."""
@@ -367,15 +414,15 @@ class _Turn(_Stream):
             self.streams.released(self._allocation.user)
         self._allocation = None
 
-    def _deliver(self, datagram: bytes, peer: Candidate) -> None:
+    def _deliver(self, datagram: bytes, peer: Candidate) -> bool:
         if peer not in self._attached:
             allocation, destination = self._allocation, self.streams.find(peer)
             if destination is None or allocation is None:
-                return
+                return False
             address = destination.attach("turn", partial(self._send, peer), allocation.relayed)
             self._attached[peer] = (destination, address)
         destination, address = self._attached[peer]
-        destination.receive(datagram, address)
+        return destination.receive(datagram, address)
 
     def _send(self, peer: Candidate, datagram: bytes) -> bool:
         frame = None if self._allocation is None else self._allocation.wrap(datagram, peer)

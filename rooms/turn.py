@@ -172,7 +172,7 @@ class Allocation:
         """
         if message and message[0] >> 6 == 1:
             peer = self._channels.get(int.from_bytes(message[:2], "big"))
-            return [] if peer is None else [Take(message[4:], peer)]
+            return self._strike() if peer is None else [Take(message[4:], peer)]
         try:
             parsed = stun.parse_message(message)
         except Exception:

@@ -59,7 +59,7 @@ def test_any_bytes_are_taken_and_little_of_them_kept(
     measure: Measure, stream: bytes, sizes: list[int]
 ) -> None:
     found, deframer = feed(measure, stream, sizes)
-    assert all(0 < len(frame) <= MAX_FRAME for frame in found)
+    assert all(len(frame) <= MAX_FRAME for frame in found)
     assert len(deframer._rest) < MAX_FRAME
     whole, again = feed(measure, stream, [max(1, len(stream))])
     assert (found, deframer.broken) == (whole, again.broken)
@@ -74,10 +74,26 @@ def test_a_frame_too_large_breaks_the_stream_as_soon_as_its_head_is_there() -> N
     assert [len(frame) for frame in largest.feed(ice_tcp_frame(bytes(MAX_FRAME - 2)))] == [MAX_FRAME - 2]
 
 
-def test_half_a_frame_is_waited_for_and_an_empty_one_passed_over() -> None:
+@given(st.lists(st.binary(max_size=5), max_size=40), cuts, st.integers(1, 9))
+def test_frames_come_out_a_few_at_a_time_where_more_would_take_too_long(
+    sent: list[bytes], sizes: list[int], limit: int
+) -> None:
+    stream, found, at, turn = b"".join(map(ice_tcp_frame, sent)), [], 0, 0
+    deframer = Deframer(measure_ice_tcp)
+    while at < len(stream) or deframer.more:
+        size = sizes[turn % len(sizes)] if turn % 3 else 0  # some arrives, or what is there is gone on with
+        some = deframer.feed(stream[at : at + size], limit)
+        assert len(some) == limit or not deframer.more
+        assert len(some) <= limit
+        found += some
+        at, turn = at + size, turn + 1
+    assert (found, deframer.broken) == (sent, False)
+
+
+def test_half_a_frame_is_waited_for_and_an_empty_one_counts() -> None:
     deframer = Deframer(measure_ice_tcp)
     assert deframer.feed(b"\x00") == []
-    assert deframer.feed(b"\x00\x00\x02a") == []
+    assert deframer.feed(b"\x00\x00\x02a") == [b""]
     assert deframer.feed(b"b") == [b"ab"]
     assert not deframer.broken
 

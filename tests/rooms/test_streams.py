@@ -245,8 +245,9 @@ async def test_what_turn_carries_can_go_to_another_process_of_ours(node: Node) -
         def detach(self, address: Address) -> None:
             replies.clear()
 
-        def receive(self, datagram: bytes, address: Address) -> None:
+        def receive(self, datagram: bytes, address: Address) -> bool:
             taken.append(datagram)
+            return True
 
         def knows(self, address: Address) -> bool:
             return False
@@ -362,6 +363,84 @@ async def test_a_stranger_sends_only_so_much(node: Node) -> None:
     await until(lambda: tcp.ended and turn.ended, "both are closed")
 
 
+@pytest.mark.parametrize("empty", [b"\x00\x00", b"\x00\x01\x80"])
+async def test_frames_that_hold_nothing_end_a_stream_be_it_a_strangers_or_a_seats(
+    node: Node, empty: bytes
+) -> None:
+    peer = node.media.open_peer(ROOM, "a", 0, lambda state: None)
+    seat, stranger = IceTcpClient(peer.offer(), await node.by_tcp()), await node.by_tcp()
+    await seat.check()
+    for wire in (stranger, seat.wire):
+        wire.writer.write(empty * 20)
+        await until(lambda wire=wire: wire.ended, "it is closed", seconds=2)  # type: ignore[misc]  # a default binds the loop's value
+    assert node.media.counters["dropped_malformed"] == 0  # the port was not even asked
+    await seat.close()
+
+
+@pytest.mark.parametrize("way", ["ice-tcp", "turn", "unbound"])
+async def test_a_seat_that_sends_what_nobody_accepts_is_closed(
+    node: Node, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(module, "FRUITLESS_AT_ONCE", 100)
+    peer = node.media.open_peer(ROOM, "a", 0, lambda state: None)
+    ours = (node.media.host, node.media.port)
+    client: IceTcpClient | TurnClient
+    if way == "ice-tcp":
+        client = IceTcpClient(peer.offer(), await node.by_tcp())
+    else:
+        user = node.streams.credential(int(time.time()) + 60)
+        client = TurnClient(peer.offer(), await node.by_turn(), user, ours)
+        await client.allocate()
+        await client.ask(stun.Method.CHANNEL_BIND, XOR_PEER_ADDRESS=ours, CHANNEL_NUMBER=0x4001)
+        client.channel = 0x4001
+    await client.check()
+    if isinstance(client, TurnClient) and way == "unbound":
+        client.channel = 0x4002
+    for _ in range(50):
+        client.send(b"\x80" + bytes(30))
+    if way != "unbound":
+        await client.check()
+        assert not client.wire.ended  # a browser may send some before we know what it will publish
+        for _ in range(300):
+            client.send(b"\x80" + bytes(30))
+    await until(lambda: client.wire.ended, "it is closed", seconds=2)
+    await client.close()
+
+
+async def test_a_stream_has_only_its_share_of_each_turn_and_is_read_no_faster_than_is_due(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OCTETS_PER_SECOND", 10_000)
+    paused: list[bool] = []
+
+    class Held(Written):
+        def pause_reading(self) -> None:
+            paused.append(True)
+
+        def resume_reading(self) -> None:
+            paused.append(False)
+
+    stream = node.streams.ice_tcp()
+    transport = Held()
+    stream.connection_made(transport)
+    taken: list[bytes] = []
+
+    def receive(datagram: bytes, address: Address) -> bool:
+        taken.append(datagram)
+        return True
+
+    monkeypatch.setattr(node.media, "knows", lambda address: True)
+    monkeypatch.setattr(node.media, "receive", receive)
+    stream.data_received(ice_tcp_frame(bytes(98)) * 150)  # worth 1.5 s
+    assert (len(taken), paused) == (module.FRAMES_AT_ONCE, [True])
+    stream.data_received(ice_tcp_frame(bytes(98)))  # had been read already
+    assert len(taken) == module.FRAMES_AT_ONCE
+    await until(lambda: len(taken) == 151, "the rest follows in its turn", seconds=0.4)
+    assert paused == [True]
+    await until(lambda: paused == [True, False], "and is read again when its time has come", seconds=2)
+    stream.connection_lost(None)
+
+
 @pytest.mark.parametrize("garbage", [b"\xff" * 400, b"\x08\x01" + bytes(5000), b"\x0f\xff\xff\xff"])
 async def test_a_stream_that_makes_no_sense_is_closed_at_once(node: Node, garbage: bytes) -> None:
     for wire in (await node.by_tcp(), await node.by_turn()):
@@ -413,6 +492,10 @@ class Written(asyncio.Transport):
     def abort(self) -> None:
         self.gone = True
 
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
     close = abort
 
 
