@@ -118,6 +118,7 @@ async def test_in_the_waiting_room_and_the_room(practice: Practice, people: Peop
     await therapist.presses("Mute Partner A")
     await a.reads("Your therapist has muted you.")
     await looks_right(a.page, "muted")
+    await therapist.presses("Unmute Partner A")
     await therapist.presses("Hold Partner A")
     await a.sees("On hold")
     await looks_right(a.page, "held")
