@@ -4,9 +4,10 @@
                   └─▶ allocation (TURN) ──▶ our own candidate ─────▲
 
 For networks that block UDP. A stranger's stream costs little and not for long: there are only so many of one
-address, and in all, and each must soon show that it belongs to a seat (a verified binding request) or holds
-one of our TURN credentials. TCP loses no packet, it delays all that follow: when a stream cannot keep up,
-video is dropped before it is queued, sound only much later, and the queue stays short.
+household, and in all, and each must soon show that it belongs to a seat (a verified binding request) or holds
+one of our TURN credentials. Nobody's stream, not even a seat's, is read faster than media needs. TCP loses no
+packet, it delays all that follow: when a stream cannot keep up, video is dropped before it is queued, sound
+only much later, and the queue stays short.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final, Protocol, cast
 
 from broker.private import Private
 from rooms.bucket import Bucket
+from rooms.crowd import Crowd
 from rooms.forwarding import VP8, VP8_RTX
 from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
 from rooms.ice import Address, Path
@@ -31,9 +33,12 @@ from rooms.turn import Allocation, Candidate, Credential, End, Say, Take, mint
 PROVE_WITHIN: Final = 10.0
 #: Seconds of silence after which a stream of a seat is closed; browsers check theirs every 2.5 s.
 IDLE: Final = 30.0
-#: Streams that have shown nothing yet, together and of one address.
+#: Streams that have shown nothing yet, together and of one household. One more, and the oldest goes.
 MAX_STRANGERS: Final = 512
 MAX_STRANGERS_OF_ONE: Final = 32
+#: Streams, together and of one household. One more is refused: those that are a seat's are not disturbed.
+MAX_STREAMS: Final = 4_096
+MAX_STREAMS_OF_HOUSEHOLD: Final = 512
 #: Datagrams that a stranger may send.
 MAX_STRANGE_DATAGRAMS: Final = 64
 #: Frames of one stream that are dealt with in one turn of the event loop; all others wait for the next.
@@ -102,9 +107,8 @@ class Streams:
         self.media = media
         self._elsewhere = elsewhere
         self._secret = secret or Private(secrets.token_bytes(32))
-        self._open: set[_Stream] = set()
-        self._strangers: set[_Stream] = set()
-        self._strangers_of: Counter[str] = Counter()
+        self._open: Crowd[_Stream] = Crowd()
+        self._strangers: Crowd[_Stream] = Crowd()
         self._users: Counter[str] = Counter()
         self._relayed = 0
         self._sweep: asyncio.TimerHandle | None = None
@@ -133,7 +137,7 @@ class Streams:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for stream in list(self._open):
+        for stream in self._open:
             stream.close()
 
     # ---- what streams need -------------------------------------------------------------------------------
@@ -143,29 +147,31 @@ class Streams:
         return self.media if peer == (self.media.host, self.media.port) else self._elsewhere(peer)
 
     def enter(self, stream: _Stream) -> bool:
-        """A stream has come. Returns whether there is room for one more stranger."""
-        full = len(self._strangers) >= MAX_STRANGERS
-        if full or self._strangers_of[stream.host] >= MAX_STRANGERS_OF_ONE:
-            return False
-        self._open.add(stream)
-        self._strangers.add(stream)
-        self._strangers_of[stream.host] += 1
+        """A stream has come. Returns whether there is room for it; a stranger may have to go."""
+        host = stream.host
+        idle = self._strangers.displaced(host, MAX_STRANGERS_OF_ONE, MAX_STRANGERS)
+        if idle is None and self._open.displaced(host, MAX_STREAMS_OF_HOUSEHOLD, MAX_STREAMS) is not None:
+            of_home = self._open.count(host) >= MAX_STREAMS_OF_HOUSEHOLD
+            idle = self._strangers.oldest(host if of_home else None)
+            if idle is None:
+                return False
+        if idle is not None:
+            self.leave(idle)
+            idle.close()
+        self._open.enter(stream, host)
+        self._strangers.enter(stream, host)
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(_SWEEP, self._on_sweep)
         return True
 
     def proven(self, stream: _Stream) -> None:
         """A stream has shown whose it is; may be called twice."""
-        if stream in self._strangers:
-            self._strangers.remove(stream)
-            self._strangers_of[stream.host] -= 1
-            if not self._strangers_of[stream.host]:
-                del self._strangers_of[stream.host]
+        self._strangers.leave(stream)
 
     def leave(self, stream: _Stream) -> None:
         """A stream has closed; may be called twice."""
         self.proven(stream)
-        self._open.discard(stream)
+        self._open.leave(stream)
 
     def allows(self, user: str) -> bool:
         """Whether a credential may have one more allocation; counts it."""
@@ -196,7 +202,7 @@ class Streams:
     def _on_sweep(self) -> None:
         loop = asyncio.get_running_loop()
         self._sweep = loop.call_later(_SWEEP, self._on_sweep) if self._open else None
-        for stream in list(self._open):
+        for stream in self._open:
             stream.look(loop.time())
 
 

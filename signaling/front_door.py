@@ -18,12 +18,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from typing import Final, cast
 
+from rooms.crowd import Crowd
 from rooms.streams import Streams
 
 DECIDE_WITHIN: Final = 10.0
@@ -32,7 +31,8 @@ and say nothing on them; such a one is closed then, and opened anew when needed.
 
 MAX_UNDECIDED: Final = 2_048
 MAX_UNDECIDED_OF_ONE: Final = 256
-"""Connections that have not shown yet what they speak, in all and of one address."""
+"""Connections that have not shown yet what they speak, in all and of one household. One more, and the oldest
+goes: the newcomer may be the one with business here."""
 
 PAUSE: Final = 1.0
 """Seconds without accepting when the system has no more files to give."""
@@ -97,8 +97,7 @@ class FrontDoor:
         self._http = http
         self._streams = streams
         self._context = context
-        self._undecided: set[asyncio.Task[None]] = set()
-        self._undecided_of: Counter[str] = Counter()
+        self._undecided: Crowd[asyncio.Task[None]] = Crowd()
         self._pause: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -147,20 +146,14 @@ class FrontDoor:
                 self._pause = loop.call_later(PAUSE, self.start)
                 return
             host = str(address[0])
-            if len(self._undecided) >= MAX_UNDECIDED or self._undecided_of[host] >= MAX_UNDECIDED_OF_ONE:
-                connection.close()
-                continue
+            idle = self._undecided.displaced(host, MAX_UNDECIDED_OF_ONE, MAX_UNDECIDED)
+            if idle is not None:
+                self._undecided.leave(idle)
+                idle.cancel()
             connection.setblocking(False)
-            self._undecided_of[host] += 1
             task = asyncio.create_task(self._welcome(connection), name="front door")
-            self._undecided.add(task)
-            task.add_done_callback(partial(self._decided, host))
-
-    def _decided(self, host: str, task: asyncio.Task[None]) -> None:
-        self._undecided.discard(task)
-        self._undecided_of[host] -= 1
-        if not self._undecided_of[host]:
-            del self._undecided_of[host]
+            self._undecided.enter(task, host)
+            task.add_done_callback(self._undecided.leave)
 
     async def _welcome(self, connection: socket.socket) -> None:
         """See one connection to whoever takes it. Raises nothing: a stranger's failure concerns nobody."""

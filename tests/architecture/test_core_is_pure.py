@@ -20,6 +20,7 @@ PURE = {
     *("broker.seats", "broker.sessions", "broker.tenure"),
     *(
         "rooms.commits",
+        "rooms.crowd",
         "rooms.description",
         "rooms.effects",
         "rooms.events",

@@ -96,7 +96,7 @@ async def node() -> AsyncIterator[Node]:
         wire.writer.close()
     await asyncio.wait_for(asyncio.gather(*node.tasks), 5)
     await until(lambda: len(streams) == 0, "every stream is gone")
-    assert streams._users.total() == streams._strangers_of.total() == 0
+    assert streams._users.total() == len(streams._strangers) == 0
     assert media.counters["failed"] == 0
     assert not media._streams
 
@@ -331,13 +331,43 @@ async def test_strangers_are_few_and_those_who_proved_themselves_do_not_count(
     await seat.check()
     await until(lambda: not node.streams._strangers, "the seat is no stranger")
     first, second = await node.by_tcp(), await node.by_turn()
+    await until(lambda: len(node.streams._strangers) == 2, "they have come")
     third = await node.by_tcp()
-    await until(lambda: third.ended, "the third is refused")
-    assert not any(wire.ended for wire in (first, second, seat.wire))
+    await until(lambda: first.ended, "the first, which said nothing, makes room for the third")
+    newcomer = IceTcpClient(peer.offer(), third)
+    newcomer.credentials = seat.credentials
+    await newcomer.check()
+    assert not any(wire.ended for wire in (second, third, seat.wire))
     monkeypatch.setattr(module, "MAX_STRANGERS_OF_ONE", 9)
-    monkeypatch.setattr(module, "MAX_STRANGERS", 2)
-    fourth = await node.by_turn()
-    await until(lambda: fourth.ended, "so is one too many in all")
+    monkeypatch.setattr(module, "MAX_STRANGERS", 1)
+    await until(lambda: len(node.streams._strangers) == 1, "the newcomer is no stranger")
+    await node.by_turn()
+    await until(lambda: second.ended, "so does the oldest when there are too many in all")
+    await newcomer.close()
+    await seat.close()
+
+
+@pytest.mark.parametrize("limit", ["MAX_STREAMS", "MAX_STREAMS_OF_HOUSEHOLD"])
+async def test_streams_are_only_so_many_and_no_seats_makes_room(
+    node: Node, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(module, limit, 2)
+    peer = node.media.open_peer(ROOM, "a", 0, lambda state: None)
+    seat = IceTcpClient(peer.offer(), await node.by_tcp())
+    await seat.check()
+    await until(lambda: not node.streams._strangers, "the seat is no stranger")
+    idle = await node.by_tcp()
+    await until(lambda: len(node.streams) == 2, "it has come")
+    other = IceTcpClient(peer.offer(), await node.by_tcp())
+    other.credentials = seat.credentials
+    await until(lambda: idle.ended, "a stranger makes room")
+    await other.check()
+    await until(lambda: not node.streams._strangers, "both are the seat's")
+    late = await node.by_tcp()
+    await until(lambda: late.ended, "no seat's stream makes room")
+    assert not seat.wire.ended
+    assert not other.wire.ended
+    await other.close()
     await seat.close()
 
 
