@@ -30,6 +30,8 @@ _HOST_MOVES: Final = frozenset({SeatAction.ENTER, SeatAction.LEAVE})
 _PATIENT_MOVES: Final = frozenset(SeatAction) - {SeatAction.ENTER}
 _TOLD: Final = frozenset({SeatAction.DENY, SeatAction.REMOVE})
 """Moves whose reason the person is shown."""
+_PLACING: Final = frozenset({SeatAction.KNOCK, SeatAction.ENTER, SeatAction.ADMIT, SeatAction.RESUME})
+"""Moves that give a place to the device that has the seat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Admission:
         actor: str,
         reason: str | None = None,
         *,
+        devices: Mapping[SeatCode, str | None] | None = None,
         fence: int | None = None,
     ) -> Change:
         """Make one move with some seats: all of them or none.
@@ -81,6 +84,8 @@ class Admission:
             seats: one or more, each once.
             actor: who asked, ``seat:A``, ``staff:…`` or ``system``. Whether they may is the caller's to know.
             reason: a code or a short sentence, at most 200 characters; shown to a person denied or removed.
+            devices: which device has each seat now; a move that gives it a place gives it to that one, or to
+                none that is known.
             fence: of a room's owner, the token of its lease.
 
         Raises:
@@ -110,12 +115,39 @@ class Admission:
                 else frozenset(),
                 bump_epoch=move.bumps_epoch,
                 closing=action in CLOSING,
-                fields=_fields(action, reason),
+                fields=_fields(action, reason, (devices or {}).get(seat)),
             )
             for seat in seats
         ]
         changed = await self._store.change(meeting, changes, fence=fence)
         return _told(changed, dict.fromkeys(seats, move.to))
+
+    async def taken(
+        self,
+        meeting: MeetingId,
+        devices: Mapping[SeatCode, str | None],
+        actor: str,
+        *,
+        fence: int | None = None,
+    ) -> Change:
+        """Remember that another device has the place of a seat now.
+
+        Raises:
+            Refused: ``no-seat``; ``fenced-room`` as with `change`.
+            StoreUnavailable: nothing was written, as far as is known; asking again is safe.
+        """
+        changes = [
+            SeatChange(
+                seat=seat,
+                origins=frozenset(),
+                to=None,
+                event=self._ledger.prepare(_event(EventType.SEAT_DEVICE_CHANGED, meeting, seat, actor, None)),
+                # Counted, since each time is an event of its own, even where the device is stored already.
+                fields={"holder": device, "holders": Add(1)},
+            )
+            for seat, device in devices.items()
+        ]
+        return _told(await self._store.change(meeting, changes, fence=fence), {})
 
     async def mute(
         self,
@@ -218,9 +250,11 @@ def _check(seats: tuple[SeatCode, ...]) -> None:
         raise Refused("no-seat", "There is no such seat in this session.")
 
 
-def _fields(action: SeatAction, reason: str | None) -> dict[str, Value]:
+def _fields(action: SeatAction, reason: str | None, device: str | None) -> dict[str, Value]:
     """What a move changes besides the state."""
     fields: dict[str, Value] = {"notice": reason if action in _TOLD else None}
+    if action in _PLACING:
+        fields["holder"] = device
     if action is SeatAction.KNOCK:
         fields |= {"knocks": Add(1), "arrived": StoreTime(once=True)}
     return fields

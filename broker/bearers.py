@@ -117,7 +117,7 @@ class Bearers:
         raise _cannot_enter()
 
     async def present(self, bearer: Bearer) -> None:
-        """Record that a program has come for the seat, and remember it as the seat's device.
+        """Record that a program has come for the seat. To whom the seat belongs is its room's to say.
 
         Raises:
             Refused: ``cannot-enter`` when the door has closed meanwhile.
@@ -137,7 +137,6 @@ class Bearers:
             event=self._ledger.prepare(event),
             needs_open=True,
             needs_window=EARLY_MS,
-            fields={"device": bearer.device},
         )
         try:
             await self._store.change(bearer.meeting, [change])

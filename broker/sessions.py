@@ -52,6 +52,7 @@ class Seat:
         arrived_ms: store time of the first knock.
         knocks: how often it knocked.
         device: the credential session opened last.
+        holder: the device that has its place, or had it last: to whom it was given, and who took it since.
     """
 
     code: SeatCode
@@ -68,6 +69,7 @@ class Seat:
     arrived_ms: int | None
     knocks: int
     device: str | None
+    holder: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ def _seat(code: SeatCode, place: int, raw: Mapping[str, str]) -> Seat:
         arrived_ms=_number(arrived) if arrived else None,
         knocks=_number(raw.get(f"{code}.knocks") or "0"),
         device=raw.get(f"{code}.device") or None,
+        holder=raw.get(f"{code}.holder") or None,
     )
 
 

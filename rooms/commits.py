@@ -4,23 +4,25 @@
                   └──store away──▶ owed (closings only) ──after a moment──▶ issued again
 
 A closing that the store did not take is owed: its seats stay cut and it is asked for again until the store
-takes it. An opening that was not taken is simply refused; whoever asked may ask again.
+takes it. So is the news that another device has a seat. An opening that was not taken is simply refused;
+whoever asked may ask again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from broker.audit import EventType
 from broker.seats import CLOSING, SeatAction, SeatCode
 from rooms.effects import Commit
-from rooms.events import HostAction, Link
+from rooms.events import Device, HostAction, Link, RoomAction
 
 RETRY_AFTER: Final = 1.0
 """Seconds between attempts to record what the store did not take."""
 
-OWED: Final = CLOSING | {HostAction.END, HostAction.MUTE}
+OWED: Final = CLOSING | {HostAction.END, HostAction.MUTE, RoomAction.DEVICE}
 """What is asked for until the store takes it."""
 
 
@@ -52,18 +54,19 @@ class Commits:
 
     def issue(
         self,
-        action: SeatAction | HostAction | None,
+        action: SeatAction | HostAction | RoomAction | None,
         seats: tuple[SeatCode, ...],
         actor: str,
         reason: str | None = None,
         event: EventType | None = None,
         *,
+        devices: Mapping[SeatCode, Device | None] | None = None,
         link: Link | None = None,
         request: int = 0,
     ) -> Commit:
         """Number a new commit; ``link`` and ``request`` tell whom its answer answers."""
         self._number += 1
-        commit = Commit(self._number, action, seats, actor, reason, event)
+        commit = Commit(self._number, action, seats, actor, reason, event, devices or {})
         self._under_way[commit.number] = UnderWay(commit, link, request)
         return commit
 
@@ -72,7 +75,7 @@ class Commits:
         return self._under_way.pop(number, None)
 
     def not_taken(self, commit: Commit, now: float) -> None:
-        """The store could not be reached: owe it, if it was a closing, and try again in a moment."""
+        """The store could not be reached: owe it, if it is one that is owed, and try again in a moment."""
         self.retry_at = now + RETRY_AFTER
         if commit.action in OWED:
             self._owed.append(commit)
@@ -92,7 +95,7 @@ class Commits:
 
     @property
     def owed(self) -> tuple[Commit, ...]:
-        """The closings that the store did not take and that are not under way again."""
+        """What the store did not take and is not under way again."""
         return tuple(self._owed)
 
     @property

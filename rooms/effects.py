@@ -6,12 +6,13 @@ lost message, a reload or a new server changes nothing. A waiting seat's view ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from broker.audit import EventType
 from broker.seats import SeatAction, SeatCode, SeatRole
-from rooms.events import HostAction, Link
+from rooms.events import Device, HostAction, Link, RoomAction
 from rooms.quality import Level, Standing
 
 
@@ -29,17 +30,20 @@ class Commit:
 
     Attributes:
         number: echoed in the answer; commits of one room are carried out one at a time, in this order.
-        action: a row of ``broker.seats.MOVES``, mute, unmute, end, or ``None``: nothing changes, but
-            ``event`` must be durable before the answer.
+        action: a row of ``broker.seats.MOVES``, mute, unmute, end, device (another one has the seat), or
+            ``None``: nothing changes, but ``event`` must be durable before the answer.
         actor: who asked.
+        devices: which device has each seat, for actions that give one a place; stored with the change, so
+            that a room loaded anew knows to whom the place belongs.
     """
 
     number: int
-    action: SeatAction | HostAction | None
+    action: SeatAction | HostAction | RoomAction | None
     seats: tuple[SeatCode, ...]
     actor: str
     reason: str | None = None
     event: EventType | None = None
+    devices: Mapping[SeatCode, Device | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

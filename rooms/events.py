@@ -24,6 +24,12 @@ class HostAction(StrEnum):
     END = "end"
 
 
+class RoomAction(StrEnum):
+    """What a room makes durable by itself."""
+
+    DEVICE = "device"
+
+
 @dataclass(frozen=True, slots=True)
 class Connected:
     """A page of this seat opened its signaling connection.
@@ -31,6 +37,7 @@ class Connected:
     Attributes:
         actor: who is behind the page, as the audit stream names it (``seat:A`` or ``staff:…``).
         media_kept: the page still has the transport it had before; no new offer is needed if it lives.
+        ingest: not a page but a program, which showed no password.
     """
 
     seat: SeatCode
@@ -38,6 +45,7 @@ class Connected:
     device: Device
     actor: str
     media_kept: bool = False
+    ingest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,11 @@ class StoreHealth:
 
 @dataclass(frozen=True, slots=True)
 class SeatReloaded:
-    """A seat as the store has it, after somebody else (another node, the command line) changed it."""
+    """A seat as the store has it, after somebody else (another node, the command line) changed it.
+
+    Attributes:
+        device: to whom its place belongs; told to a new room, which then knows better than the store.
+    """
 
     seat: SeatCode
     state: SeatState
@@ -151,6 +163,7 @@ class SeatReloaded:
     agreed: bool
     since_ms: int
     knocks: int
+    device: Device | None = None
 
 
 @dataclass(frozen=True, slots=True)

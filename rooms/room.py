@@ -54,6 +54,7 @@ from rooms.events import (
     Link,
     LinkJudged,
     MediaChanged,
+    RoomAction,
     SeatReloaded,
     SessionReloaded,
     SignedOut,
@@ -68,6 +69,10 @@ FORGET_AFTER: Final = 60.0
 UNAVAILABLE: Final = "audit-unavailable"
 
 _OUT = frozenset({SeatState.DENIED, SeatState.REMOVED, SeatState.LEFT, SeatState.ENDED})
+_PLACING: Final = frozenset(
+    {SeatAction.KNOCK, SeatAction.ENTER, SeatAction.ADMIT, SeatAction.RESUME, RoomAction.DEVICE}
+)
+"""What gives a place to the device that has the seat at that moment."""
 _OWN: Final = frozenset({SeatAction.KNOCK, SeatAction.ENTER, SeatAction.LEAVE})
 
 
@@ -98,6 +103,7 @@ class Room:
         self.seats: dict[SeatCode, Seat] = {}
         for place, row in enumerate(seats):
             seat = Seat(PLANS[row.seat], place, row.state, row.since_ms, row.muted, row.agreed, row.knocks)
+            seat.last_device = row.device
             if seat.placed:
                 seat.presence, seat.presence_since_ms = Presence.AWAY, wall_ms
             self.seats[row.seat] = seat
@@ -199,6 +205,9 @@ class Room:
 
     def _connected(self, event: Connected, now: float) -> None:
         seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor)
+        if event.ingest and not (seat.lets_ingest(page.device) and seat.admits(page.device, now)):
+            self._emit(Close(page.link, "device-refused"))
+            return
         if not seat.admits(page.device, now):
             if not seat.asks.take(now):
                 self._emit(Close(page.link, "too-fast"))
@@ -216,7 +225,8 @@ class Room:
             self._shown.pop(former.link, None)
             self._emit(Close(former.link, "replaced" if changed else "opened-elsewhere"))
         if changed and seat.placed:
-            self._record(EventType.SEAT_DEVICE_CHANGED, seat)
+            code, kind = seat.plan.code, EventType.SEAT_DEVICE_CHANGED
+            self._commit(RoomAction.DEVICE, (code,), page.actor, event=kind)
         if media_kept or (seat.placed and not seat.is_host):
             self._carry_media(seat, page.link, keep=media_kept)
 
@@ -320,7 +330,7 @@ class Room:
 
     def _commit(
         self,
-        action: SeatAction | HostAction | None,
+        action: SeatAction | HostAction | RoomAction | None,
         seats: tuple[SeatCode, ...],
         actor: str,
         reason: str | None = None,
@@ -328,7 +338,12 @@ class Room:
         event: EventType | None = None,
     ) -> None:
         link, request = (asked.link, asked.request) if asked else (None, 0)
-        self._emit(self._commits.issue(action, seats, actor, reason, event, link=link, request=request))
+        devices = {code: self.seats[code].last_device for code in seats} if action in _PLACING else {}
+        self._emit(
+            self._commits.issue(
+                action, seats, actor, reason, event, devices=devices, link=link, request=request
+            )
+        )
 
     # ---- the store's answers -----------------------------------------------------------------------------
 
@@ -347,7 +362,7 @@ class Room:
             self._cleared.update(
                 code for code in commit.seats if self.seats[code].state is SeatState.ADMITTED
             )
-        else:
+        elif action is not RoomAction.DEVICE:
             for code, state in event.states.items():
                 self._seat_is(self.seats[code], state, event.at_ms, commit.reason)
                 if action is SeatAction.KNOCK and not event.already:
@@ -413,7 +428,7 @@ class Room:
                 self._record(EventType.SEAT_AWAY if away else EventType.SEAT_RECONNECTED, seat, reason)
             self._settle_asking(seat, now)
         for commit in self._commits.due(now):
-            self._commit(commit.action, commit.seats, commit.actor, commit.reason)
+            self._commit(commit.action, commit.seats, commit.actor, commit.reason, event=commit.event)
         self._settle_pauses()
         if self.open and wall_ms >= self.ends_ms and not self._commits.ending:
             self._commit(HostAction.END, (), SYSTEM, "window-over")

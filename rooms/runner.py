@@ -203,7 +203,7 @@ class Runner:
         if self.finished:
             return False
         self._pages[link] = _Page(seat, device, outbox, asyncio.get_running_loop().time(), ingest)
-        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept))
+        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept, ingest))
         return True
 
     def part(self, link: Link) -> None:
@@ -251,10 +251,10 @@ class Runner:
 
     # ---- from programs that publish ----------------------------------------------------------------------
 
-    def lets_ingest(self, seat: SeatCode, device: Device, stored: Device | None) -> bool:
+    def lets_ingest(self, seat: SeatCode, device: Device) -> bool:
         """Whether a program, which shows no password, may have the seat now; see ``Seat.lets_ingest``."""
         found = self.room.seats.get(seat)
-        return found is not None and found.lets_ingest(device, stored)
+        return found is not None and found.lets_ingest(device)
 
     def take_offer(self, link: Link, offer: ClientOffer) -> str | None:
         """Open the transport that a program offers.

@@ -49,6 +49,8 @@ class Seat:
         asked: how often another device asked so far, which names the latest asking.
         media_link: the page that carries the seat's media, so far as known.
         media_device: the device whose transport it is; it stays when the page's connection breaks.
+        last_device: the device that has the seat or had it last; of a room loaded anew, as the store has it.
+        new_device: it is another one than the last time.
         moves, asks: what bounds the seat's own knocks, and the asking of its devices; of the seat, not of
             one connection, so that connecting anew gains nothing.
         suite: SRTP profile of the connected transport, ``None`` while there is none.
@@ -113,18 +115,13 @@ class Seat:
             return True
         return not self.alive and now - self.dead_since >= DEAD_DEVICE_YIELDS_AFTER
 
-    def lets_ingest(self, device: Device, stored: Device | None) -> bool:
+    def lets_ingest(self, device: Device) -> bool:
         """Whether a program, which shows no password, may have the seat now.
 
         It takes nothing from a device that is there, however little that does, and never an admission that
         was given to another one.
-
-        Args:
-            stored: the device that the store has, for a room that was just loaded and has seen none.
         """
-        return (self.last_device or stored) == device or not (
-            self.alive or self.asking is not None or self.inside
-        )
+        return self.last_device == device or not (self.alive or self.asking is not None or self.inside)
 
     def take(self, page: Page) -> list[Page]:
         """Give the seat to this page.

@@ -43,6 +43,7 @@ from rooms.events import (
     Device,
     HostAction,
     Link,
+    RoomAction,
     SeatReloaded,
     SessionReloaded,
     SignedOut,
@@ -115,6 +116,7 @@ def reloaded(session: Session) -> SessionReloaded:
                 agreed=seat.agreed == CURRENT.version,
                 since_ms=seat.since_ms,
                 knocks=seat.knocks,
+                device=seat.holder,
             )
             for seat in session.seats.values()
         ),
@@ -294,8 +296,16 @@ class House:
                 change = await self.admission.mute(meeting, commit.seats, muted, commit.actor, fence=fence)
             case SeatAction():
                 change = await self.admission.change(
-                    meeting, commit.action, commit.seats, commit.actor, commit.reason, fence=fence
+                    meeting,
+                    commit.action,
+                    commit.seats,
+                    commit.actor,
+                    commit.reason,
+                    devices=commit.devices,
+                    fence=fence,
                 )
+            case RoomAction.DEVICE:
+                change = await self.admission.taken(meeting, commit.devices, commit.actor, fence=fence)
             case _:
                 assert_never(commit.action)
         return Committed(commit.number, dict(change.states), change.already, change.at_ms)

@@ -235,8 +235,8 @@ class Programs:
                 raise Refused("seat-in-use")
             return program
         runner = self.house.room(bearer.meeting)
-        inside = bearer.seat.state.value in INSIDE and bearer.seat.device != bearer.device
-        free = runner.lets_ingest(bearer.code, bearer.device, bearer.seat.device) if runner else not inside
+        inside = bearer.seat.state.value in INSIDE and bearer.seat.holder != bearer.device
+        free = runner.lets_ingest(bearer.code, bearer.device) if runner else not inside
         if not free:
             raise Refused("seat-in-use")
         await self.bearers.present(bearer)
@@ -263,9 +263,6 @@ class Programs:
             Refused: it is not, for one reason or another.
         """
         view = await program.seen()
-        if view.state == "asking-device":
-            program.close("device-refused")
-            raise Refused("seat-in-use")
         denied = view.state == SeatState.DENIED.value
         if denied and time.time_ns() // 1_000_000 - view.since_ms < KNOCKS_AGAIN_AFTER_MS:
             raise Refused("denied-for-now")

@@ -69,6 +69,27 @@ async def test_a_visit_from_knock_to_end_is_recorded_seat_by_seat(practice: Prac
     assert set((await practice.states(booked)).values()) == {"ended"}
 
 
+async def test_a_place_belongs_to_the_device_that_it_was_given_to_or_that_took_it(practice: Practice) -> None:
+    booked = await practice.book()
+    await practice.waiting(booked, A, B)
+
+    async def holders() -> list[str | None]:
+        session = await practice.booking.load(booked.meeting)
+        assert session is not None
+        return [session.seats[code].holder for code in (A, B)]
+
+    change, taken, both = practice.admission.change, practice.admission.taken, (A, B)
+    await change(booked.meeting, SeatAction.ADMIT, both, HOST.id, devices={A: "phone", B: "tv"})
+    assert await holders() == ["phone", "tv"]
+    await change(booked.meeting, SeatAction.HOLD, (A,), HOST.id)
+    await taken(booked.meeting, {A: "laptop"}, "seat:A")
+    assert not (await taken(booked.meeting, {A: "laptop"}, "seat:A")).already  # it was told twice: so it says
+    assert await holders() == ["laptop", "tv"]
+    assert len(await practice.events(EventType.SEAT_DEVICE_CHANGED)) == 2
+    await change(booked.meeting, SeatAction.RESUME, (A,), HOST.id)  # by somebody who knows of no device
+    assert await holders() == [None, "tv"]
+
+
 async def test_the_events_of_each_subject_are_numbered_without_a_hole(practice: Practice) -> None:
     booked = await practice.book()
     await practice.admitted(booked, A, B)

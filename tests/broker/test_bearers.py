@@ -103,7 +103,7 @@ async def test_a_removed_seat_is_shut_and_its_next_device_another(
     assert removed.device != before.device
 
 
-async def test_presenting_is_on_record_and_remembered_as_the_seats_device(
+async def test_presenting_is_on_record_and_makes_no_device_the_seats_own(
     practice: Practice, bearers: Bearers
 ) -> None:
     booked = await practice.book()
@@ -114,5 +114,5 @@ async def test_presenting_is_on_record_and_remembered_as_the_seats_device(
     assert event.detail == {"device": bearer.device, "again": False, "via": "whip"}
     session = await practice.booking.load(booked.meeting)
     assert session is not None
-    assert session.seats[A].device == bearer.device
+    assert (session.seats[A].device, session.seats[A].holder) == (None, None)
     assert session.seats[A].agreed != CURRENT.version

@@ -40,12 +40,14 @@ class Play:
         states: dict[SeatCode, SeatState] | None = None,
         *,
         with_cotherapist: bool = False,
+        holders: dict[SeatCode, str | None] | None = None,
     ) -> None:
         self.now = 1000.0
         self.truth = {
             plan.code: (states or {}).get(plan.code, SeatState.EXPECTED)
             for plan in roster(kind, with_cotherapist=with_cotherapist)
         }
+        self.holders = dict(holders or {})
         self.removed_from: set[SeatCode] = set()
         self.store = "up"
         self.waiting_commits: list[Commit] = []
@@ -62,7 +64,10 @@ class Play:
             is_open=True,
             starts_ms=START_MS,
             ends_ms=START_MS + HOUR_MS,
-            seats=[SeatReloaded(code, state, False, True, START_MS, 0) for code, state in self.truth.items()],
+            seats=[
+                SeatReloaded(code, state, False, True, START_MS, 0, self.holders.get(code))
+                for code, state in self.truth.items()
+            ],
             wall_ms=self.wall_ms,
         )
 
@@ -123,6 +128,7 @@ class Play:
                     self.removed_from.add(seat)
                 elif commit.action is SeatAction.READMIT:
                     self.removed_from.discard(seat)
+        self.holders |= commit.devices
         if commit.event is not None:
             self.recorded += [(commit.event.value, seat, commit.reason) for seat in commit.seats]
         return Committed(commit.number, {s: self.truth[s] for s in commit.seats}, False, self.wall_ms)

@@ -6,7 +6,7 @@ import pytest
 
 from broker.seats import SeatAction
 from rooms.commits import RETRY_AFTER, Commits
-from rooms.events import HostAction
+from rooms.events import HostAction, RoomAction
 from tests.rooms.playbook import A, B, T
 
 EVERYBODY = frozenset({A, B, T})
@@ -43,6 +43,15 @@ def test_the_end_cuts_everybody() -> None:
     commits.issue(HostAction.END, (), "t")
     assert commits.ending
     assert commits.closing(EVERYBODY) == EVERYBODY
+
+
+def test_that_another_device_has_a_seat_is_owed_and_cuts_nobody() -> None:
+    commits = Commits()
+    commit = commits.issue(RoomAction.DEVICE, (A,), "a", devices={A: "phone"})
+    commits.done(commit.number)
+    commits.not_taken(commit, now=5.0)
+    assert commits.closing(EVERYBODY) == frozenset()
+    assert commits.due(60.0) == [commit]
 
 
 def test_an_opening_is_never_owed() -> None:

@@ -378,6 +378,37 @@ def test_a_second_device_asks_the_first() -> None:
     assert ("seat.device-changed", "A", None) in play.recorded
 
 
+def test_a_room_loaded_anew_gives_an_admission_to_the_device_that_had_it() -> None:
+    play = waiting().gone("a").wait(5).opens(A, "p", device="program", ingest=True)
+    play.opens(A, "a2", device="device-A") >> DeviceAnswered("p", yielded=True, asking=1)
+    assert play.asks("t", SeatAction.ADMIT, A).last_reply is None
+    again = Play(states=play.truth, holders=play.holders).opens(A, "p2", device="program", ingest=True)
+    assert again.closed == {"p2": "device-refused"}
+    again.opens(T).opens(A)
+    assert (again.place("a").state, again.roster().seats[0].new_device) == ("paused", False)
+    anew = Play(states=play.truth, holders=play.holders).opens(T).opens(A, device="phone")
+    assert (anew.place("a").state, anew.roster().seats[0].new_device) == ("paused", True)
+
+
+def test_who_took_an_admitted_seat_has_it_when_the_room_is_loaded_anew() -> None:
+    play = Play(states={A: SeatState.WAITING}).opens(T).asks("t", SeatAction.ENTER).media(T)
+    play.opens(A, "p", device="program", ingest=True).asks("t", SeatAction.ADMIT, A)
+    assert play.holders[A] == "program"
+    play.store = "down"
+    play.gone("p").wait(5).opens(A)  # the page's turn: the store learns of it when it can
+    assert play.holders[A] == "program"
+    play.store = "up"
+    play.wait(2)
+    assert play.holders[A] == "device-A"
+    assert play.recorded.count(("seat.device-changed", "A", None)) == 1
+
+
+def test_a_program_is_refused_by_the_room_itself() -> None:
+    play = waiting().gone("a").wait(5).asks("t", SeatAction.ADMIT, A)
+    play.opens(A, "p", device="program", ingest=True)  # it was free when the program asked
+    assert play.closed["p"] == "device-refused"
+
+
 def test_the_first_device_may_keep_its_place() -> None:
     play = live().opens(A, "phone", device="phone") >> DeviceAnswered("a", yielded=False, asking=1)
     assert play.closed["phone"] == "device-refused"

@@ -113,22 +113,23 @@ def test_a_patient_seat_never_has_two_pages(steps: list[tuple[str, str, str]]) -
 
 def test_a_program_takes_nothing_from_a_device_that_is_there() -> None:
     seat = waiting_seat()
-    assert seat.lets_ingest("program", None)
-    assert seat.lets_ingest("program", "phone")  # waiting, and nobody is there
+    assert seat.lets_ingest("program")
+    seat.last_device = "phone"
+    assert seat.lets_ingest("program")  # waiting, and nobody is there
     seat.take(phone())
-    assert not seat.lets_ingest("program", "program")
-    assert seat.lets_ingest("phone", None)
+    assert not seat.lets_ingest("program")
+    assert seat.lets_ingest("phone")
     seat.drop("p1")
-    assert seat.lets_ingest("program", None)
+    assert seat.lets_ingest("program")
     seat.asking = laptop()
-    assert not seat.lets_ingest("program", None)
+    assert not seat.lets_ingest("program")
 
 
 def test_a_program_inherits_no_admission() -> None:
     seat = Seat(PARTNER_A, 0, SeatState.ADMITTED, 0)
-    assert not seat.lets_ingest("program", None)
-    assert not seat.lets_ingest("program", "phone")
-    assert seat.lets_ingest("program", "program")  # its own, from before the room was loaded
+    assert not seat.lets_ingest("program")
+    seat.last_device = "program"
+    assert seat.lets_ingest("program")  # its own, from before the room was loaded
     seat.take(phone())
     seat.drop("p1")
-    assert not seat.lets_ingest("program", "program")
+    assert not seat.lets_ingest("program")

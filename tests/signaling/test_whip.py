@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -88,6 +89,36 @@ async def test_a_program_comes_back_into_its_admission_after_a_restart(tmp_path:
         assert created.sdp.startswith("v=0")
         # The other seat was admitted to a page: its link alone does not inherit that.
         assert await code_of_post(server, visit.meeting, visit.tokens["B"]) == "seat-in-use"
+
+
+async def test_a_program_inherits_no_admission_by_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rooms.seat.DEAD_DEVICE_YIELDS_AFTER", 0.0)
+    async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
+        await hire(server)
+        visit = await book(server, http)
+        host, page = await visit.host(), await visit.page("A")
+        assert await page.ask("knock") is None
+        await page.close()
+        await eventually(lambda: host.view["seats"][0]["presence"] == "away")
+        assert await code_of_post(server, visit.meeting, visit.tokens["A"]) == "wait-for-admission"
+        await eventually(lambda: host.view["seats"][0]["new-device"])
+        page = await visit.page("A")  # with its cookie: the program gives way
+        await page.until("waiting")
+        assert await host.ask("act", action="admit", seats=["A"]) is None
+        await page.until("admitted")
+        for each in (host, page):
+            await each.close()
+    async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
+        # The admission was given to the page, though the program was there before and asks first now.
+        assert await code_of_post(server, visit.meeting, visit.tokens["A"]) == "seat-in-use"
+        again = replace(visit, server=server, http=http, pages=[])
+        host, page = await again.host(), await again.page("A")
+        await page.until("admitted")
+        assert not host.view["seats"][0]["new-device"]
+        for each in (host, page):
+            await each.close()
 
 
 async def test_stopping_lets_programs_go(tmp_path: Path) -> None:
