@@ -6,7 +6,8 @@
                          SRTCP (second byte 192–223) ──▶ reports, requests
 
 (RFC 7983 for the first byte, RFC 5761 §4 for the second.) Where UDP is blocked, the same datagrams come over
-a stream; once attached it is an address like any other, and verified like any other. Frames are forwarded as
+a stream; once attached it is an address like any other, and verified like any other. So is what another
+worker sends on for its streams; the checks among that bear a mark (``rooms.detour``). Frames are forwarded as
 they are: the server has no key to them and no code to decode them. Nothing that arrives can raise out of
 here; what is not accepted is counted.
 """
@@ -20,11 +21,12 @@ from typing import Any, TypeVar
 
 from rooms import rtcp
 from rooms.batch import fastest_engine
+from rooms.detour import MARKED, Mark
 from rooms.dtls import Certificate, Sessions
 from rooms.engine import Engine, reachable
 from rooms.forwarding import Forwarded, PublishedTrack
 from rooms.gate import Gate
-from rooms.ice import MAX_DATAGRAM, Address, Path, read_request
+from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request
 from rooms.ingest import IngestPeer
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.reporting import Beat
@@ -46,6 +48,7 @@ class MediaPort:
         port: 0 for any free one.
         advertised: address or name under which browsers reach the port, when it is not the bound one.
         engine: how datagrams come and go; the fastest that works here if left out.
+        mark: of the workers that may send on what their streams carry; ``None``: there are none.
 
     Attributes:
         host: the IP address in the offers.
@@ -58,7 +61,13 @@ class MediaPort:
     """
 
     def __init__(
-        self, host: str, port: int, *, advertised: str | None = None, engine: Engine | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        advertised: str | None = None,
+        engine: Engine | None = None,
+        mark: Mark | None = None,
     ) -> None:
         bind = "127.0.0.1" if host == "localhost" else host
         self.host = advertised or bind
@@ -88,6 +97,8 @@ class MediaPort:
         self._by_address: dict[Address, Peer] = {}
         self._streams: dict[Address, tuple[Callable[[bytes], bool], Address]] = {}
         self._attached = 0
+        self._mark = mark
+        self._detours: set[Address] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat = Beat(
             self._gates, self._peers, partial(self._ask_key_frames, at_once=True), self.counters, self.now
@@ -215,6 +226,10 @@ class MediaPort:
         """Whether an address is a seat's."""
         return address in self._by_address
 
+    def path_of(self, address: Address) -> Path:
+        """Which way an address is reached; by TURN also where another worker holds the stream."""
+        return "turn" if address in self._detours else path_of(address)
+
     # ------------------------------------------------------------------------------- what peers need
 
     def now(self) -> float:
@@ -280,6 +295,7 @@ class MediaPort:
         """Let an address be a seat's, or nobody's."""
         if peer is None:
             del self._by_address[address]
+            self._detours.discard(address)
         else:
             self._by_address[address] = peer
         if address[0] not in _PATHS:
@@ -311,10 +327,19 @@ class MediaPort:
             peer = self._by_address.get(address)
             if peer is None or not peer.feed_dtls(data):
                 self.counters["dropped_unauthenticated"] += 1
+        elif first == MARKED and self._mark is not None and (marked := self._mark.taken_off(data)):
+            self._on_marked(*marked, address)
         else:
             self.counters["dropped_malformed"] += 1
 
-    def _on_stun(self, data: bytes, address: Address) -> None:
+    def _on_marked(self, check: bytes, mapped: Address, address: Address) -> None:
+        """Another worker sends on a check, or says that its stream has closed."""
+        if check:
+            self._on_stun(check, address, mapped)
+        elif address in self._detours:
+            self.detach(address)
+
+    def _on_stun(self, data: bytes, address: Address, detour: Address | None = None) -> None:
         request = read_request(data)
         if request is None:
             self.counters["dropped_malformed"] += 1
@@ -323,7 +348,7 @@ class MediaPort:
         owner = self._by_address.get(address)
         # Nobody takes over the address of a seat that is being heard, not even with a ticket of their own.
         taken = owner is not None and owner is not peer and self.now() - owner.last_heard < SILENCE
-        mapped = self._streams[address][1] if address in self._streams else None
+        mapped = self._streams[address][1] if address in self._streams else detour
         checked = None if peer is None or taken else peer.agent.check(request, address, mapped)
         if peer is None or checked is None:
             self.counters["dropped_unauthenticated"] += 1
@@ -333,6 +358,8 @@ class MediaPort:
             self._assign(checked.dropped, None)
         if address in peer.agent.addresses:
             self._assign(address, peer)
+            if detour is not None:
+                self._detours.add(address)
         peer.moved()
         if peer.agent.ufrags != self._ufrags.get(peer):
             self.credentials_changed(peer)

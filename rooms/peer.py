@@ -28,7 +28,7 @@ from rooms.description import BadSdp
 from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
 from rooms.forwarding import Kind, PublishedTrack, Route, Slot
 from rooms.gate import Member, slots_for
-from rooms.ice import Address, LiteAgent, Path, path_of
+from rooms.ice import Address, LiteAgent, Path
 from rooms.quality import Meter, Quality, Standing
 from rooms.rtcp import ReportBlock
 from rooms.sdp import PUBLISHED, Answer, Offer, read_answer
@@ -74,6 +74,9 @@ class Port(Protocol):
 
     def direct(self, sessions: Sessions, address: Address) -> Any:
         """What the engine needs to carry the seat's media by itself, ``None`` when it cannot."""
+
+    def path_of(self, address: Address) -> Path:
+        """Which way an address is reached."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a handshake or a farewell, held on to until it ends."""
@@ -148,7 +151,7 @@ class Peer:
     @property
     def path(self) -> Path | None:
         """How media goes to the seat at present; ``None`` while nobody knows where it is."""
-        return None if self.agent.address is None else path_of(self.agent.address)
+        return None if self.agent.address is None else self._port.path_of(self.agent.address)
 
     # ------------------------------------------------------------------------------------- signaling
 

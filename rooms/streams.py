@@ -423,7 +423,8 @@ class _Turn(_Stream):
     def _deliver(self, datagram: bytes, peer: Candidate) -> bool:
         if peer not in self._attached:
             allocation, destination = self._allocation, self.streams.find(peer)
-            if destination is None or allocation is None:
+            # A stream is one page's, and its offer names one candidate: so it costs one socket at most.
+            if destination is None or allocation is None or self._attached:
                 return False
             address = destination.attach("turn", partial(self._send, peer), allocation.relayed)
             self._attached[peer] = (destination, address)

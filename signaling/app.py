@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -31,6 +32,7 @@ from broker.ledger import Ledger
 from broker.placement import Placement
 from broker.private import Private
 from broker.store import Store
+from rooms.detour import Detours, Mark
 from rooms.media import MediaPort
 from rooms.streams import Streams
 from signaling.front_door import FrontDoor
@@ -86,6 +88,7 @@ class Server:
     Args:
         settings: port 0 lets the system choose; see ``url`` and ``media_port`` for what it chose.
         listening: the TCP socket, when somebody else has opened it.
+        secret: shared by all who accept from it; random if left out.
         before_serving: awaited when all is built, before the first connection is accepted.
 
     Attributes:
@@ -103,6 +106,7 @@ class Server:
     store: Store
     ledger: Ledger
     media: MediaPort
+    detours: Detours
     streams: Streams
     practice: Practice
     neighbours: Neighbours
@@ -112,10 +116,12 @@ class Server:
         settings: Settings,
         *,
         listening: socket.socket | None = None,
+        secret: Private[bytes] | None = None,
         before_serving: Callable[[Server], Awaitable[None]] | None = None,
     ) -> None:
         self.settings = settings
         self._listening = listening
+        self._secret = secret or Private(secrets.token_bytes(32))
         self._before_serving = before_serving
         self._web_door: FrontDoor | None = None
         self._stack = AsyncExitStack()
@@ -151,8 +157,13 @@ class Server:
         stack.push_async_callback(self.ledger.close, LEDGER_WITHIN)
         stack.push_async_callback(self._record_stopped)
 
-        self.media = MediaPort(settings.media_bind, settings.media_port, advertised=settings.media_host)
-        self.streams = Streams(self.media)
+        mark = Mark(self._secret)
+        self.media = MediaPort(
+            settings.media_bind, settings.media_port, advertised=settings.media_host, mark=mark
+        )
+        self.detours = Detours(self.media, settings.media_bind, mark)
+        stack.callback(self.detours.close)
+        self.streams = Streams(self.media, self.detours.find, self._secret)
         stack.push_async_callback(self.streams.close)  # after the port, which still says goodbye through them
         try:
             await self.media.start()
@@ -181,7 +192,7 @@ class Server:
             on_change=changes.notify,
             store_ok=self.store.healthy,
             ice_servers=IceServers(
-                own_urls(settings, self.media.tcp_port, web_too=self._listening is None),
+                own_urls(settings, self.media.tcp_port),
                 self.streams.credential,
                 settings.turn_urls,
                 None if settings.turn_secret is None else Private(settings.turn_secret),
@@ -254,8 +265,7 @@ class Server:
         )
         await front.setup()
         stack.push_async_callback(front.cleanup)
-        # With several workers only the room's own one can carry its media, and it has a port for that.
-        streams = None if settings.behind_proxy or self._listening is not None else self.streams
+        streams = None if settings.behind_proxy else self.streams
         doors = [FrontDoor(listening, http=front.server, streams=streams, context=context)]
         if beside is not None:
             doors.append(FrontDoor(beside, http=None, streams=self.streams, context=context))

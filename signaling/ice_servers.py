@@ -50,24 +50,19 @@ class IceServers:
         return tuple(found)
 
 
-def own_urls(settings: Settings, tcp_port: int | None, *, web_too: bool = True) -> tuple[str, ...]:
+def own_urls(settings: Settings, tcp_port: int | None) -> tuple[str, ...]:
     """Where browsers find our own TURN server.
 
     Args:
         settings: with the real ports.
-        tcp_port: where streams with media are taken; ``None`` when nowhere.
-        web_too: the web port takes them as well. Several workers share that one, and only the room's own can
-            carry its media.
+        tcp_port: where streams with media are taken behind a proxy; ``None`` when nowhere.
     """
-    url = urlsplit(settings.public_url)
-    if settings.secure and web_too:
-        # By the name that the certificate has, on the port that every page has reached already.
-        return (_url("turns", url.hostname or settings.media_host, url.port or 443),)
-    if tcp_port is None:
-        return ()
     if settings.secure:
-        return (_url("turns", url.hostname or settings.media_host, tcp_port),)
-    return (_url("turn", settings.media_host, tcp_port),)
+        # By the name that the certificate has, on the port that every page has reached already.
+        url = urlsplit(settings.public_url)
+        return (_url("turns", url.hostname or settings.media_host, url.port or 443),)
+    port = tcp_port if settings.behind_proxy else settings.port
+    return () if port is None else (_url("turn", settings.media_host, port),)
 
 
 def _url(scheme: str, host: str, port: int) -> str:

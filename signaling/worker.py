@@ -18,6 +18,7 @@ import sys
 import structlog
 
 from broker.errors import QuietroomError
+from broker.private import Private
 from signaling import logs
 from signaling.app import LOOK_EVERY, Server, run
 from signaling.workers import Wire, decode_settings
@@ -43,6 +44,7 @@ class _Orders:
                 self.go.set()
             elif "names" in said and self.server is not None:
                 self.server.neighbours.names = frozenset(said["names"])
+                self.server.detours.lead_to(map(int, said["ports"]))
             elif "finish" in said and self.server is not None:
                 self.server.finish()
                 self._reporting = asyncio.create_task(self._report(self.server), name="report")
@@ -85,13 +87,16 @@ async def work(end: socket.socket) -> int:
         return 1
     settings = decode_settings(first["settings"])
     listening = socket.socket(fileno=int(first["listening"]))
+    secret = Private(bytes.fromhex(first["secret"]))
     orders = _Orders(wire)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, orders.told_to_leave)
     loop.add_signal_handler(signal.SIGINT, orders.end.set)
     following = asyncio.create_task(orders.follow(), name="supervisor")
     try:
-        async with Server(settings, listening=listening, before_serving=orders.before_serving) as server:
+        async with Server(
+            settings, listening=listening, secret=secret, before_serving=orders.before_serving
+        ) as server:
             await orders.end.wait()
             if orders.leave:
                 log.info("worker leaving", node=settings.node, rooms=server.house.live)

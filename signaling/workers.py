@@ -6,8 +6,9 @@
 
 Each worker is a whole ``Server`` in a process of its own (``signaling.worker``), on the one TCP socket that
 all of them accept from, with a UDP port for its rooms' media. The supervisor carries no visit. It speaks with
-each worker over a socketpair, a JSON object per line: settings, go, names of the neighbours, finish, stop;
-and back: ready, failed, live, leaving. Nobody is accepted before every worker is ready the first time.
+each worker over a socketpair, a JSON object per line: settings, go, names and media ports of the neighbours,
+finish, stop; and back: ready, failed, live, leaving. The TURN secret that they share goes that way too, and
+lives in memory alone. Nobody is accepted before every worker is ready the first time.
 
 A worker told to end (SIGTERM) hands its rooms to the others and is replaced: that is how workers are renewed
 one by one. No worker outlives the supervisor, and the store ends last. Each worker records its own start and
@@ -36,6 +37,7 @@ import structlog
 from broker.embedded import dies_with_us, ended
 from broker.errors import QuietroomError, StoreUnavailable
 from broker.placement import Placement
+from broker.private import Private
 from broker.sealing import Keyring
 from broker.store import Store
 from signaling.app import Told, bound_process, bury_the_dead, listen
@@ -116,6 +118,7 @@ class _Worker:
 
     Attributes:
         taking: it is ready and takes rooms.
+        media_port: its UDP port; 0 before it is ready, and when it has gone.
         live: in how many of its rooms somebody is inside; told while finishing.
     """
 
@@ -141,7 +144,7 @@ class _Worker:
             elif "live" in said:
                 self.live = int(said["live"])
             on_change()
-        self.taking = False
+        self.taking, self.media_port = False, 0
         self.settled.set()
         on_change()
 
@@ -166,6 +169,7 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._stack = AsyncExitStack()
+        self._secret = Private(secrets.token_bytes(32))
         self._workers: dict[int, _Worker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing = False
@@ -246,7 +250,11 @@ class Supervisor:
             )
         worker = _Worker(name, process, await Wire.over(ours))
         own = replace(settings, node=name, workers=1, media_port=settings.media_ports[slot])
-        worker.wire.say(settings=encode_settings(own), listening=self._listening.fileno())
+        worker.wire.say(
+            settings=encode_settings(own),
+            listening=self._listening.fileno(),
+            secret=self._secret.reveal().hex(),
+        )
         self._begin(worker.listen(self._tell_names), f"hear-{name}")
         return worker
 
@@ -257,7 +265,7 @@ class Supervisor:
         while True:
             began = clock()
             await ended(worker.process)
-            worker.taking, worker.live = False, 0
+            worker.taking, worker.live, worker.media_port = False, 0, 0
             log.warning("worker ended", node=worker.name, returncode=worker.process.returncode)
             await self._bury(worker)
             self._tell_names()
@@ -282,10 +290,11 @@ class Supervisor:
             log.warning("leases of a dead worker run out by themselves", node=worker.name)
 
     def _tell_names(self) -> None:
-        """Tell each worker which others take rooms."""
+        """Tell each worker which others take rooms, and the media ports of all that still run some."""
         taking = {worker.name for worker in self._workers.values() if worker.taking and not self._finishing}
+        ports = {worker.media_port for worker in self._workers.values() if worker.media_port}
         for worker in self._workers.values():
-            worker.wire.say(names=sorted(taking - {worker.name}))
+            worker.wire.say(names=sorted(taking - {worker.name}), ports=sorted(ports - {worker.media_port}))
 
     def finish(self) -> None:
         """Take no new rooms; those that run go on, and people may come back into them."""

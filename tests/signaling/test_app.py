@@ -355,7 +355,7 @@ async def test_an_offer_tells_of_a_way_in_where_udp_is_blocked(tmp_path: Path) -
         port = visit.server.media_port
         assert f" tcp 1520435199 127.0.0.1 {port} typ host tcptype passive" in offer["sdp"]
         (server,) = offer["ice-servers"]
-        assert server["urls"] == [f"turn:127.0.0.1:{port}?transport=tcp"]
+        assert server["urls"] == [f"turn:127.0.0.1:{visit.server.settings.port}?transport=tcp"]
         ends_ms = page.view["ends"]
         assert int(server["username"].partition(":")[0]) == -(-ends_ms // 1000)
         shown = Credential(server["username"], Private(server["credential"]))

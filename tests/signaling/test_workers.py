@@ -12,15 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aioice import stun
 
 from broker.placement import Placement
+from broker.private import Private
+from rooms.framing import Deframer, measure_turn
+from rooms.turn import Credential
 from signaling.app import PortBusy, Server
 from signaling.practice import Practice, open_practice
 from signaling.settings import Settings
 from signaling.workers import Supervisor, WorkerFailed, decode_settings, encode_settings
 from tests.e2e.practice import QUIETROOM, free_port
+from tests.rooms.test_streams import TurnClient, Wire
 from tests.signaling.test_app import alive, children, events
 from tests.signaling.visits import Page, Visit, book, browser, hire, settings_for
+from tests.support.heard import Heard
 from tests.support.waiting import eventually
 
 
@@ -169,6 +175,65 @@ async def test_a_worker_told_to_end_hands_its_rooms_over_and_is_replaced(tmp_pat
             return await recorded() == (3, 1)
 
         await eventually(replaced)
+
+
+async def by_turn(running: Node, owner: str, offer: dict[str, Any]) -> tuple[TurnClient, asyncio.Task[None]]:
+    """A client of an offer whose TURN stream has reached the worker that does not run the room."""
+    (server,) = offer["ice-servers"]
+    port = running.supervisor.settings.port
+    assert server["urls"] == [f"turn:127.0.0.1:{port}?transport=tcp"]
+    credential = Credential(server["username"], Private(server["credential"]))
+    os.kill(running.pids[owner], signal.SIGSTOP)  # it accepts nobody now
+    try:
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", port), Deframer(measure_turn))
+        client = TurnClient(offer["sdp"], wire, credential, ("", 0))
+        reading = asyncio.create_task(wire.read())
+        client.peer = client.address
+        assert (await client.allocate()).error_code is None
+        permitted = await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=client.peer)
+        assert permitted.error_code is None
+    finally:
+        os.kill(running.pids[owner], signal.SIGCONT)
+    return client, reading
+
+
+async def test_one_port_carries_media_whichever_worker_its_stream_reaches(tmp_path: Path) -> None:
+    async with node(tmp_path / "data") as (running, (visit,)):
+        host = await visit.page("T")
+        assert await host.ask("enter") is None
+        offer = (await eventually(lambda: host.of("offer")))[-1]
+        owner = await running.owner(visit)
+        client, reading = await by_turn(running, owner, offer)
+        (port,) = [w.media_port for w in running.supervisor._workers.values() if w.name == owner]
+        assert client.peer == ("127.0.0.1", port)
+        await host.say("answer", sdp=client.answer())
+        assert await host.ask("act", action="hold") == "no-seat"  # so the answer has been taken
+        await client.connect()
+        host.heard = Heard(offer["sdp"], lambda sdp: None)
+        unused, host.heard.client = host.heard.client, client
+        await unused.close()
+        host.heard.talk()
+        await eventually(lambda: host.view["clinician-present"])
+        await eventually(
+            lambda: {seat["path"] for seat in host.view["seats"] if seat["seat"] == "T"} == {"turn"}
+        )
+        # Nothing else on this host is reached.
+        for other in (port + 1, running.supervisor.settings.port):
+            if other not in running.supervisor.media_ports:
+                peer = ("127.0.0.1", other)
+                refused = await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=peer)
+                assert refused.attributes["ERROR-CODE"][0] == 403
+
+        os.kill(running.pids[owner], signal.SIGKILL)
+        await host.ended()
+
+        async def forgotten() -> bool:
+            asked = await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=client.peer)
+            return bool(asked.attributes.get("ERROR-CODE", (0,))[0] == 403)
+
+        await eventually(forgotten)  # its port may be anybody's now
+        client.wire.writer.close()
+        await reading
 
 
 async def test_a_node_that_stops_leaves_no_process(tmp_path: Path) -> None:
