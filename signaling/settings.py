@@ -176,8 +176,8 @@ class Settings:
     def media_ports(self) -> tuple[int, ...]:
         """The media port of each worker, UDP and TCP; 0 where the system chooses.
 
-        Several workers all accept from the web port, and media over TCP must reach the one that runs the
-        room: where both would have the same number, media begins one above.
+        Several workers all accept from the web port, and ICE-TCP must reach the one that runs the room: where
+        both would have the same number, media begins one above.
         """
         if self.workers == 1 or self.media_port == 0:
             return (self.media_port,) * self.workers
