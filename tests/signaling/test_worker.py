@@ -38,7 +38,7 @@ async def test_a_worker_that_cannot_start_says_why_in_a_sentence(tmp_path: Path)
             process = await begun(theirs, listening.fileno())
         wire = await Wire.over(ours)
         settings = settings_for(tmp_path / "data", port=1, redis_url=f"unix://{tmp_path}/none.sock")
-        wire.say(settings=encode_settings(settings), listening=listening.fileno())
+        wire.say(settings=encode_settings(settings), listening=listening.fileno(), secret="00" * 32)
         said = await wire.hear()
     _, log = await process.communicate()
     assert said is not None

@@ -177,6 +177,11 @@ async def test_a_worker_told_to_end_hands_its_rooms_over_and_is_replaced(tmp_pat
         await eventually(replaced)
 
 
+def shown_of(pid: int) -> bytes:
+    """Arguments and environment of a process, which others may read without asking it."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+
+
 async def by_turn(running: Node, owner: str, offer: dict[str, Any]) -> tuple[TurnClient, asyncio.Task[None]]:
     """A client of an offer whose TURN stream has reached the worker that does not run the room."""
     (server,) = offer["ice-servers"]
@@ -204,6 +209,11 @@ async def test_one_port_carries_media_whichever_worker_its_stream_reaches(tmp_pa
         offer = (await eventually(lambda: host.of("offer")))[-1]
         owner = await running.owner(visit)
         client, reading = await by_turn(running, owner, offer)
+        secret = running.supervisor._secret.reveal()
+        for pid in running.pids.values():
+            assert b"signaling.worker" in shown_of(pid)
+            assert secret not in shown_of(pid)
+            assert secret.hex().encode() not in shown_of(pid)
         (port,) = [w.media_port for w in running.supervisor._workers.values() if w.name == owner]
         assert client.peer == ("127.0.0.1", port)
         await host.say("answer", sdp=client.answer())
