@@ -53,6 +53,10 @@ class Crowd(Generic[T]):
         """All, oldest first; a copy."""
         return iter(list(self._all))
 
+    def of(self, host: str) -> Iterator[T]:
+        """Those of this address's household, oldest first; a copy."""
+        return iter(list(self._of.get(household(host), ())))
+
     def count(self, host: str) -> int:
         """How many there are of this address's household."""
         return len(self._of.get(household(host), ()))

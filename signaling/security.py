@@ -30,6 +30,7 @@ from broker.errors import QuietroomError, Refused
 from broker.identity import Staff
 from broker.policy import Permission, Role, allowed, roles_with
 from signaling.codec import decode_body, encode_bytes
+from signaling.http_limits import Limited, Limits
 from signaling.messages import MAX_MESSAGE_BYTES
 from signaling.problems import CONTENT_TYPE, code_of, detail_of, problem, text_of
 from signaling.routing import ROLE_HEADER, SERVICES, STAFF_COOKIES, Call, Route, seat_cookie
@@ -189,23 +190,30 @@ class FrontRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        headers = security_headers(self.app[SERVICES].public_url)
-        return _Server(made.request_handler, headers, request_factory=made.request_factory, **made._kwargs)
+        services = self.app[SERVICES]
+        return _Server(
+            made.request_handler,
+            security_headers(services.public_url),
+            Limits(proxied=services.behind_proxy),
+            request_factory=made.request_factory,
+            **made._kwargs,
+        )
 
 
 class _Server(web.Server):
     """aiohttp's server with our handler of connections."""
 
-    def __init__(self, handler: Any, headers: Mapping[str, str], **more: Any) -> None:
+    def __init__(self, handler: Any, headers: Mapping[str, str], limits: Limits, **more: Any) -> None:
         super().__init__(handler, **more)
         self._headers = headers
+        self._limits = limits
 
     def __call__(self) -> web.RequestHandler:
         """Make the handler of one connection."""
-        return _Handler(self, self._headers, loop=self._loop, **self._kwargs)
+        return _Handler(self, self._headers, self._limits, loop=self._loop, **self._kwargs)
 
 
-class _Handler(web.RequestHandler):
+class _Handler(Limited):
     """Tells a request that has no route yet what the middleware tells all others.
 
     aiohttp's own answer quotes the line that it could not read, and bypasses the app and so its headers.
@@ -213,8 +221,8 @@ class _Handler(web.RequestHandler):
 
     __slots__ = ("_headers",)
 
-    def __init__(self, server: web.Server, headers: Mapping[str, str], **more: Any) -> None:
-        super().__init__(server, **more)
+    def __init__(self, server: web.Server, headers: Mapping[str, str], limits: Limits, **more: Any) -> None:
+        super().__init__(server, limits, **more)
         self._headers = headers
 
     def handle_error(

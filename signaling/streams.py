@@ -23,6 +23,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from broker.errors import QuietroomError, Refused
+from signaling.http_limits import lasting
 from signaling.problems import code_of, problem
 from signaling.routing import Call
 from signaling.security import describe, route_name, staff_of
@@ -102,7 +103,7 @@ async def serve(call: Call, source: AsyncGenerator[Sent]) -> web.StreamResponse:
         Refused: ``too-fast`` or ``draining``, before anything was sent.
     """
     streams = call.request.app[STREAMS]
-    with streams.counted(call.me.id):
+    with streams.counted(call.me.id), lasting(call.request):
         response = web.StreamResponse(
             headers={hdrs.CONTENT_TYPE: "text/event-stream", "X-Accel-Buffering": "no"}
         )

@@ -52,6 +52,7 @@ def test_nobody_is_kept_who_has_gone(steps: list[tuple[int, int, bool]]) -> None
         assert all((member in crowd) == (member in here) for member in range(10))
         for home in range(4):
             assert crowd.count(f"192.0.2.{home}") == list(here.values()).count(home)
+            assert list(crowd.of(f"192.0.2.{home}")) == [one for one in here if here[one] == home]
     for member in list(here):
         crowd.leave(member)
     assert len(crowd) == len(crowd._of) == 0
