@@ -5,7 +5,8 @@
 
 A token alone opens much less than the door does: its seat may knock and, once a clinician admitted it,
 publish. It undoes no failed attempt, so that whoever holds a link guesses no faster at the password. Wrong
-tokens count and are answered as at the door, and a seat that is locked there is locked here.
+tokens are answered as at the door and are on record, though not each of them, and a seat that is locked there
+is locked here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hashlib import sha256
 from broker.audit import EventType
 from broker.booking import Booking
 from broker.changes import SeatChange
-from broker.credentials import Credentials, about, claim_of, own_seat, why_shut
+from broker.credentials import Claim, Credentials, about, claim_of, own_seat, why_shut
 from broker.errors import Refused, StoreUnavailable
 from broker.ids import MeetingId
 from broker.ledger import Ledger
@@ -25,6 +26,8 @@ from broker.sessions import EARLY_MS, Seat, Session
 from broker.store import Store
 
 _NONE = frozenset({SeatState.REMOVED, SeatState.ENDED})
+_NO_SESSION = "whip"
+_NO_SEAT = SeatCode("?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,11 @@ class Bearers:
         session = await self._booking.load(claim.scope)
         seat = own_seat(session, claim)
         if session is None or seat is None:
-            attempt = await self._store.begin_attempt(claim.scope, claim.seat, known=False)
-            await self._credentials.record_failure(claim, session, None, attempt.verdict)
+            # Nothing slow stands before this as it does at the door: one counter for each session and one for
+            # all that do not exist keep what is recorded to a line in ten seconds.
+            counted = Claim(claim.scope if session is not None else _NO_SESSION, _NO_SEAT, claim.proof)
+            attempt = await self._store.begin_attempt(counted.scope, counted.seat, known=False)
+            await self._credentials.record_failure(counted, session, None, attempt.verdict)
             raise _cannot_enter()
         if await self._store.locked(claim.scope, claim.seat):
             await self._credentials.record_failure(claim, session, seat, "locked")

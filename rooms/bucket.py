@@ -7,7 +7,12 @@ Pure: ``now`` is an argument.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Final
+
+_FEW: Final = 64
+"""So many buckets are kept without looking which of them are full."""
 
 
 @dataclass(slots=True)
@@ -49,3 +54,35 @@ class Bucket:
     def _refill(self, now: float) -> None:
         self.left = min(self.burst, self.left + (now - self.at) * self.rate)
         self.at = now
+
+
+@dataclass(slots=True)
+class Buckets:
+    """A bucket for each name. Those that are full again are forgotten, so there are only as many as are busy.
+
+    Args:
+        rate: of each, per second.
+        burst: of each, at once.
+    """
+
+    rate: float
+    burst: float
+    _of: dict[Hashable, Bucket] = field(default_factory=dict, init=False)
+    _tidy_at: int = field(default=_FEW, init=False)
+
+    def take(self, name: Hashable, now: float) -> bool:
+        """Take one from the bucket of this name, if there is one.
+
+        Args:
+            name: whose bucket.
+            now: monotonic seconds; never decreases between calls.
+        """
+        if name not in self._of:
+            if len(self._of) >= self._tidy_at:
+                self._of = {known: bucket for known, bucket in self._of.items() if not bucket.full(now)}
+                self._tidy_at = max(_FEW, 2 * len(self._of))
+            self._of[name] = Bucket(self.rate, self.burst, now)
+        return self._of[name].take(now)
+
+    def __len__(self) -> int:
+        return len(self._of)

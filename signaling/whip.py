@@ -31,7 +31,8 @@ from broker.ids import short_code
 from broker.seats import SeatAction, SeatRole, SeatState
 from broker.sessions import session_is_e2ee
 from broker.tickets import Grant
-from rooms.bucket import Bucket
+from rooms.bucket import Bucket, Buckets
+from rooms.crowd import household
 from rooms.ingest_sdp import ClientOffer, read_fragment, read_offer
 from rooms.peer import PeerState
 from rooms.runner import Runner
@@ -53,6 +54,12 @@ LOOK_EVERY: Final = 1.0
 REQUESTS_PER_SECOND: Final = 1.0
 REQUESTS_BURST: Final = 20.0
 """How often one seat's programs may ask for anything."""
+HOUSEHOLD_PER_SECOND: Final = 5.0
+HOUSEHOLD_BURST: Final = 60.0
+"""How often programs of one household may ask, whatever token they show: each is looked up in the store."""
+ALL_PER_SECOND: Final = 100.0
+ALL_BURST: Final = 400.0
+"""How often all programs together may."""
 _KNOCKING: Final = frozenset({SeatState.EXPECTED.value, SeatState.LEFT.value})
 
 log = structlog.get_logger(__name__)
@@ -96,7 +103,11 @@ class Programs:
     house: House
     bearers: Bearers
     _of: dict[tuple[str, str], Program] = field(default_factory=dict, init=False)
-    _pace: dict[tuple[str, str], Bucket] = field(default_factory=dict, init=False)
+    _seats: Buckets = field(default_factory=lambda: Buckets(REQUESTS_PER_SECOND, REQUESTS_BURST), init=False)
+    _households: Buckets = field(
+        default_factory=lambda: Buckets(HOUSEHOLD_PER_SECOND, HOUSEHOLD_BURST), init=False
+    )
+    _everybody: Bucket = field(default_factory=lambda: Bucket(ALL_PER_SECOND, ALL_BURST), init=False)
     _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(
         default_factory=WeakValueDictionary, init=False
     )
@@ -106,13 +117,16 @@ class Programs:
         """Answer for the programs of our rooms that reach another worker."""
         self.house.neighbours.calls["whip"] = self._answer
 
-    async def post(self, meeting: str, token: str, offer: str, *, relayed: bool = False) -> Created:
+    async def post(
+        self, meeting: str, token: str, offer: str, *, address: str = "", relayed: bool = False
+    ) -> Created:
         """Open a transport for the seat of a token, or knock for it.
 
         Args:
             meeting: anything at all.
             token: anything at all.
             offer: SDP, anything at all.
+            address: of who asks; empty if nobody knows it.
             relayed: another worker asks, because the room is ours.
 
         Raises:
@@ -122,7 +136,7 @@ class Programs:
             BadInput: ``bad-sdp``.
             StoreUnavailable: nothing was opened.
         """
-        bearer = await self._recognise(meeting, token, relayed=relayed)
+        bearer = await self._recognise(meeting, token, address, relayed=relayed)
         await self.bearers.check_open(bearer)
         if session_is_e2ee(bearer.session):
             raise Refused("end-to-end-encrypted")
@@ -149,6 +163,7 @@ class Programs:
         if_match: str | None,
         fragment: str,
         *,
+        address: str = "",
         relayed: bool = False,
     ) -> Created | None:
         """Take candidates, which need no answer (``None``), or restart ICE.
@@ -158,7 +173,7 @@ class Programs:
             BadInput: ``bad-sdp``.
             StoreUnavailable: nobody can be recognised.
         """
-        bearer = await self._recognise(meeting, token, relayed=relayed)
+        bearer = await self._recognise(meeting, token, address, relayed=relayed)
         if if_match is None:
             raise Refused("if-match-needed")
         if not relayed and (owner := await self._elsewhere(bearer)) is not None:
@@ -176,14 +191,16 @@ class Programs:
         program.etag = _fresh_etag()
         return Created(program.seat[0], program.resource, program.etag, answer)
 
-    async def delete(self, meeting: str, token: str, resource: str, *, relayed: bool = False) -> None:
+    async def delete(
+        self, meeting: str, token: str, resource: str, *, address: str = "", relayed: bool = False
+    ) -> None:
         """Leave the session.
 
         Raises:
             Refused: ``cannot-enter``, ``too-fast``, ``not-found``.
             StoreUnavailable: nobody can be recognised.
         """
-        bearer = await self._recognise(meeting, token, relayed=relayed)
+        bearer = await self._recognise(meeting, token, address, relayed=relayed)
         if not relayed and (owner := await self._elsewhere(bearer)) is not None:
             await self._relay(owner, "delete", meeting=meeting, token=token, resource=resource)
             return
@@ -208,15 +225,16 @@ class Programs:
 
     # ---- inside ------------------------------------------------------------------------------------------
 
-    async def _recognise(self, meeting: str, token: str, *, relayed: bool) -> Bearer:
-        bearer = await self.bearers.recognise(meeting, token)
+    async def _recognise(self, meeting: str, token: str, address: str, *, relayed: bool) -> Bearer:
         if relayed:
-            return bearer  # counted where it was asked
-        seat, now = (str(bearer.meeting), str(bearer.code)), _now()
-        if seat not in self._pace:
-            self._pace = {known: pace for known, pace in self._pace.items() if not pace.full(now)}
-            self._pace[seat] = Bucket(REQUESTS_PER_SECOND, REQUESTS_BURST, now)
-        if not self._pace[seat].take(now):
+            return await self.bearers.recognise(meeting, token)  # counted where it was asked
+        # The household first: by itself it never uses up what all have together.
+        if address and not self._households.take(household(address), _now()):
+            raise Refused("too-fast")
+        if not self._everybody.take(_now()):
+            raise Refused("too-fast")
+        bearer = await self.bearers.recognise(meeting, token)
+        if not self._seats.take((bearer.meeting, bearer.code), _now()):
             raise Refused("too-fast")
         return bearer
 

@@ -45,7 +45,7 @@ class Whip:
         token = _token(call.request)
         if token is None:
             return _unauthorized()
-        created = await self.programs.post(_meeting(call), token, offer)
+        created = await self.programs.post(_meeting(call), token, offer, address=_address(call))
         headers = {
             hdrs.LOCATION: f"/whip/{created.meeting}/{created.resource}",
             hdrs.ETAG: created.etag,
@@ -66,7 +66,12 @@ class Whip:
         if len(matching) > 1:
             raise Refused("if-match-old")
         told = await self.programs.patch(
-            _meeting(call), token, _resource(call), matching[0] if matching else None, fragment
+            _meeting(call),
+            token,
+            _resource(call),
+            matching[0] if matching else None,
+            fragment,
+            address=_address(call),
         )
         if told is None:
             return web.Response(status=204)
@@ -78,7 +83,7 @@ class Whip:
         token = _token(call.request)
         if token is None:
             return _unauthorized()
-        await self.programs.delete(_meeting(call), token, _resource(call))
+        await self.programs.delete(_meeting(call), token, _resource(call), address=_address(call))
         return web.Response(status=200)
 
     async def options(self, call: Call, body: Any) -> web.StreamResponse:
@@ -175,6 +180,11 @@ def _meeting(call: Call) -> str:
 
 def _resource(call: Call) -> str:
     return call.request.match_info["resource"]
+
+
+def _address(call: Call) -> str:
+    """Who asks; empty behind a proxy, from which everybody seems to come."""
+    return "" if call.services.behind_proxy else call.request.remote or ""
 
 
 def _token(request: web.Request) -> str | None:

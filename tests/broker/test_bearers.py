@@ -53,6 +53,16 @@ async def test_everything_else_is_refused_alike_and_counted(practice: Practice, 
     assert {event.seat for event in failed} == {None}
 
 
+async def test_wrong_tokens_without_end_make_a_few_lines(practice: Practice, bearers: Bearers) -> None:
+    booked = await practice.book()
+    for number in range(20):
+        await refused(bearers, new_meeting_id(), new_seat_token("A").reveal())
+        await refused(bearers, booked.meeting, new_seat_token(f"A{number}").reveal())
+    failed = await practice.events(E.AUTH_FAILED)
+    for reason in ("unknown-session", "wrong-token"):
+        assert 0 < sum(event.reason == reason for event in failed) <= 5
+
+
 async def test_a_token_undoes_no_guess_at_the_password(practice: Practice, bearers: Bearers) -> None:
     booked = await practice.book()
     token = booked.seat_tokens[A].reveal()

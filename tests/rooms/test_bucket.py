@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rooms.bucket import Bucket
+from rooms.bucket import Bucket, Buckets
 
 
 def test_after_the_burst_it_gives_at_its_rate() -> None:
@@ -24,3 +24,19 @@ def test_it_is_full_again_once_everything_has_come_back() -> None:
     assert bucket.take(0.0)
     assert not bucket.full(0.5)
     assert bucket.full(1.0)
+
+
+def test_each_name_has_a_bucket_of_its_own() -> None:
+    buckets = Buckets(rate=1.0, burst=1)
+    assert [buckets.take(name, 0.0) for name in "aab"] == [True, False, True]
+    assert buckets.take("a", 1.0)
+
+
+def test_names_that_are_not_busy_are_forgotten_and_busy_ones_are_not() -> None:
+    buckets = Buckets(rate=1.0, burst=2)
+    for number in range(1000):
+        buckets.take(number, number)
+        for _ in range(2):
+            buckets.take("busy", number)
+    assert len(buckets) < 100
+    assert not buckets.take("busy", 999)

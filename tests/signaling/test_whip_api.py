@@ -12,6 +12,7 @@ import pytest
 
 from broker.audit import EventType
 from broker.ids import new_meeting_id, new_seat_token
+from rooms.bucket import Bucket, Buckets
 from rooms.forwarding import OPUS, VP8
 from rooms.rtp import HEADER
 from signaling.app import Server
@@ -224,6 +225,25 @@ async def test_another_sites_page_is_refused(scene: Scene) -> None:
     for headers in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}):
         told = await program.ask("POST", program.endpoint, "v=0", "application/sdp", **headers)
         assert told.code == "wrong-origin"
+
+
+async def test_wrong_tokens_of_one_household_are_slowed_before_they_are_looked_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene.visit.server.programs, "_households", Buckets(0.01, 3))
+    strangers = [
+        scene.program(meeting=new_meeting_id(), token=new_seat_token("A").reveal()) for _ in range(5)
+    ]
+    told = [await program.post("v=0") for program in strangers]
+    assert [one.code for one in told] == ["cannot-enter"] * 3 + ["too-fast"] * 2
+
+
+async def test_wrong_tokens_of_all_households_are_slowed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene.visit.server.programs, "_everybody", Bucket(0.01, 1))
+    stranger = scene.program(meeting=new_meeting_id())
+    assert [(await stranger.post("v=0")).code for _ in range(2)] == ["cannot-enter", "too-fast"]
 
 
 async def test_asking_too_often_is_slowed(scene: Scene) -> None:
