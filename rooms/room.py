@@ -450,6 +450,8 @@ class Room:
     def _settle_pauses(self) -> None:
         present = self.clinician_present
         patients = [s for s in self.seats.values() if not s.is_host and s.state is SeatState.ADMITTED]
+        if self._commits.ending:
+            return  # everybody is cut already, and nobody was lost: the visit is over
         if not present:
             reason = "clinician-lost" if self._loaded else "server-restarted"
             for seat in patients:

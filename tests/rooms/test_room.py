@@ -223,6 +223,7 @@ def test_ending_ends_for_all() -> None:
     assert play.gate.seats == NOBODY
     assert play.closed == dict.fromkeys(("a", "b", "t"), "ended")
     assert play.place("a").state == "ended"
+    assert not [record for record in play.recorded if record[2] == "clinician-lost"], "nobody was lost"
 
 
 def test_a_session_that_the_store_no_longer_has_is_over() -> None:
