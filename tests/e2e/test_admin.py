@@ -108,7 +108,7 @@ async def test_the_board_shows_rooms_live_and_no_names(practice: Practice, peopl
     for seat in ("A", "T"):
         await expect(cell(board, seat, STATE)).to_contain_text("In the room", timeout=WITHIN)
         await expect(cell(board, seat, SUITE)).to_have_text("AES-256 GCM", timeout=WITHIN)
-        numbers = re.compile(r"\d % loss, \d+ ms, [1-9]\d* kb/s")
+        numbers = re.compile(r"Loss \d.*Round trip \d.*Jitter \d.*[1-9]\d* kb/s in, [1-9]\d* kb/s out")
         await expect(cell(board, seat, CONNECTION)).to_have_text(numbers, timeout=WITHIN)
     await expect(cell(board, "B", STATE)).to_have_text("Not here yet", timeout=WITHIN)
 
