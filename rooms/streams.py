@@ -13,6 +13,8 @@ only much later, and the queue stays short.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import secrets
 import socket
 import time
@@ -52,7 +54,9 @@ FRUITLESS_AT_ONCE: Final = 1_000
 #: ICE-TCP frames too short to be anything that a stream may bring; RTP's head is the shortest there is.
 MAX_SHORT: Final = 8
 SHORTEST: Final = 12
-#: TURN streams of one credential: one per network of the device, and what a restart leaves behind.
+#: Seconds for which an allocation may carry nothing of a seat's; browsers check each way every 25 s at least.
+CARRY_WITHIN: Final = 30.0
+#: TURN streams of one seat: one per network of the device, and what a restart leaves behind.
 MAX_STREAMS_OF_ONE: Final = 16
 #: Octets queued in this process above which video is dropped, and above which everything is.
 VIDEO_BACKLOG: Final = 96 * 1024
@@ -116,13 +120,16 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def credential(self, until: int) -> Credential:
-        """A fresh TURN credential, to be put into an offer.
+    def credential(self, until: int, whose: str) -> Credential:
+        """A TURN credential, to be put into an offer.
 
         Args:
             until: seconds since 1970 after which it is void.
+            whose: names a seat of a session; what the credential says of it is the same each time, so that
+                its streams can be counted, and tells nobody which it is.
         """
-        return mint(self._secret, until, secrets.token_hex(8))
+        who = hmac.digest(self._secret.reveal(), b"seat " + whose.encode(), hashlib.sha256)
+        return mint(self._secret, until, who[:8].hex())
 
     def ice_tcp(self) -> asyncio.Protocol:
         """The protocol of a new ICE-TCP stream."""
@@ -174,17 +181,19 @@ class Streams:
         self._open.leave(stream)
 
     def allows(self, user: str) -> bool:
-        """Whether a credential may have one more allocation; counts it."""
-        if self._users[user] >= MAX_STREAMS_OF_ONE:
+        """Whether the seat that this credential is of may have one more allocation; counts it."""
+        whose = user.partition(":")[2]
+        if self._users[whose] >= MAX_STREAMS_OF_ONE:
             return False
-        self._users[user] += 1
+        self._users[whose] += 1
         return True
 
     def released(self, user: str) -> None:
         """An allocation is gone."""
-        self._users[user] -= 1
-        if not self._users[user]:
-            del self._users[user]
+        whose = user.partition(":")[2]
+        self._users[whose] -= 1
+        if not self._users[whose]:
+            del self._users[whose]
 
     def allocation(self, mapped: Candidate) -> Allocation:
         """The TURN conversation of one new stream."""
@@ -379,6 +388,8 @@ class _Turn(_Stream):
         super().__init__(streams, Deframer(measure_turn))
         self._allocation: Allocation | None = None
         self._attached: dict[Candidate, tuple[Destination, Address]] = {}
+        self._used = 0.0
+        self._answered = False
 
     def begun(self) -> None:
         """Begin the conversation."""
@@ -406,9 +417,15 @@ class _Turn(_Stream):
         return carried
 
     def look(self, now: float) -> None:
-        """Close a stream without allocation, and one whose allocation has lapsed."""
+        """Close a stream without allocation, one whose allocation has lapsed, and one that nobody uses."""
+        media = self.streams.media
+        known = any(to is media and media.knows(address) for to, address in self._attached.values())
+        if known or self._answered or self._allocation is None or self._allocation.user is None:
+            # What is behind the stream speaks only to an address that a seat has proved to be its own.
+            self._used, self._answered = now, False
         deadline = self._allocation.deadline if self._allocation is not None else None
-        if self.closed() or now > (self._came + PROVE_WITHIN if deadline is None else deadline):
+        lapsed = now > (self._came + PROVE_WITHIN if deadline is None else deadline)
+        if self.closed() or lapsed or now - self._used > CARRY_WITHIN:
             self.close()
 
     def ended(self) -> None:
@@ -432,6 +449,7 @@ class _Turn(_Stream):
         return destination.receive(datagram, address)
 
     def _send(self, peer: Candidate, datagram: bytes) -> bool:
+        self._answered = True
         frame = None if self._allocation is None else self._allocation.wrap(datagram, peer)
         return frame is not None and self.write(frame, _limit(datagram))
 

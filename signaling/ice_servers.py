@@ -2,7 +2,8 @@
 
 Our own is this very server, spoken to over its TCP port: it costs nothing and tells nobody. An external one
 is named by the operator (``QUIETROOM_TURN_URLS``) and shares a secret with us, coturn's
-``static-auth-secret``. A credential is made for each offer, names nobody, and is void when the session ends.
+``static-auth-secret``. A credential names nobody and is void when the session ends; ours is
+the same for all offers of a seat, which so has only so many streams.
 """
 
 from __future__ import annotations
@@ -24,26 +25,27 @@ class IceServers:
 
     Args:
         own: URLs of our own TURN server; none when it cannot be reached.
-        credential: makes a credential for it, good until then (seconds since 1970).
+        credential: makes a credential for it, good until then (seconds since 1970), of that seat.
         external: URLs of the operator's.
         secret: shared with it.
     """
 
     own: tuple[str, ...]
-    credential: Callable[[int], Credential]
+    credential: Callable[[int, str], Credential]
     external: tuple[str, ...] = ()
     secret: Private[str] | None = None
 
-    def until(self, ends_ms: int) -> tuple[IceServer, ...]:
+    def until(self, ends_ms: int, whose: str) -> tuple[IceServer, ...]:
         """The ICE servers of one offer.
 
         Args:
             ends_ms: when the session ends, milliseconds since 1970.
+            whose: names a seat of a session; no credential tells which.
         """
         until = -(-ends_ms // 1000)
         found = []
         if self.own:
-            found.append(_server(self.own, self.credential(until)))
+            found.append(_server(self.own, self.credential(until, whose)))
         if self.external and self.secret is not None:
             key = Private(self.secret.reveal().encode())
             found.append(_server(self.external, mint(key, until, secrets.token_hex(8))))

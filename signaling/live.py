@@ -66,7 +66,7 @@ KEEP_SIGN_IN_EVERY: Final = 60.0
 PAUSE_AFTER_FAILURE: Final = 1.0
 """Seconds before the ledger is followed further after an entry that cannot be read."""
 
-IceServersUntil = Callable[[int], tuple[IceServer, ...]]
+IceServersUntil = Callable[[int, str], tuple[IceServer, ...]]
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ class House:
         neighbours: the other workers of this node.
         on_change: called whenever the board may look different.
         store_ok: whether the store is well at this moment.
-        ice_servers: those of one offer, good until then (milliseconds since 1970).
+        ice_servers: those of one offer, good until then (milliseconds since 1970), to that seat.
 
     Attributes:
         draining: this process is going down and takes nobody at all any more.
@@ -149,7 +149,7 @@ class House:
     neighbours: Neighbours
     on_change: Callable[[], None]
     store_ok: bool = True
-    ice_servers: IceServersUntil = lambda ends_ms: ()
+    ice_servers: IceServersUntil = lambda ends_ms, whose: ()
     draining: bool = field(default=False, init=False)
     _rooms: dict[str, Runner] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)

@@ -54,9 +54,11 @@ class Outbox:
 
     Args:
         ice_servers: of each offer; see ``House``.
+        whose: meeting ID and seat code.
     """
 
-    def __init__(self, ice_servers: IceServersUntil) -> None:
+    def __init__(self, ice_servers: IceServersUntil, whose: str) -> None:
+        self._whose = whose
         self._ice_servers = ice_servers
         self._queue: deque[tuple[str, bool]] = deque()
         self._bytes = 0
@@ -94,7 +96,7 @@ class Outbox:
 
     def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None:
         """See ``rooms.runner.PageOutbox``."""
-        self.put(Offer(sdp, restart, self._ice_servers(ends_ms)))
+        self.put(Offer(sdp, restart, self._ice_servers(ends_ms, self._whose)))
 
     def reply(self, request: int, code: str | None) -> None:
         """See ``rooms.runner.PageOutbox``."""
@@ -136,7 +138,7 @@ class Page:
         self._grant = grant
         self._link = link
         self._socket = socket
-        self._outbox = Outbox(house.ice_servers)
+        self._outbox = Outbox(house.ice_servers, f"{grant.meeting}/{grant.seat}")
         self._connection = Connection(link, grant.role, _now())
         self._runner: Runner | None = None
 

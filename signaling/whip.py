@@ -297,7 +297,7 @@ class Programs:
             raise Refused("wait-for-admission")  # moved back in this very moment
         program.resource, program.etag = secrets.token_urlsafe(32), _fresh_etag()
         program.opened_at = _now()
-        servers = self.house.ice_servers(ends_ms)
+        servers = self.house.ice_servers(ends_ms, "/".join(program.seat))
         return Created(program.seat[0], program.resource, program.etag, answer, servers)
 
     async def _keep(self, program: Program, runner: Runner) -> None:

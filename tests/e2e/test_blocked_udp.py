@@ -154,7 +154,7 @@ async def test_media_passes_where_only_the_pages_tls_does(tmp_path: Path) -> Non
             context = await browser.new_context(permissions=["camera", "microphone"])
             page = await context.new_page()
             await page.goto(url)
-            (server,) = servers.until((int(time.time()) + 600) * 1000)
+            (server,) = servers.until((int(time.time()) + 600) * 1000, "meeting/A")
             given = {"urls": list(server.urls), "username": server.username, "credential": server.credential}
             await page.evaluate(
                 "(given) => { window.configuration = {iceTransportPolicy: 'relay', iceServers: [given]}; }",

@@ -59,7 +59,7 @@ class Pair:
     async def client(self, seat: str = "a", place: int = 0, channel: int | None = None) -> TurnClient:
         """A client with an allocation that may speak to the owner."""
         offer = self.owner.open_peer(ROOM, seat, place, lambda state: None).offer()
-        user = self.streams.credential(int(time.time()) + 60)
+        user = self.streams.credential(int(time.time()) + 60, f"meeting/{seat}")
         client = TurnClient(offer, await self.wire(), user, self.candidate)
         self.clients.append(client)
         await client.allocate()

@@ -200,7 +200,7 @@ async def test_a_seat_comes_by_ice_tcp(node: Node) -> None:
 async def test_a_seat_comes_by_turn(node: Node, channel: int | None) -> None:
     peer = node.media.open_peer(ROOM, "a", 0, lambda state: None)
     ours = (node.media.host, node.media.port)
-    user = node.streams.credential(int(time.time()) + 60)
+    user = node.streams.credential(int(time.time()) + 60, "meeting/A")
     client = TurnClient(peer.offer(), await node.by_turn(), user, ours)
     relayed = (await client.allocate()).attributes["XOR-RELAYED-ADDRESS"]
     assert (await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=ours)).error_code is None
@@ -256,7 +256,7 @@ async def test_what_turn_carries_can_go_to_another_process_of_ours(node: Node) -
     node.streams._elsewhere = lambda peer: neighbour if peer == elsewhere else None
     wire = await node.by_turn()
     offer = node.media.open_peer(ROOM, "a", 0, lambda state: None).offer()
-    client = TurnClient(offer, wire, node.streams.credential(int(time.time()) + 60), elsewhere)
+    client = TurnClient(offer, wire, node.streams.credential(int(time.time()) + 60, "meeting/A"), elsewhere)
     await client.allocate()
     assert (await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=elsewhere)).error_code is None
     client.send(b"\x00datagram")
@@ -314,7 +314,7 @@ async def test_a_silent_stream_of_a_seat_is_closed(node: Node, monkeypatch: pyte
 
 
 async def test_an_allocation_that_lapsed_is_closed(node: Node) -> None:
-    user = node.streams.credential(int(time.time()) + 2)
+    user = node.streams.credential(int(time.time()) + 2, "meeting/A")
     offer = node.media.open_peer(ROOM, "a", 0, lambda state: None).offer()
     client = TurnClient(offer, await node.by_turn(), user, ("192.0.2.1", 1))
     assert (await client.allocate()).attributes["LIFETIME"] <= 2
@@ -371,9 +371,50 @@ async def test_streams_are_only_so_many_and_no_seats_makes_room(
     await seat.close()
 
 
+async def test_a_seat_has_only_so_many_allocations_however_many_credentials(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_STREAMS_OF_ONE", 1)
+    now = int(time.time())
+    offer = node.media.open_peer(ROOM, "a", 0, lambda state: None).offer()
+    codes = []
+    for late, whose in ((60, "meeting/A"), (90, "meeting/A"), (60, "meeting/B")):
+        user = node.streams.credential(now + late, whose)
+        assert "meeting" not in user.name
+        client = TurnClient(offer, await node.by_turn(), user, ("192.0.2.1", 1))
+        codes.append((await client.allocate()).error_code)
+        await client.close()
+    assert codes == [None, 486, None]
+    assert len({node.streams.credential(now, whose).name for whose in "AAB"}) == 2
+
+
+async def test_an_allocation_that_carries_nothing_of_a_seats_ends(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CARRY_WITHIN", 1.5)
+    peer = node.media.open_peer(ROOM, "a", 0, lambda state: None)
+    ours = (node.media.host, node.media.port)
+    clients = []
+    for _ in range(2):
+        user = node.streams.credential(int(time.time()) + 60, "meeting/A")
+        client = TurnClient(peer.offer(), await node.by_turn(), user, ours)
+        await client.allocate()
+        await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=ours)
+        clients.append(client)
+    used, unused = clients
+    await used.check()
+    unused.send(unused.request(server=Credentials(unused.server.ufrag, "x" * 32)))  # a check that is not ours
+    await until(lambda: unused.wire.ended, "who carries nothing is closed")
+    assert not used.wire.ended
+    peer.close()
+    await until(lambda: used.wire.ended, "so is who carries nothing any more")
+    for client in clients:
+        await client.close()
+
+
 async def test_a_credential_has_only_so_many_allocations(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_STREAMS_OF_ONE", 1)
-    user = node.streams.credential(int(time.time()) + 60)
+    user = node.streams.credential(int(time.time()) + 60, "meeting/A")
     offer = node.media.open_peer(ROOM, "a", 0, lambda state: None).offer()
     first, second, third = [TurnClient(offer, await node.by_turn(), user, ("192.0.2.1", 1)) for _ in range(3)]
     assert (await first.allocate()).error_code is None
@@ -418,7 +459,7 @@ async def test_a_seat_that_sends_what_nobody_accepts_is_closed(
     if way == "ice-tcp":
         client = IceTcpClient(peer.offer(), await node.by_tcp())
     else:
-        user = node.streams.credential(int(time.time()) + 60)
+        user = node.streams.credential(int(time.time()) + 60, "meeting/A")
         client = TurnClient(peer.offer(), await node.by_turn(), user, ours)
         await client.allocate()
         await client.ask(stun.Method.CHANNEL_BIND, XOR_PEER_ADDRESS=ours, CHANNEL_NUMBER=0x4001)
@@ -551,7 +592,7 @@ async def test_video_is_dropped_long_before_sound_and_the_queue_stays_short(node
 
 
 async def test_who_asks_and_does_not_read_is_closed(node: Node) -> None:
-    user = node.streams.credential(int(time.time()) + 60)
+    user = node.streams.credential(int(time.time()) + 60, "meeting/A")
     offer = node.media.open_peer(ROOM, "a", 0, lambda state: None).offer()
     client = TurnClient(offer, await node.by_turn(), user, ("192.0.2.1", 1))
     await client.allocate()

@@ -16,18 +16,19 @@ from signaling.settings import Settings
 SECRET = Private(b"s" * 32)
 
 
-def of_this_server(until: int) -> Credential:
+def of_this_server(until: int, whose: str) -> Credential:
+    assert whose == "meeting/A"
     return mint(SECRET, until, "opaque")
 
 
-def test_each_offer_has_credentials_of_its_own_that_end_with_the_session() -> None:
+def test_each_offer_has_credentials_that_end_with_the_session() -> None:
     servers = IceServers(
         ("turn:127.0.0.1:8443?transport=tcp",),
         of_this_server,
         ("turn:turn.example.org:3478", "turns:turn.example.org:5349?transport=tcp"),
         Private("north-of-the-border"),
     )
-    own, external = servers.until(1_800_000_000_001)
+    own, external = servers.until(1_800_000_000_001, "meeting/A")
     assert (own.urls, own.username) == (("turn:127.0.0.1:8443?transport=tcp",), "1800000001:opaque")
     assert own.credential == mint(SECRET, 1_800_000_001, "opaque").password.reveal()
     assert external.urls == ("turn:turn.example.org:3478", "turns:turn.example.org:5349?transport=tcp")
@@ -36,7 +37,7 @@ def test_each_offer_has_credentials_of_its_own_that_end_with_the_session() -> No
     # As coturn checks it with static-auth-secret.
     digest = hmac.new(b"north-of-the-border", external.username.encode(), "sha1").digest()
     assert external.credential == base64.b64encode(digest).decode()
-    again = servers.until(1_800_000_000_001)[1]
+    again = servers.until(1_800_000_000_001, "meeting/A")[1]
     assert again.username.partition(":")[2] != who
     assert external.credential not in repr(external)
     assert external.username not in repr(external)
@@ -44,7 +45,7 @@ def test_each_offer_has_credentials_of_its_own_that_end_with_the_session() -> No
 
 
 def test_without_any_there_are_none() -> None:
-    assert IceServers((), of_this_server).until(1_800_000_000_000) == ()
+    assert IceServers((), of_this_server).until(1_800_000_000_000, "meeting/A") == ()
 
 
 @pytest.mark.parametrize(

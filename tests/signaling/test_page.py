@@ -9,7 +9,7 @@ from signaling.page import OUTBOX_BYTES, Outbox
 
 
 def test_a_view_replaces_an_unsent_one_and_a_full_outbox_ends() -> None:
-    outbox = Outbox(lambda ends_ms: ())
+    outbox = Outbox(lambda ends_ms, whose: (), "meeting/A")
     outbox.put(Bye("a", "first"), view=True)
     outbox.put(Bye("a", "second"), view=True)
     outbox.reply(1, None)
