@@ -18,6 +18,7 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rooms import streams
 from rooms.media import MediaPort
 from rooms.streams import Streams
 from signaling import front_door as module
@@ -114,19 +115,19 @@ async def house(
 ) -> AsyncIterator[House]:
     media = MediaPort("localhost", 0)
     await media.start()
-    streams = Streams(media)
+    taker = Streams(media)
     listening = socket.create_server(("127.0.0.1", 0))
     context = None if certificate is None else certificate.context
-    door = FrontDoor(listening, http=http, streams=streams if media_too else None, context=context)
+    door = FrontDoor(listening, http=http, streams=taker if media_too else None, context=context)
     door.start()
     try:
-        yield House(door, listening.getsockname()[1], streams, media)
+        yield House(door, listening.getsockname()[1], taker, media)
     finally:
         await door.close()
         await door.close()
         await media.close()
-        await streams.close()
-        await eventually(lambda: len(streams) == 0)
+        await taker.close()
+        await eventually(lambda: len(taker) == 0)
         assert len(door._undecided) == 0
         assert media.counters["failed"] == 0
 
@@ -178,6 +179,26 @@ async def test_one_port_serves_everything_beside_tls(certificate: Certificate, p
         assert (await open_house.says(ALLOCATE, tls=True, pieces=pieces))[:2] == b"\x01\x13"
         assert (await open_house.says(ALLOCATE, pieces=pieces))[:2] == b"\x01\x13"
         assert await open_house.says(ICE_TCP, tls=True) == b""  # nobody offers that
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@on_both_loops
+async def test_a_stream_that_says_much_at_once_is_heard_to_the_end(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch, *, tls: bool
+) -> None:
+    monkeypatch.setattr(streams, "FRAMES_AT_ONCE", 2)
+    async with house(certificate) as open_house:
+        context = None
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        reader, writer = await asyncio.open_connection("127.0.0.1", open_house.port, ssl=context)
+        answer = len(await open_house.says(ALLOCATE, tls=tls))
+        async with asyncio.timeout(5):
+            for _ in range(2):  # the second time only if it is read again
+                writer.write(ALLOCATE * 9)
+                assert len(await reader.readexactly(9 * answer)) == 9 * answer
+        writer.close()
 
 
 @on_both_loops

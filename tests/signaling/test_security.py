@@ -18,7 +18,7 @@ from broker.passwords import Hasher
 from broker.policy import Permission, Role, allowed
 from broker.sealing import Keyring
 from broker.store import Store
-from signaling import security
+from signaling import http_limits, security
 from signaling.openapi import plain_path
 from signaling.routes import ROUTES
 from signaling.routing import ROLE_HEADER, STAFF_COOKIES, Call, Route
@@ -195,6 +195,15 @@ async def test_a_body_of_unannounced_length_is_refused_when_it_grows_too_large(f
     headers = {"Origin": ORIGIN, "Content-Type": "application/json"}
     async with front.http.post(front.url + "/api/login", data=endless(), headers=headers) as response:
         assert (response.status, (await response.json(content_type=None))["code"]) == (413, "too-large")
+
+
+async def test_a_slow_head_is_given_up(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_limits, "HEAD_WITHIN", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", front.server.port)
+    writer.write(b"G")
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_a_slow_body_is_given_up(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
