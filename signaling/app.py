@@ -179,7 +179,8 @@ class Server:
         changes = Changes()
         self.neighbours = Neighbours(settings.data_dir, settings.node)
         placement = Placement(self.store, settings.node)
-        await bury_the_dead(placement, self.neighbours, everybody=self.practice.embedded is not None)
+        if self._listening is None:  # else our supervisor has, and it alone knows who of us is dead
+            await bury_the_dead(placement, self.neighbours, everybody=self.practice.embedded is not None)
         self.house = House(
             booking=self.practice.booking,
             admission=self.practice.admission,
@@ -319,17 +320,19 @@ class Server:
 async def bury_the_dead(placement: Placement, neighbours: Neighbours, *, everybody: bool) -> None:
     """End the leases of processes that died before this one began, so that nobody waits for them to run out.
 
+    One that only does not answer keeps its leases and its door: it may be in the middle of its visits.
+
     Args:
         everybody: the store is our own child, which nobody else has: every lease in it is a dead one's.
 
     Raises:
         StoreUnavailable: the store is away.
     """
-    dead = set(await neighbours.dead())
-    if everybody:
-        dead |= set((await placement.owners()).values())
-    for worker in dead:
+    dead = set(neighbours.dead())
+    former = set((await placement.owners()).values()) if everybody else set()
+    for worker in dead | former:
         await placement.bury(worker)
+    for worker in dead:
         neighbours.forget(worker)
 
 

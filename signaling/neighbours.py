@@ -3,15 +3,19 @@
     supervisor ──names──▶ Neighbours ──unix socket──▶ the door of another worker
                               ▲
     another worker ──PAGE, CALL──┘  our own door: 0600 in a 0700 directory, the same user at the other end
+    our mark, beside the door ── locked by the living; one that can be locked is a dead worker's
 
-A worker that cannot be reached is about to be buried by the supervisor, and its rooms to be taken by others:
-whoever wanted something of it asks anew who runs the room. Nothing here waits longer than a moment.
+Whoever wanted something of a worker that cannot be reached asks anew who runs the room. That it does not
+answer says nothing about its life: it may be busy, or stopped for a moment, and its visits go on. Dead is
+only whose mark the kernel has unlocked (flock(2)). Nothing here waits longer than a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +46,16 @@ AnswerCall = Callable[[Mapping[str, str]], Awaitable[bytes]]
 
 class Unreachable(Exception):
     """That worker does not answer."""
+
+
+class NameTaken(QuietroomError):
+    """Another living process on this data directory has our name."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "node-name-taken",
+            "Another server on this data directory has that name; set QUIETROOM_NODE only on one of them.",
+        )
 
 
 def door(data_dir: Path, worker: str) -> Path:
@@ -80,6 +94,7 @@ class Neighbours:
     calls: dict[str, AnswerCall] = field(default_factory=dict, init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
     _open: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _life: int | None = field(default=None, init=False)
 
     # ---- our door ----------------------------------------------------------------------------------------
 
@@ -88,41 +103,61 @@ class Neighbours:
 
         Raises:
             UnsafeFiles: others could enter the directory.
+            NameTaken: another living process has our name.
         """
         path = door(self.data_dir, self.name)
         private_directory(path.parent)
-        path.unlink(missing_ok=True)
+        self._life = self._put_up_mark()
+        path.unlink(missing_ok=True)  # a dead one's: nobody who lives has our name
         self._server = await asyncio.start_unix_server(self._connected, path, backlog=256)
         path.chmod(0o600)
-        (self._marks() / self.name).touch(0o600)  # after the door: whoever has a mark and no door is dead
 
     async def close(self) -> None:
         """Take nobody new; who is served goes on. May be called twice."""
         if self._server is None:
             return
-        self.forget(self.name)  # first: a mark without a door would be taken for a grave
+        self.forget(self.name)  # before it is unlocked: an unlocked mark would be taken for a grave
         self._server.close()
         self._server = None
+        if self._life is not None:
+            os.close(self._life)
+            self._life = None
 
-    async def dead(self) -> list[str]:
-        """The workers whose doors stand here and lead nowhere: their processes have died."""
-        marks = self._marks()
-        found = []
-        for name in sorted(mark.name for mark in marks.iterdir() if _NAME.fullmatch(mark.name)):
-            try:
-                (await self._knock(name)).abort()
-            except Unreachable:
-                found.append(name)
-        return found
+    def dead(self) -> list[str]:
+        """The workers whose marks stand here unlocked: their processes have died, for certain."""
+        marks = [mark for mark in self._marks().iterdir() if _NAME.fullmatch(mark.name)]
+        return sorted(mark.name for mark in marks if _unlocked(mark))
 
     def forget(self, worker: str) -> None:
-        """Take away what a dead worker has left."""
+        """Take away what a worker has left that is certainly dead."""
         with contextlib.suppress(OSError, Unreachable):
             (self._marks() / worker).unlink(missing_ok=True)
             door(self.data_dir, worker).unlink(missing_ok=True)
 
+    def _put_up_mark(self) -> int:
+        """Say that we live, until we close this file or our process ends in whatever way.
+
+        Returns:
+            The locked file; no child process inherits it.
+
+        Raises:
+            UnsafeFiles, NameTaken: see ``start``.
+        """
+        mark = self._marks() / self.name
+        if mark.exists() and not _unlocked(mark):
+            raise NameTaken
+        draft = mark.with_name(f".{self.name}")
+        held = os.open(draft, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.replace(mark)  # locked before anybody sees it
+        except BaseException:
+            os.close(held)
+            raise
+        return held
+
     def _marks(self) -> Path:
-        """The directory with a file for each open door, which may itself stand elsewhere.
+        """The directory with the marks; a long path makes the doors themselves stand elsewhere.
 
         Raises:
             UnsafeFiles: others could enter it.
@@ -262,6 +297,21 @@ class Neighbours:
             line.abort()
             raise Unreachable
         return line
+
+
+def _unlocked(mark: Path) -> bool:
+    """Whether nobody who lives holds this mark; what cannot be found out is no death."""
+    try:
+        found = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(found, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look at once see the same
+        return os.fstat(found).st_nlink > 0  # else its worker has just closed, and still drains
+    except OSError:
+        return False
+    finally:
+        os.close(found)
 
 
 def _slot(worker: str) -> str:

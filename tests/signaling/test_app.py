@@ -17,11 +17,13 @@ import aiohttp
 import pytest
 
 from broker.errors import DataDirectoryBusy
+from broker.placement import Placement
 from broker.private import Private
 from broker.seats import SeatState
 from rooms.relay_check import Granted, ask
 from rooms.turn import Credential
-from signaling.app import FILES, PortBusy, Server
+from signaling.app import FILES, PortBusy, Server, bury_the_dead, listen
+from signaling.neighbours import Neighbours
 from signaling.practice import open_practice
 from signaling.settings import Settings
 from tests.e2e.practice import free_port
@@ -396,3 +398,30 @@ async def test_a_port_or_a_directory_in_use_is_said_plainly(tmp_path: Path) -> N
                 raise AssertionError("two servers on one directory")
         async with browser() as http, http.get(f"{server.url}/healthz") as answer:
             assert answer.status == 200
+
+
+async def test_the_living_are_not_buried_however_badly_they_can_be_reached(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with visiting(data) as visit:
+        living, dead = Neighbours(data, "n-living"), data / "workers" / "n-dead"
+        await living.start()
+        (data / "workers" / "n-living.sock").unlink()  # nobody can knock there
+        dead.touch(0o600)
+        owner = Placement(visit.server.store, "n-living")
+        await owner.take(visit.meeting)
+        looking = Placement(visit.server.store, "n-looking")
+        await bury_the_dead(looking, Neighbours(data, "n-looking"), everybody=False)
+        assert (await looking.owners())[visit.meeting] == "n-living"
+        assert (data / "workers" / "n-living").exists()
+        assert not dead.exists()
+        await living.close()
+
+
+async def test_a_worker_under_a_supervisor_buries_nobody(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "data")
+    mark = tmp_path / "data" / "workers" / "n-sibling"
+    mark.parent.mkdir(mode=0o700, parents=True)
+    (tmp_path / "data").chmod(0o700)
+    mark.touch(0o600)
+    async with Server(settings, listening=listen("127.0.0.1", 0)):
+        assert mark.exists()

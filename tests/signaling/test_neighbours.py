@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import socket
 import stat
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -15,10 +18,24 @@ from broker.ids import new_meeting_id
 from broker.seats import SeatCode, SeatRole
 from broker.tickets import Grant
 from signaling import neighbours
-from signaling.neighbours import Neighbours, Unreachable, door
+from signaling.neighbours import NameTaken, Neighbours, Unreachable, door
 from signaling.relay import Line, LineKind
 
 GRANT = Grant(new_meeting_id(), SeatCode("A"), SeatRole.PATIENT, "device", "seat:A")
+
+
+ALONE = """
+import asyncio, sys
+from pathlib import Path
+from signaling.neighbours import Neighbours
+
+async def live():
+    await Neighbours(Path(sys.argv[1]), sys.argv[2]).start()
+    print("open", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(live())
+"""
 
 
 async def told(values: Mapping[str, str]) -> bytes:
@@ -104,18 +121,64 @@ async def test_one_that_hangs_is_unreachable(
         await ours.page("n-w1-bb", GRANT)
 
 
-async def test_the_dead_are_known_by_a_door_that_leads_nowhere(
+async def test_only_a_process_that_has_ended_is_dead(
     pair: tuple[Neighbours, Neighbours], tmp_path: Path
 ) -> None:
     ours, _ = pair
-    assert await ours.dead() == []
-    killed = Neighbours(tmp_path, "n-w2-cc")
-    await killed.start()
-    assert killed._server is not None
-    killed._server.close()  # as when the process is killed: socket and mark stay
-    assert await ours.dead() == ["n-w2-cc"]
+    assert ours.dead() == []
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ALONE, str(tmp_path), "n-w2-cc"), stdout=asyncio.subprocess.PIPE
+    )
+    waiting: list[socket.socket] = []
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            assert await process.stdout.readline() == b"open\n"
+        process.send_signal(signal.SIGSTOP)
+        while True:  # until its door is so full that nobody can even knock
+            assert len(waiting) < 600, "the door takes more than its backlog"
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            try:
+                waiting[-1].connect(str(door(tmp_path, "n-w2-cc")))
+            except BlockingIOError:
+                break
+        with pytest.raises(Unreachable):
+            await ours.ask("n-w2-cc", "echo")
+        assert ours.dead() == []
+        process.kill()
+        await process.wait()
+        assert ours.dead() == ["n-w2-cc"]
+    finally:
+        for end in waiting:
+            end.close()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     ours.forget("n-w2-cc")
-    assert await ours.dead() == []
+    assert ours.dead() == []
+
+
+async def test_one_whose_door_is_gone_or_that_is_closing_is_not_dead(
+    pair: tuple[Neighbours, Neighbours], tmp_path: Path
+) -> None:
+    ours, others = pair
+    door(tmp_path, others.name).unlink()  # a cleaner of old files was here
+    assert ours.dead() == []
+    await others.close()  # it drains
+    assert ours.dead() == []
+
+
+async def test_a_name_is_for_one_living_process(pair: tuple[Neighbours, Neighbours], tmp_path: Path) -> None:
+    ours, others = pair
+    with pytest.raises(NameTaken):
+        await Neighbours(tmp_path, others.name).start()
+    assert await ours.ask(others.name, "echo") == b"nothing"
+    await others.close()
+    again = Neighbours(tmp_path, others.name)
+    await again.start()
+    assert ours.dead() == []
+    await again.close()
 
 
 async def test_a_door_far_down_stands_nearby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +191,6 @@ async def test_a_door_far_down_stands_nearby(tmp_path: Path, monkeypatch: pytest
     far.calls["echo"] = told
     await far.start()
     assert await near.ask("n-w0-aa", "echo") == b"nothing"
-    assert await near.dead() == []
+    assert near.dead() == []
     await far.close()
     assert list((deep / "workers").iterdir()) == []
