@@ -173,7 +173,7 @@ class House:
         """Bring a page, or (``ingest``) a program that publishes, into its room.
 
         Raises:
-            StoreUnavailable: the room is not running here and cannot be loaded.
+            StoreUnavailable: the room is not running here, or may be another's by now, and nobody can tell.
             Refused: ``no-session``; ``draining`` while this process stops; ``moved`` when the room is another
                 worker's.
         """
@@ -188,8 +188,10 @@ class House:
                 return runner
 
     async def _running(self, meeting: MeetingId) -> Runner:
-        async with self._opening.setdefault(meeting, asyncio.Lock()):
+        async with self._in_turn(meeting):
             if (runner := self.room(meeting)) is not None:
+                if not await self.tenancy.keeps(meeting):
+                    raise Refused("moved")
                 return runner
             # In this order: what the owner before us made durable is then in what we load.
             lease = await self.tenancy.claim(meeting)
@@ -209,7 +211,10 @@ class House:
         """
         if self.draining:
             raise Refused("draining")
-        return None if self.room(meeting) is not None else await self.tenancy.place(meeting)
+        async with self._in_turn(meeting):
+            if self.room(meeting) is not None and await self.tenancy.keeps(meeting):
+                return None
+            return await self.tenancy.place(meeting)
 
     async def claim(self, meeting: MeetingId) -> None:
         """See to it that a page of this session, handed to us by another worker, belongs here.
@@ -218,12 +223,19 @@ class House:
             Refused: ``moved``, ``draining``, ``no-session``.
             StoreUnavailable: nobody knows.
         """
-        if self.room(meeting) is None:
-            await self.tenancy.claim(meeting)
+        async with self._in_turn(meeting):
+            if self.room(meeting) is None:
+                await self.tenancy.claim(meeting)
+            elif not await self.tenancy.keeps(meeting):
+                raise Refused("moved")
+
+    def _in_turn(self, meeting: MeetingId) -> asyncio.Lock:
+        """Taking and giving up one room's lease must not cross."""
+        return self._opening.setdefault(meeting, asyncio.Lock())
 
     async def _forgotten(self, meeting: MeetingId) -> None:
         """Give up the lease of a room that has ended, unless it runs again already."""
-        async with self._opening.setdefault(meeting, asyncio.Lock()):
+        async with self._in_turn(meeting):
             if self.room(meeting) is None:
                 await self.tenancy.release(meeting)
 

@@ -63,7 +63,7 @@ class Tenancy:
     @property
     def unsure(self) -> int:
         """How many rooms may be another's by now, for metrics: the store has not answered for too long."""
-        return len(self._tenure.unsure(_now()))
+        return len(self._tenure.unsure(_now()) & frozenset(self.running()))
 
     async def place(self, meeting: MeetingId) -> str | None:
         """Find the worker that runs a room which does not run here, or is to run it.
@@ -103,6 +103,20 @@ class Tenancy:
         if lease.worker != self.me:
             raise Refused("moved")
         return lease
+
+    async def keeps(self, meeting: MeetingId) -> bool:
+        """Make sure that a room that runs here is still ours; ask the store where our clock is not enough.
+
+        Returns:
+            False when it may be another's; it is being closed.
+
+        Raises:
+            StoreUnavailable: nobody knows.
+        """
+        if self._tenure.sure(meeting, _now()):
+            return True
+        await self._renew(frozenset([meeting]))
+        return meeting in self.placement.held
 
     async def _take(self, meeting: MeetingId) -> Lease:
         asked_at = _now()
@@ -153,9 +167,12 @@ class Tenancy:
         Raises:
             StoreUnavailable: nobody knows.
         """
-        asked_at, rooms = _now(), frozenset(self.running())
+        await self._renew(frozenset(self.running()))
+
+    async def _renew(self, rooms: frozenset[MeetingId]) -> None:
+        asked_at = _now()
         ours = await self.placement.renew(rooms)
-        self._tenure.heard(ours, asked_at)
+        self._tenure.heard(ours & self.placement.held, asked_at)  # without what was given up meanwhile
         # One that was given up and taken again while we asked is ours all the same.
         for meeting in rooms - ours - self.placement.held:
             self._tenure.forget([meeting])

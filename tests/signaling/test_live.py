@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from broker.errors import Refused, StoreUnavailable
-from broker.ids import new_meeting_id
+from broker.ids import MeetingId, new_meeting_id
+from broker.placement import Placement
 from broker.seats import SeatAction, SeatCode, SeatRole
 from broker.tickets import Grant
 from rooms.effects import Commit, View
 from rooms.events import CommitRefused, HostAction
+from signaling import tenancy
 from tests.signaling.visits import Visit, book, visiting
 from tests.support.waiting import eventually
 
@@ -171,3 +173,69 @@ async def test_a_drained_house_is_empty_and_says_so(visit: Visit) -> None:
     with pytest.raises(Refused) as refused:
         await house.enter(grant(visit), "late", Nothing(), media_kept=False)
     assert refused.value.code == "draining"
+
+
+async def test_an_unsure_worker_asks_before_it_takes_anybody_new(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = visit.server.house
+    await house.enter(grant(visit), "link", Nothing(), media_kept=False)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(tenancy, "_now", lambda: loop.time() + 60.0)  # as after a minute's stop
+    again = Nothing()
+    await house.enter(grant(visit), "again", again, media_kept=False)  # the store says that it is ours
+    other = Placement(visit.server.store, "another")
+    await other.bury(house.tenancy.me)
+    assert (await other.take(visit.meeting)).worker == "another"
+    monkeypatch.setattr(tenancy, "_now", lambda: loop.time() + 120.0)
+    assert await house.place(visit.meeting) == "another"
+    for unwelcome in (
+        house.enter(grant(visit), "late", Nothing(), media_kept=False),
+        house.claim(visit.meeting),
+    ):
+        with pytest.raises(Refused) as refused:
+            await unwelcome
+        assert refused.value.code == "moved"
+    await eventually(lambda: again.closed == ["moved"])
+
+
+async def test_an_unsure_worker_takes_nobody_while_the_store_is_away(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, outbox = visit.server.house, Nothing()
+    await house.enter(grant(visit), "link", outbox, media_kept=False)
+    embedded = visit.server.practice.embedded
+    assert embedded is not None
+    assert embedded.pid is not None
+    loop = asyncio.get_running_loop()
+    os.kill(embedded.pid, signal.SIGSTOP)
+    try:
+        monkeypatch.setattr(tenancy, "_now", lambda: loop.time() + 60.0)
+        with pytest.raises(StoreUnavailable):
+            await house.enter(grant(visit), "late", Nothing(), media_kept=False)
+        assert outbox.closed == []  # who is inside stays
+    finally:
+        os.kill(embedded.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("taking", ["claim", "place"])
+async def test_taking_a_room_waits_for_its_lease_to_be_given_up(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, taking: str
+) -> None:
+    house = visit.server.house
+    await house.claim(visit.meeting)
+    releasing, go_on, release = asyncio.Event(), asyncio.Event(), house.tenancy.release
+
+    async def slowly(meeting: MeetingId) -> None:
+        releasing.set()
+        await go_on.wait()
+        await release(meeting)
+
+    monkeypatch.setattr(tenancy.Tenancy, "release", lambda _, meeting: slowly(meeting))
+    forgotten = asyncio.create_task(house._forgotten(visit.meeting))
+    await releasing.wait()
+    taken = asyncio.ensure_future(getattr(house, taking)(visit.meeting))
+    await asyncio.wait({taken}, timeout=0.3)  # long enough to cross, if it could
+    go_on.set()
+    await asyncio.gather(forgotten, taken)
+    assert (await house.placement.owners())[visit.meeting] == house.tenancy.me

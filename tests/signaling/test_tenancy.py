@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from broker.placement import Placement
 from broker.sealing import Keyring
 from broker.seats import SessionKind
 from broker.store import Store
+from signaling import tenancy
 from signaling.neighbours import Neighbours
 from signaling.tenancy import Tenancy
 from tests.support.practice import HOST
@@ -113,3 +115,21 @@ async def test_a_room_given_up_is_the_next_ones_at_once(
     await one.tenancy.release(meetings[0])
     assert await two.tenancy.owner_elsewhere(meetings[0]) is None
     await two.opens(meetings[0])
+
+
+async def test_a_room_given_up_while_it_is_renewed_is_not_counted(
+    store: Store, tmp_path: Path, meetings: list[MeetingId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Worker(store, tmp_path, ONE)
+    await one.opens(meetings[0])
+    renew = one.tenancy.placement.renew
+
+    async def crossed(rooms: Iterable[MeetingId]) -> frozenset[MeetingId]:
+        ours = await renew(rooms)
+        await one.tenancy.release(meetings[0])
+        return ours
+
+    monkeypatch.setattr(one.tenancy.placement, "renew", crossed)
+    await one.tenancy.renew()
+    assert one.lost == []
+    assert not one.tenancy._tenure.sure(meetings[0], tenancy._now())
