@@ -193,4 +193,5 @@ async def test_a_door_far_down_stands_nearby(tmp_path: Path, monkeypatch: pytest
     assert await near.ask("n-w0-aa", "echo") == b"nothing"
     assert near.dead() == []
     await far.close()
+    await far.closed(1.0)
     assert list((deep / "workers").iterdir()) == []
