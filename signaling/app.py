@@ -64,6 +64,9 @@ LOOK_EVERY: Final = 0.25
 SWEEP_EVERY: Final = 600.0
 """Seconds between looks for sessions whose window closed long ago."""
 
+PORT_TRIES: Final = 20
+"""Numbers tried for a port that must be free for both TCP and UDP."""
+
 FILES: Final = 65_536
 """Open files and sockets that a server asks for, if the system lets it."""
 
@@ -158,8 +161,14 @@ class Server:
         stack.push_async_callback(self._record_stopped)
 
         mark = Mark(self._secret)
+        beside = None
+        if settings.media_port == 0:
+            beside = stack.enter_context(_listen_anywhere(settings.media_bind))
         self.media = MediaPort(
-            settings.media_bind, settings.media_port, advertised=settings.media_host, mark=mark
+            settings.media_bind,
+            settings.media_port if beside is None else beside.getsockname()[1],
+            advertised=settings.media_host,
+            mark=mark,
         )
         self.detours = Detours(self.media, settings.media_bind, mark)
         stack.callback(self.detours.close)
@@ -171,8 +180,7 @@ class Server:
             raise PortBusy(settings.media_port, "UDP", "--media-port") from None
         stack.push_async_callback(self.media.close)
         self.settings = settings = settings.bound_to(listening.getsockname()[1], self.media.port)
-        beside = None
-        if settings.media_port != settings.port:
+        if beside is None and settings.media_port != settings.port:
             beside = stack.enter_context(listen(settings.media_bind, settings.media_port, "--media-port"))
         self.media.tcp_port = settings.media_port if settings.media_over_tcp else None
 
@@ -343,6 +351,20 @@ def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError:
         raise PortBusy(port, "TCP", flag) from None
+
+
+def _listen_anywhere(host: str) -> socket.socket:
+    """Take a TCP port of the system's choosing whose number is free for UDP as well."""
+    for _ in range(PORT_TRIES):
+        tcp = listen(host, 0, "--media-port")
+        with socket.socket(tcp.family, socket.SOCK_DGRAM) as udp:
+            try:
+                udp.bind(tcp.getsockname()[:2])
+            except OSError:
+                tcp.close()
+            else:
+                return tcp
+    raise PortBusy(0, "UDP", "--media-port")
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

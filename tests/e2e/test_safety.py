@@ -143,6 +143,7 @@ async def test_three_escapes_leave_without_a_network_too(practice: Practice, peo
     visit = await practice.book()
     a, _, therapist = await in_the_room(people, visit, REMEMBER_TRACKS, AT_ONCE)
     await a.context.set_offline(True)
+    await a.reads("The connection was lost.")
     for _ in range(3):
         await a.page.keyboard.press("Escape")
     assert await a.page.evaluate("window.atOnce") == NEUTRAL
