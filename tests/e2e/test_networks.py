@@ -115,7 +115,7 @@ def assert_audio_stays(track: dict[str, float], loss: float, lossless: dict[str,
     """
     assert track["energy"] > 0
     assert track["samples"] > 48_000 * track["at"] / 1000 * 0.95, "the voice never stops"
-    assert made_up(track) < 3 * loss + made_up(lossless), "what is lost is made up, and a little around it"
+    assert made_up(track) < 2 * loss + made_up(lossless)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
