@@ -7,8 +7,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import * as mls from "../../static/vendor/mls.js";
+import * as entry from "../../static/vendor/mls-entry.mjs";
 import * as preact from "../../static/vendor/preact-htm.js";
-import { localFaults } from "../../static/vendor/verify.mjs";
+import { bundled } from "../../static/vendor/build.mjs";
+import { buildFaults, localFaults } from "../../static/vendor/verify.mjs";
 
 const VENDOR = fileURLToPath(new URL("../../static/vendor/", import.meta.url));
 const MANIFEST = JSON.parse(readFileSync(join(VENDOR, "manifest.json"), "utf8"));
@@ -45,6 +48,35 @@ test("a script without an entry and a lost licence are found", () => {
       "licences/preact.txt, a licence of preact-htm.js, is missing",
     ]);
   });
+});
+
+test("the modules we build come out the same when they are built again", async () => {
+  assert.deepEqual(await buildFaults(VENDOR, MANIFEST), []);
+});
+
+test("an altered build and a package without a licence are found", async () => {
+  const altered = MANIFEST.map((listed) => ({
+    ...listed,
+    contains: listed.contains?.filter((part) => part.package !== "mlkem"),
+  }));
+  const copy = mkdtempSync(join(tmpdir(), "quietroom-vendor-test-"));
+  try {
+    writeFileSync(join(copy, "mls.js"), `${readFileSync(join(VENDOR, "mls.js"), "utf8")} `);
+    assert.deepEqual(await buildFaults(copy, altered), [
+      "mls.js differs from what build.mjs builds",
+      "mlkem 2.7.0 is in mls.js, and not in manifest.json",
+    ]);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+});
+
+test("the MLS module is one file that loads nothing with it", async () => {
+  const { imports } = await bundled("mls-entry.mjs");
+  // What is left are suites we never ask for, and Node's own module.
+  assert.deepEqual(new Set(imports.map(({ kind }) => kind)), new Set(["dynamic-import"]));
+  assert.deepEqual(new Set(imports.map(({ path }) => path.split("/")[0])), new Set(["@hpke", "@noble", "crypto"]));
+  assert.deepEqual(Object.keys(mls).sort(), Object.keys(entry).sort());
 });
 
 test("every value the types declare is exported", () => {
