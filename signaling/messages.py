@@ -23,6 +23,24 @@ Seat = Annotated[str, Meta(pattern="^[A-Z]$", min_length=1, max_length=1)]
 Reason = Annotated[str, Meta(max_length=200)]
 Sdp = Annotated[str, Meta(min_length=1, max_length=32_768)]
 
+# Opaque bytes are base64url without padding (RFC 4648 §5); the bounds are of the bytes before that.
+MAX_KEY_PACKAGE = 8_192
+MAX_COMMIT = 16_384
+MAX_GROUP_WELCOME = 32_768
+MAX_SEALED = 8_192
+KeyPackage = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=10_923)]
+Tag = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", max_length=43)]
+CommitBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=21_846)]
+WelcomeBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=43_691)]
+SealedBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=10_923)]
+GroupName = Annotated[str, Meta(pattern="^(room|[A-Z])$", max_length=4)]
+"""``room``, or the seat code of the waiting seat of a pair."""
+Generation = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
+"""Drawn by the server for each new group; the MLS group id is ``<meeting>/<generation>`` and, for a pair,
+``<meeting>/<generation>/<seat>``."""
+Epoch = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+GroupSeats = Annotated[tuple[Seat, ...], Meta(max_length=4)]
+
 
 class Message(Struct, frozen=True, tag_field="type", rename="kebab"):
     """Base of all messages; field names are kebab-case on the wire."""
@@ -36,9 +54,13 @@ class Hello(Message, frozen=True, tag="hello"):
 
     Attributes:
         media_kept: the page still has a connected transport from before and wants to keep it.
+        generation, epoch: of the room's group that this very page is in and has kept, if it is in one; it
+            goes on in it, else its keys are made anew.
     """
 
     media_kept: bool = False
+    generation: Generation | None = None
+    epoch: Epoch | None = None
 
 
 class Knock(Message, frozen=True, tag="knock"):
@@ -117,7 +139,102 @@ class DeviceAnswer(Message, frozen=True, tag="device-answer"):
     asking: RequestId
 
 
-ClientMessage = Hello | Knock | Enter | Leave | Act | Answer | RestartMedia | DeviceAnswer
+class SendKeyPackage(Message, frozen=True, tag="key-package"):
+    """Sent once for each ``group`` with role guest: a fresh MLS key package, never used before.
+
+    Kept by the server until the seat is admitted; refused with an ``error`` (``bad-key-package``).
+
+    Attributes:
+        key_package: at most 8 KiB, an MLSMessage (RFC 9420 §6).
+        tag: 32 bytes, HMAC of group id and key package under a key from the link secret.
+    """
+
+    group: GroupName
+    generation: Generation
+    key_package: KeyPackage
+    tag: Tag
+
+
+class SendCommit(Message, frozen=True, tag="commit"):
+    """Sent by the committer. Answered by ``accepted`` or ``commit-refused``; one commit of an epoch wins.
+
+    Attributes:
+        epoch: the one it starts from.
+        commit: at most 16 KiB, an MLSMessage holding a PrivateMessage.
+        welcome: at most 32 KiB; with ``adds`` only. The whole message still fits one frame.
+        adds: whom it adds, all of them told by ``candidate``; one named in ``removes`` too is put in anew.
+        removes: whom it removes.
+    """
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+    commit: CommitBytes
+    welcome: WelcomeBytes | None = None
+    adds: GroupSeats = ()
+    removes: GroupSeats = ()
+
+
+class SayReady(Message, frozen=True, tag="ready"):
+    """Sent by a member that has the keys of this epoch. Told to the other members."""
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+
+
+class SendSealed(Message, frozen=True, tag="sealed"):
+    """Sent by a member to the other members: a PrivateMessage of at most 8 KiB. Nobody else gets it."""
+
+    group: GroupName
+    generation: Generation
+    message: SealedBytes
+
+
+class Resync(Message, frozen=True, tag="resync"):
+    """Sent by a member whose state is broken. A guest is asked by ``group`` for a fresh key package.
+
+    The committer's own ends the generation: ``group`` with a new one follows.
+    """
+
+    group: GroupName
+    generation: Generation
+
+
+class OpenPair(Message, frozen=True, tag="pair"):
+    """Sent by the committer that wants to write to a waiting seat. Answered by ``group`` of that pair.
+
+    The waiting page hears of the pair only now, so that until a clinician writes nothing tells it of one.
+    """
+
+    seat: Seat
+
+
+class Checked(Message, frozen=True, tag="checked"):
+    """Sent by the committer when a spoken check has come to its end; for the board and the audit stream."""
+
+    generation: Generation
+    epoch: Epoch
+    verified: bool
+
+
+ClientMessage = (
+    Hello
+    | Knock
+    | Enter
+    | Leave
+    | Act
+    | Answer
+    | RestartMedia
+    | DeviceAnswer
+    | SendKeyPackage
+    | SendCommit
+    | SayReady
+    | SendSealed
+    | Resync
+    | OpenPair
+    | Checked
+)
 
 
 # ---- from the server to the page -----------------------------------------------------------------------
@@ -270,7 +387,99 @@ class Bye(Message, frozen=True, tag="bye"):
     text: str
 
 
-ServerMessage = Welcome | Place | Roster | Offer | Reply | ErrorMessage | Bye
+class Group(Message, frozen=True, tag="group"):
+    """Sent to a page that is to be in a group. In place of what it was told of this group before.
+
+    A host makes the group, once. A guest answers each with a fresh ``key-package``, also when the generation
+    is the one it knows: it was out, or its keys are lost, and it is to be put in anew. A guest that waits is
+    asked once, at its knock; nothing about others can be told from it.
+    """
+
+    group: GroupName
+    generation: Generation
+    role: Literal["host", "guest"]
+
+
+class Candidate(Message, frozen=True, tag="candidate"):
+    """Sent to the committer when an admission is durable: add this one.
+
+    A seat that is a member already is removed and added in the same commit.
+    """
+
+    group: GroupName
+    generation: Generation
+    seat: Seat
+    key_package: KeyPackage
+    tag: Tag
+
+
+class Drop(Message, frozen=True, tag="drop"):
+    """Sent to the committer: remove these, or forget them as candidates; their places have changed."""
+
+    group: GroupName
+    generation: Generation
+    seats: GroupSeats
+
+
+class Accepted(Message, frozen=True, tag="accepted"):
+    """Sent to the committer: its commit made this epoch.
+
+    Also after a reconnect, with the epoch that stands: a pending commit leads to it, or never arrived.
+    """
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+
+
+class CommitDiscarded(Message, frozen=True, tag="commit-refused"):
+    """Sent to the committer: its commit is void, the state is as it was. ``epoch`` is the one that stands."""
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+
+
+class GroupCommit(Message, frozen=True, tag="commit"):
+    """Sent to the other members: a commit; ``epoch`` is the one it leads to."""
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+    commit: CommitBytes
+
+
+class GroupWelcome(Message, frozen=True, tag="group-welcome"):
+    """Sent to those a commit added: their way into this epoch."""
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+    welcome: WelcomeBytes
+
+
+class MemberReady(Message, frozen=True, tag="ready"):
+    """Sent to the other members: that seat has the keys of this epoch."""
+
+    group: GroupName
+    generation: Generation
+    epoch: Epoch
+    seat: Seat
+
+
+class Sealed(Message, frozen=True, tag="sealed"):
+    """Sent to the other members: what a member sealed for them."""
+
+    group: GroupName
+    generation: Generation
+    seat: Seat
+    message: SealedBytes
+
+
+GroupTold = (
+    Group | Candidate | Drop | Accepted | CommitDiscarded | GroupCommit | GroupWelcome | MemberReady | Sealed
+)
+ServerMessage = Welcome | Place | Roster | Offer | Reply | ErrorMessage | Bye | GroupTold
 
 
 # ---- HTTP bodies ---------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@
  *
  * Attributes:
  *     media-kept: the page still has a connected transport from before and wants to keep it.
+ *     generation, epoch: of the room's group that this very page is in and has kept, if it is in one; it
+ *         goes on in it, else its keys are made anew.
  *
- * @typedef {{ type: 'hello', "media-kept"?: boolean }} Hello
+ * @typedef {{ type: 'hello', "media-kept"?: boolean, "generation"?: string|null, "epoch"?: number|null }} Hello
  */
 
 /**
@@ -62,6 +64,65 @@
  *     asking: the number in `device-asks` when the person decided; an older one does nothing.
  *
  * @typedef {{ type: 'device-answer', "allow": boolean, "asking": number }} DeviceAnswer
+ */
+
+/**
+ * Sent once for each `group` with role guest: a fresh MLS key package, never used before.
+ *
+ * Kept by the server until the seat is admitted; refused with an `error` (`bad-key-package`).
+ *
+ * Attributes:
+ *     key-package: at most 8 KiB, an MLSMessage (RFC 9420 §6).
+ *     tag: 32 bytes, HMAC of group id and key package under a key from the link secret.
+ *
+ * @typedef {{ type: 'key-package', "group": string, "generation": string, "key-package": string, "tag": string }} SendKeyPackage
+ */
+
+/**
+ * Sent by the committer. Answered by `accepted` or `commit-refused`; one commit of an epoch wins.
+ *
+ * Attributes:
+ *     epoch: the one it starts from.
+ *     commit: at most 16 KiB, an MLSMessage holding a PrivateMessage.
+ *     welcome: at most 32 KiB; with `adds` only. The whole message still fits one frame.
+ *     adds: whom it adds, all of them told by `candidate`; one named in `removes` too is put in anew.
+ *     removes: whom it removes.
+ *
+ * @typedef {{ type: 'commit', "group": string, "generation": string, "epoch": number, "commit": string, "welcome"?: string|null, "adds"?: ReadonlyArray<string>, "removes"?: ReadonlyArray<string> }} SendCommit
+ */
+
+/**
+ * Sent by a member that has the keys of this epoch. Told to the other members.
+ *
+ * @typedef {{ type: 'ready', "group": string, "generation": string, "epoch": number }} SayReady
+ */
+
+/**
+ * Sent by a member to the other members: a PrivateMessage of at most 8 KiB. Nobody else gets it.
+ *
+ * @typedef {{ type: 'sealed', "group": string, "generation": string, "message": string }} SendSealed
+ */
+
+/**
+ * Sent by a member whose state is broken. A guest is asked by `group` for a fresh key package.
+ *
+ * The committer's own ends the generation: `group` with a new one follows.
+ *
+ * @typedef {{ type: 'resync', "group": string, "generation": string }} Resync
+ */
+
+/**
+ * Sent by the committer that wants to write to a waiting seat. Answered by `group` of that pair.
+ *
+ * The waiting page hears of the pair only now, so that until a clinician writes nothing tells it of one.
+ *
+ * @typedef {{ type: 'pair', "seat": string }} OpenPair
+ */
+
+/**
+ * Sent by the committer when a spoken check has come to its end; for the board and the audit stream.
+ *
+ * @typedef {{ type: 'checked', "generation": string, "epoch": number, "verified": boolean }} Checked
  */
 
 /**
@@ -148,6 +209,68 @@
  * The last message before the server closes the connection, saying why and what to do.
  *
  * @typedef {{ type: 'bye', "code": string, "text": string }} Bye
+ */
+
+/**
+ * Sent to a page that is to be in a group. In place of what it was told of this group before.
+ *
+ * A host makes the group, once. A guest answers each with a fresh `key-package`, also when the generation
+ * is the one it knows: it was out, or its keys are lost, and it is to be put in anew. A guest that waits is
+ * asked once, at its knock; nothing about others can be told from it.
+ *
+ * @typedef {{ type: 'group', "group": string, "generation": string, "role": 'guest'|'host' }} Group
+ */
+
+/**
+ * Sent to the committer when an admission is durable: add this one.
+ *
+ * A seat that is a member already is removed and added in the same commit.
+ *
+ * @typedef {{ type: 'candidate', "group": string, "generation": string, "seat": string, "key-package": string, "tag": string }} Candidate
+ */
+
+/**
+ * Sent to the committer: remove these, or forget them as candidates; their places have changed.
+ *
+ * @typedef {{ type: 'drop', "group": string, "generation": string, "seats": ReadonlyArray<string> }} Drop
+ */
+
+/**
+ * Sent to the committer: its commit made this epoch.
+ *
+ * Also after a reconnect, with the epoch that stands: a pending commit leads to it, or never arrived.
+ *
+ * @typedef {{ type: 'accepted', "group": string, "generation": string, "epoch": number }} Accepted
+ */
+
+/**
+ * Sent to the committer: its commit is void, the state is as it was. `epoch` is the one that stands.
+ *
+ * @typedef {{ type: 'commit-refused', "group": string, "generation": string, "epoch": number }} CommitDiscarded
+ */
+
+/**
+ * Sent to the other members: a commit; `epoch` is the one it leads to.
+ *
+ * @typedef {{ type: 'commit', "group": string, "generation": string, "epoch": number, "commit": string }} GroupCommit
+ */
+
+/**
+ * Sent to those a commit added: their way into this epoch.
+ *
+ * @typedef {{ type: 'group-welcome', "group": string, "generation": string, "epoch": number, "welcome": string }} GroupWelcome
+ */
+
+/**
+ * Sent to the other members: that seat has the keys of this epoch.
+ *
+ * @typedef {{ type: 'ready', "group": string, "generation": string, "epoch": number, "seat": string }} MemberReady
+ */
+
+/**
+ * Sent to the other members: what a member sealed for them.
+ *
+ * @typedef {{ type: 'sealed', "group": string, "generation": string, "seat": string, "message": string }} Sealed
  */
 
 /**
@@ -291,9 +414,9 @@
  * @typedef {{ "type": string, "title": string, "status": number, "code": string, "detail"?: string|null }} Problem
  */
 
-/** @typedef {Hello|Knock|Enter|Leave|Act|Answer|RestartMedia|DeviceAnswer} ClientMessage */
+/** @typedef {Hello|Knock|Enter|Leave|Act|Answer|RestartMedia|DeviceAnswer|SendKeyPackage|SendCommit|SayReady|SendSealed|Resync|OpenPair|Checked} ClientMessage */
 
-/** @typedef {Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye} ServerMessage */
+/** @typedef {Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye|Group|Candidate|Drop|Accepted|CommitDiscarded|GroupCommit|GroupWelcome|MemberReady|Sealed} ServerMessage */
 
 /** The subprotocol of the signaling connection. */
 export const PROTOCOL = "quietroom.v1";
@@ -310,7 +433,14 @@ export const CLIENT_MESSAGES = Object.freeze([
   "act",
   "answer",
   "restart-media",
-  "device-answer"
+  "device-answer",
+  "key-package",
+  "commit",
+  "ready",
+  "sealed",
+  "resync",
+  "pair",
+  "checked"
 ]);
 
 /** The types a page must know. */
@@ -321,7 +451,16 @@ export const SERVER_MESSAGES = Object.freeze([
   "offer",
   "reply",
   "error",
-  "bye"
+  "bye",
+  "group",
+  "candidate",
+  "drop",
+  "accepted",
+  "commit-refused",
+  "commit",
+  "group-welcome",
+  "ready",
+  "sealed"
 ]);
 
 /** The WebSocket close code of each `bye`. */

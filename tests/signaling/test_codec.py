@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -34,8 +35,8 @@ def good(kind: mi.Type) -> Any:
     match kind:
         case mi.Metadata(type=inner):
             return good(inner)
-        case mi.StrType():
-            return "A"
+        case mi.StrType(pattern=pattern):
+            return next(text for text in ("A", "0" * 16, "A" * 43) if re.search(pattern or "", text))
         case mi.BoolType():
             return True
         case mi.IntType():

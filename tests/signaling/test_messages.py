@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from base64 import b64encode
 from typing import get_args
 
 import msgspec.inspect as mi
@@ -23,11 +24,26 @@ def fields(kind: type) -> dict[str, mi.Field]:
     return {field.name: field for field in info.fields}
 
 
-def test_no_two_messages_share_a_type() -> None:
-    words = [
-        kind.__struct_config__.tag for union in (ClientMessage, ServerMessage) for kind in get_args(union)
-    ]
+@pytest.mark.parametrize("union", [ClientMessage, ServerMessage])
+def test_no_two_messages_of_one_direction_share_a_type(union: object) -> None:
+    words = [kind.__struct_config__.tag for kind in get_args(union)]
     assert len(set(words)) == len(words)
+
+
+@pytest.mark.parametrize(
+    ("field", "size"),
+    [
+        ((messages.SendKeyPackage, "key_package"), messages.MAX_KEY_PACKAGE),
+        ((messages.SendCommit, "commit"), messages.MAX_COMMIT),
+        ((messages.GroupWelcome, "welcome"), messages.MAX_GROUP_WELCOME),
+        ((messages.SendSealed, "message"), messages.MAX_SEALED),
+        ((messages.SendKeyPackage, "tag"), 32),
+    ],
+)
+def test_bounds_of_opaque_bytes_are_those_of_their_base64url(field: tuple[type, str], size: int) -> None:
+    kind = fields(field[0])[field[1]].type
+    assert isinstance(kind, mi.StrType)
+    assert kind.max_length == len(b64encode(bytes(size)).rstrip(b"="))
 
 
 def test_a_host_can_ask_for_exactly_what_a_room_can_do() -> None:

@@ -49,7 +49,7 @@ def test_types_are_written_as_typescript_reads_them() -> None:
     text = script()
     assert '"seats"?: ReadonlyArray<string>' in text
     assert '"reason": string|null' in text
-    assert "{Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye} ServerMessage" in text
+    assert "{Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye|Group|Candidate|" in text
     assert '"detail": Readonly<Record<string, string|number|boolean>>' in text
     assert {Act, Place} <= set(schema.structs())
 
