@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from nacl import bindings
-from nacl.exceptions import CryptoError
+from nacl.exceptions import CryptoError  # BadSignatureError is one
 
 from broker.errors import BadInput, UnsafeFiles
 from broker.files import private_directory
@@ -92,6 +92,23 @@ class Keyring:
             )
         except CryptoError:
             raise BadInput("cannot-unseal") from None
+
+
+def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether an Ed25519 signature (RFC 8032 §5.1.7) is that of a message under a key.
+
+    Args:
+        public_key: 32 bytes, from outside.
+        message: any length.
+        signature: 64 bytes, from outside.
+    """
+    if len(public_key) != bindings.crypto_sign_PUBLICKEYBYTES or len(signature) != bindings.crypto_sign_BYTES:
+        return False
+    try:
+        bindings.crypto_sign_open(signature + message, public_key)
+    except CryptoError:
+        return False
+    return True
 
 
 def _load_or_make(directory: Path, key_id: str) -> Private[bytes]:

@@ -29,6 +29,7 @@ PURE = {
         "rooms.framing",
         "rooms.gate",
         "rooms.ingest_sdp",
+        "rooms.mls_wire",
         "rooms.room",
         "rooms.rtcp",
     ),

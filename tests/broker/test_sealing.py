@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.errors import BadInput, UnsafeFiles
-from broker.sealing import ANSWER_KEY, LEDGER_KEY, Keyring
+from broker.sealing import ANSWER_KEY, LEDGER_KEY, Keyring, is_signed
 
 
 def test_what_is_sealed_comes_back(keys: Keyring) -> None:
@@ -70,3 +70,18 @@ def test_unsafe_or_damaged_keys_are_refused(tmp_path: Path) -> None:
 
 def test_a_keyring_shows_no_key(keys: Keyring) -> None:
     assert "<private>" in str(vars(keys))
+
+
+def test_a_signature_is_of_one_message_and_one_key() -> None:
+    # RFC 8032 §7.1, test 2.
+    key = bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+    signature = bytes.fromhex(
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+    )
+    assert is_signed(key, b"\x72", signature)
+    assert not is_signed(key, b"\x73", signature)
+    assert not is_signed(key, b"\x72", signature[:-1] + b"\1")
+    assert not is_signed(bytes(32), b"\x72", signature)
+    assert not is_signed(key[:-1], b"\x72", signature)
+    assert not is_signed(key, b"\x72", b"")

@@ -20,6 +20,7 @@ import msgspec
 from aioice import stun
 
 from broker.errors import BadInput, Refused
+from broker.sealing import is_signed
 from broker.seats import SeatRole
 from rooms import rtcp, rtp
 from rooms.batch import BatchEngine, works
@@ -29,6 +30,7 @@ from rooms.feedback import Downlink, publisher_bitrate
 from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
 from rooms.ingest_sdp import Side, read_fragment, read_offer
+from rooms.mls_wire import read_key_package, read_private, read_welcome, vector
 from rooms.sdp import PUBLISHED, Answer, read_answer
 from rooms.weak import Allowance
 from signaling import codec, messages
@@ -36,6 +38,7 @@ from signaling.connection import BURST, MISTAKES, Connection, State
 from tests.fuzz import port
 from tests.fuzz.reader import Reader
 from tests.fuzz.streams import check_framing, check_turn
+from tests.support import mls
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 
@@ -393,11 +396,64 @@ def check_json(data: bytes) -> None:
             assert connection.state is State.CLOSED, "nobody sends so much so fast and stays"
 
 
+# ----------------------------------------------------------------------------------------------------- MLS
+
+_NOW: Final = 1_795_000_000.0
+_SIGNED: Final = frozenset(
+    read_key_package(mls.unb64(package), _NOW, is_signed).reference
+    for package in mls.real()["key-packages"].values()
+)
+
+
+def _unread(error: BadInput) -> None:
+    assert (error.code, error.text) == ("bad-group-message", "This cannot be read.")
+
+
+def check_mls(data: bytes) -> None:
+    """A group message is read or refused; no key package is taken that its owner did not sign."""
+    for verify in (is_signed, lambda key, message, signature: True):
+        try:
+            package = read_key_package(data, _NOW, verify)
+        except BadInput as error:
+            _unread(error)
+        else:
+            assert len(package.reference) == 64
+            assert verify is not is_signed or package.reference in _SIGNED
+    try:
+        assert 1 <= len(read_welcome(data)) <= 8
+    except BadInput as error:
+        _unread(error)
+    try:
+        header = read_private(data, 16_384)
+    except BadInput as error:
+        _unread(error)
+    else:
+        head = b"\0\1\0\2" + vector(header.group_id) + header.epoch.to_bytes(8, "big")
+        assert data.startswith(head + bytes((header.content,)))
+
+
 # --------------------------------------------------------------------------------------------- all of them
 
 TARGETS: Final = {
     target.name: target
     for target in (
+        Target(
+            "mls",
+            pure(check_mls),
+            (
+                *(b"\x00\x01\x00" + bytes((kind,)) for kind in (1, 2, 3, 4, 5)),
+                *(
+                    b"\x00\x53",
+                    b"\x40\x40",
+                    b"\x80\x00\x40\x00",
+                    b"\xc0",
+                    b"\x44\xc0",
+                    b"\x20",
+                    b"\x00\x01\x01",
+                ),
+                *(b"MLS 1.0 ", b'{"pid":"A","name":"Partner A","role":"guest"}', b"\xff" * 8),
+            ),
+        ),
         Target(
             "stun",
             pure(check_stun),
