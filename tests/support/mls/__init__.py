@@ -30,9 +30,7 @@ def unb64(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def private_message(
-    group_id: str, epoch: int, content: int = ContentType.COMMIT, body: bytes = b"?"
-) -> bytes:
+def private_message(group_id: str, epoch: int, content: int = 3, body: bytes = b"?") -> bytes:
     """A PrivateMessage whose opaque parts are made up."""
     head = vector(group_id.encode()) + epoch.to_bytes(8, "big") + bytes((content,))
     return _message(WireFormat.PRIVATE_MESSAGE, head + vector(b"") + vector(b"sender") + vector(body))
