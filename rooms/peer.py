@@ -458,5 +458,11 @@ class Peer:
             bitrate_in=int(self._meter.bitrate_in),
             bitrate_out=int(self._meter.bitrate_out),
             rtt_ms=None if trip is None else 1000 * trip,
-            standing=replace(self.standing, path=self.path),  # the way is known before it is judged
+            standing=self.told_standing,
         )
+
+    @property
+    def told_standing(self) -> Standing:
+        """What pages are told at present: the way is known before the link is judged."""
+        path = self.path
+        return self.standing if self.standing.path == path else replace(self.standing, path=path)

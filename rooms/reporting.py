@@ -1,9 +1,12 @@
 """The beat of the media port: twice a second, what each seat is told, and what its silence means.
 
-    every 500 ms ──▶ silence noticed ──▶ states settled
+    each room, every 500 ms ──▶ silence noticed ──▶ states settled
                  ──▶ each link judged (rooms.weak): routes that it cannot carry go, or return
                  ──▶ publishers: receiver report (RFC 3550 §6.4.2) and bitrate (REMB)
                  ──▶ screens that were put away lose their slot
+
+Rooms take turns over the interval: while a beat computes, packets wait, and a hundred rooms at once would be
+heard as a gap twice a second.
 
 A thin shell: it reads the port's clock and calls the pure halves.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from math import ceil
 
 from rooms import rtcp
 from rooms.bucket import Bucket
@@ -27,6 +31,9 @@ __all__ = ["EXCUSED_EVERY", "Beat"]
 #: Seconds between two times that our own standing still excuses the silence of others. Somebody who keeps
 #: this process busy, again and again, must not keep a clinician from being found gone.
 EXCUSED_EVERY = 10.0
+
+#: Parts into which an interval is divided at most; rooms take turns in them.
+_TURNS = 25
 
 #: Seconds without a packet after which a picture counts as not sent; a still screen sends one each second.
 _STILL = 2.0
@@ -72,7 +79,9 @@ class Beat:
         self._now = now
         self._next: asyncio.TimerHandle | None = None
         self._excuses = Bucket(1 / EXCUSED_EVERY, 1)
-        self._links: dict[Peer, _Link] = {}
+        self._links: dict[str, dict[Peer, _Link]] = {}
+        self._rooms: list[str] = []
+        self._at_once = self._turns = 1
 
     @property
     def running(self) -> bool:
@@ -92,35 +101,54 @@ class Beat:
     def _on_beat(self) -> None:
         loop = asyncio.get_running_loop()
         late = loop.time() - self._next.when() if self._next is not None else 0.0
-        self._next = loop.call_later(INTERVAL, self._on_beat)
         try:
-            self.once(late)
+            self._take_turn(late)
         except Exception:
             # A defect of ours must not end the beat for every room. Tests hold this counter at zero.
             self._counters["failed"] += 1
+        self._next = loop.call_later(INTERVAL / self._turns, self._on_beat)
+
+    def _take_turn(self, late: float) -> None:
+        """Beat for the rooms whose turn it is, in an interval that begins when none are left of the last."""
+        if not self._rooms:
+            self._rooms = list(self._gates)
+            self._at_once = max(1, ceil(len(self._rooms) / _TURNS))
+            self._turns = max(1, ceil(len(self._rooms) / self._at_once))
+        turn, self._rooms = self._rooms[: self._at_once], self._rooms[self._at_once :]
+        self._beat(turn, late)
 
     def once(self, late: float = 0.0) -> None:
-        """Beat now.
+        """Beat now, for every room.
 
         Args:
             late: seconds by which the beat comes too late, because this process stood still.
         """
+        self._beat(list(self._gates), late)
+
+    def _beat(self, rooms: Iterable[str], late: float) -> None:
         now = self._now()
-        # We were stopped or starved: the silence was ours, their packets lie unread.
-        excused = late > INTERVAL and self._excuses.take(now)
-        for peer in list(self._peers.values()):
-            if excused:
+        if late > INTERVAL and self._excuses.take(now):
+            # We were stopped or starved: the silence was ours, their packets lie unread.
+            for peer in self._peers.values():
                 peer.last_heard = min(now, peer.last_heard + late)
                 peer.last_media = min(now, peer.last_media + late)
+        self._links = {room: links for room, links in self._links.items() if room in self._gates}
+        for room in rooms:
+            if (gate := self._gates.get(room)) is not None:
+                self._tend(room, gate, now)
+
+    def _tend(self, room: str, gate: Gate, now: float) -> None:
+        peers = [self._peers[room, seat] for seat in gate.members]
+        for peer in peers:
             peer.settle()
-        connected = [peer for peer in self._peers.values() if peer.state is PeerState.CONNECTED]
-        self._links = {peer: self._links.get(peer) or _Link() for peer in connected}
-        for peer, link in self._links.items():
+        before = self._links.get(room, {})
+        links = {peer: before.get(peer) or _Link() for peer in peers if peer.state is PeerState.CONNECTED}
+        self._links[room] = links
+        for peer, link in links.items():
             self._judge(peer, link, now)
-        for peer in connected:
+        for peer in links:
             self._report(peer, now)
-        for gate in self._gates.values():
-            self._ask_key_frames(gate.screens_silent(now))
+        self._ask_key_frames(gate.screens_silent(now))
 
     def _judge(self, peer: Peer, link: _Link, now: float) -> None:
         gate, member = self._gates[peer.room], peer.member
@@ -139,17 +167,18 @@ class Beat:
             link.allowance.begin_at_floor(len(gate.seats) - 1, now)
             member.receives = link.down.level
             self._ask_key_frames(gate.apply())
-        self._judge_uplink(peer, link, now, inside=inside)
+        quality = peer.quality()
+        self._judge_uplink(peer, link, quality.bitrate_in, now, inside=inside)
         peer.standing = Standing(
-            link.grade.note(peer.quality().grade, now), peer.path, link.down.level, link.up.level
+            link.grade.note(quality.grade, now), peer.path, link.down.level, link.up.level
         )
 
-    def _judge_uplink(self, peer: Peer, link: _Link, now: float, *, inside: bool) -> None:
+    def _judge_uplink(self, peer: Peer, link: _Link, bitrate: int, now: float, *, inside: bool) -> None:
         tracks = peer.member.tracks
         if (sound := tracks.get(Kind.AUDIO)) is not None:
             link.hear(sound.reception.interval_expected, sound.reception.interval_lost)
         moving = {kind for kind, track in tracks.items() if kind is not Kind.AUDIO and _moves(track, now)}
-        hurts = inside and uplink_hurts(link.sound_loss, peer.quality().bitrate_in)
+        hurts = inside and uplink_hurts(link.sound_loss, bitrate)
         link.up.judge(hurts=hurts, pictures=bool(moving), screen=Kind.SCREEN in moving, now=now)
 
     def _report(self, peer: Peer, now: float) -> None:
@@ -170,7 +199,7 @@ class Beat:
         downlinks = []
         for seat in gate.members:
             peer = self._peers[publisher.room, seat]
-            link = self._links.get(peer)
+            link = self._links[publisher.room].get(peer)
             if peer is publisher or link is None:
                 continue
             sources = _pictures_to(peer)

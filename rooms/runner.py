@@ -474,7 +474,7 @@ class Runner:
 
     def _news_of_links(self) -> list[Event]:
         """What the media port judges of each seat's link, where it differs from what the room was told."""
-        standings = {seat: quality.standing for seat, quality in self.quality().items()}
+        standings = self._transports.standings()
         before, self._standings = self._standings, standings
         return [
             LinkJudged(seat, standings.get(seat))

@@ -20,7 +20,7 @@ from rooms.ingest import IngestPeer
 from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
 from rooms.peer import Peer, PeerState
-from rooms.quality import Quality
+from rooms.quality import Quality, Standing
 
 P = TypeVar("P", bound=Peer)
 _OnChange = Callable[[PeerState], None]
@@ -163,6 +163,14 @@ class Transports:
         """Numbers about each connected transport."""
         return {
             seat: transport.peer.quality()
+            for seat, transport in self._of.items()
+            if transport.peer.state is PeerState.CONNECTED
+        }
+
+    def standings(self) -> dict[SeatCode, Standing]:
+        """What pages are told of each connected transport; asked for more often than the numbers."""
+        return {
+            seat: transport.peer.told_standing
             for seat, transport in self._of.items()
             if transport.peer.state is PeerState.CONNECTED
         }

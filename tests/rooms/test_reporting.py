@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 
 import pytest
 
 from rooms import rtcp
-from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE, MIN_BITRATE
-from rooms.forwarding import Kind
+from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE, INTERVAL, MIN_BITRATE
+from rooms.forwarding import Kind, PublishedTrack
+from rooms.gate import Gate
 from rooms.media import PeerState
 from rooms.peer import SILENCE
 from rooms.quality import Grade, Level
+from rooms.reporting import Beat
 from tests.rooms.media_room import Room, Seat
 from tests.rooms.raw_client import MEDIA_SSRC, until
 
@@ -54,6 +58,30 @@ async def test_having_been_stopped_ourselves_moves_no_sign_of_life_ahead_of_time
     await until(lambda: len(a.client.reports) > beats, "the next beat")
     assert a.peer.last_heard <= room.port.now()
     assert a.peer.last_media <= room.port.now()
+
+
+async def test_rooms_take_turns_so_that_no_beat_is_long() -> None:
+    visits: list[tuple[float, int]] = []  # when, and which room
+
+    class Looked(Gate):
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+        def screens_silent(self, now: float) -> list[PublishedTrack]:
+            visits.append((now, self.number))
+            return []
+
+    gates = {str(number): Looked(number) for number in range(60)}
+    clock = asyncio.get_running_loop().time
+    beat = Beat(gates, {}, lambda tracks: None, {"failed": 0}, clock)
+    began = clock()
+    beat.start()
+    await until(lambda: len(visits) >= 180, "three of each")
+    beat.stop()
+    assert [number for _, number in visits[:180]] == 3 * list(range(60))
+    assert max(Counter(when for when, _ in visits).values()) == 3
+    assert clock() - began > 3 * INTERVAL - 0.1
 
 
 # ------------------------------------------------------------------------------------------ weak links

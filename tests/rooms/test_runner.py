@@ -530,6 +530,7 @@ async def test_how_links_are_reaches_the_pages_in_words_and_numbers_alone_reach_
 ) -> None:
     links: dict[SeatCode, Quality] = {}
     monkeypatch.setattr(Transports, "quality", lambda _: dict(links))
+    monkeypatch.setattr(Transports, "standings", lambda _: {seat: q.standing for seat, q in links.items()})
     async with running() as house:
         host, first, second = await house.visit()
         await asyncio.gather(house.connect("a", first), house.connect("b", second))
