@@ -1,6 +1,6 @@
 """The batch engine: media between seats without a Python object per packet.
 
-    recvmmsg ──▶ unprotect ──▶ MediaPort.forward ──▶ per way: copy, renumber, protect ──▶ sendmmsg
+    recvmmsg ──▶ unprotect ──▶ PublishedTrack.forward ──▶ per way: copy, renumber, protect ──▶ sendmmsg
                      └─ anything but media of a known seat ──▶ MediaPort.on_datagram
 
 One system call takes in what has arrived and one sends what it caused; in between libsrtp, the one inside
@@ -194,8 +194,9 @@ class BatchEngine:
         receiver = self._receiver
         if receiver is None:
             return
-        # Each name bound here saves a look-up per packet; together they are a tenth of the work.
-        counters, forward, now = receiver.counters, receiver.forward, receiver.now()
+        # Each name bound here saves a look-up per packet; together they are a tenth of the work. For the same
+        # reason nothing is called that an attribute can tell.
+        counters, now = receiver.counters, receiver.now()
         size, unprotect, protect = self._size, self._srtp.lib.srtp_unprotect, self._srtp.lib.srtp_protect
         read, write, move = HEADER.unpack_from, HEADER.pack_into, self._srtp.ffi.memmove
         sources, ipv4 = self._sources, self._family == socket.AF_INET
@@ -232,8 +233,12 @@ class BatchEngine:
                     continue
                 plain = size[0]
                 accepted += 1
-                source.heard_media(length, now)
-                ways = forward(source, track, second, sequence, timestamp, now)
+                source.meter.octets_in += length
+                if source.last_media != now:
+                    source.heard_media(now)
+                if track.is_screen:
+                    receiver.screen_heard(source, track, now)
+                ways = track.forward(second, sequence, timestamp, now)
                 if ways and track.repairs:
                     track.keep(octets[start : start + plain])
                 for slot, to_sequence, to_timestamp in ways:
@@ -255,7 +260,7 @@ class BatchEngine:
                         to_names[4 * filled] = direct[2]
                     else:
                         to_long_names[32 * filled : 32 * filled + 28] = direct[2]
-                    subscriber.sent_media(sealed)
+                    subscriber.meter.octets_out += sealed
                     filled += 1
                     if filled == SEND:
                         self._flush(filled)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from rooms.dtls import Sessions
-from rooms.forwarding import Forwarded, PublishedTrack
+from rooms.forwarding import PublishedTrack
 from rooms.ice import Address
+from rooms.quality import Meter
 
 #: Octets the kernel may hold in each direction; a key frame to three seats comes as a burst.
 BUFFER = 4 << 20
@@ -29,13 +29,17 @@ class Source(Protocol):
     Attributes:
         direct: what ``Engine.direct`` made; ``None`` while its packets must go to ``Receiver.on_datagram``.
         tracks_by_ssrc: what it has announced.
+        meter: where the octets of its authentic packets are counted.
+        last_media: loop seconds of the last one.
     """
 
     direct: Any
     tracks_by_ssrc: dict[int, PublishedTrack]
+    meter: Meter
+    last_media: float
 
-    def heard_media(self, octets: int, now: float) -> None:
-        """An authentic packet of that size has come."""
+    def heard_media(self, now: float) -> None:
+        """An authentic packet has come; to be told once for all that are taken in at the same time."""
 
 
 class Receiver(Protocol):
@@ -53,10 +57,8 @@ class Receiver(Protocol):
     def on_datagram(self, data: bytes, address: Address) -> None:
         """Take in one datagram of any kind; never raises."""
 
-    def forward(
-        self, source: Any, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
-    ) -> Sequence[Forwarded]:
-        """Decide where one authentic packet of a track goes; see ``PublishedTrack.forward``."""
+    def screen_heard(self, source: Any, track: PublishedTrack, now: float) -> None:
+        """An authentic packet of a screen has come; ``track.forward`` is asked next."""
 
 
 class Engine(Protocol):

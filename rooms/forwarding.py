@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rooms.feedback import Reception
+from rooms.quality import Meter
 from rooms.rtcp import SenderReport
 from rooms.rtp import unwrap_rtx, wrap_rtx
 
@@ -68,15 +69,14 @@ class Subscriber(Protocol):
     Attributes:
         direct: how a batching engine reaches it without ``send_rtp``: that engine's own business; ``None``
             when it cannot.
+        meter: where octets sent that way are counted.
     """
 
     direct: Any
+    meter: Meter
 
     def send_rtp(self, packet: bytes) -> None:
         """Protect and send one packet, or count it as lost; never raises."""
-
-    def sent_media(self, octets: int) -> None:
-        """A packet of that size was sent ``direct``."""
 
     def send_rtcp(self, compound: bytes) -> None:
         """The same for one RTCP compound."""

@@ -15,7 +15,7 @@ here; what is not accepted is counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from rooms.batch import fastest_engine
 from rooms.detour import MARKED, Mark
 from rooms.dtls import Certificate, Sessions
 from rooms.engine import Engine, reachable
-from rooms.forwarding import Forwarded, PublishedTrack
+from rooms.forwarding import PublishedTrack
 from rooms.gate import Gate
 from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request
 from rooms.ingest import IngestPeer
@@ -363,7 +363,7 @@ class MediaPort:
         peer.moved()
         if peer.agent.ufrags != self._ufrags.get(peer):
             self.credentials_changed(peer)
-        peer.heard()
+        peer.heard(self.now())
         peer.proceed()
 
     def _on_srtp(self, peer: Peer, data: bytes) -> None:
@@ -376,28 +376,27 @@ class MediaPort:
             return
         self.counters["packets_in"] += 1
         now = self.now()
-        peer.heard_media(len(data), now)
+        peer.meter.octets_in += len(data)
+        peer.heard_media(now)
         if ssrc == track.rtx_ssrc:
             for slot, again in track.recover(packet):
                 self.counters["retransmitted"] += 1
                 slot.owner.send_rtp(again)
             return
         _, second, sequence, timestamp, _ = HEADER.unpack_from(packet)
-        ways = self.forward(peer, track, second, sequence, timestamp, now)
+        if track.is_screen:
+            self.screen_heard(peer, track, now)
+        ways = track.forward(second, sequence, timestamp, now)
         if ways and track.repairs:
             track.keep(packet)
         for slot, to_sequence, to_timestamp in ways:
             slot.owner.send_rtp(renumber(packet, to_sequence, to_timestamp, slot.ssrc))
 
-    def forward(
-        self, peer: Peer, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
-    ) -> Sequence[Forwarded]:
-        """Decide where one authentic packet of a track goes; see ``PublishedTrack.forward``."""
-        if track.is_screen:
-            self._ask_key_frames(
-                self._gates[peer.room].screen_heard(peer.member, track.heard_at, now), at_once=True
-            )
-        return track.forward(second, sequence, timestamp, now)
+    def screen_heard(self, peer: Peer, track: PublishedTrack, now: float) -> None:
+        """An authentic packet of a screen has come: it may be the one to be shown from now on."""
+        self._ask_key_frames(
+            self._gates[peer.room].screen_heard(peer.member, track.heard_at, now), at_once=True
+        )
 
     def _on_srtcp(self, peer: Peer, data: bytes) -> None:
         sender = rtcp.sender_ssrc(data)
@@ -406,7 +405,7 @@ class MediaPort:
             self.counters["dropped_unauthenticated"] += 1
             return
         now = self.now()
-        peer.heard_media(0, now)
+        peer.heard_media(now)
         for report in rtcp.read(compound):
             match report:
                 case rtcp.SenderReport(ssrc=ssrc) if ssrc in peer.tracks_by_ssrc:

@@ -144,7 +144,7 @@ class Peer:
         self._over = False
         self._rtcp_senders: set[int] = set()
         self._announced: frozenset[int] = frozenset()
-        self._meter = Meter()
+        self.meter = Meter()
         self.standing = Standing()
         self._counted: dict[int, tuple[Route, int, int, int]] = {}
 
@@ -250,22 +250,17 @@ class Peer:
 
     # ------------------------------------------------------------------------------------- transport
 
-    def heard(self) -> None:
-        """An authenticated packet has come from the seat."""
-        self._heard_at(self._port.now())
-
-    def heard_media(self, octets: int, now: float) -> None:
+    def heard_media(self, now: float) -> None:
         """An authentic packet of media, or a report about it, has come.
 
         Args:
-            octets: of media, as it came over the wire; 0 for a report.
             now: loop seconds of its arrival.
         """
-        self._meter.octets_in += octets
         self.last_media = now
-        self._heard_at(now)
+        self.heard(now)
 
-    def _heard_at(self, now: float) -> None:
+    def heard(self, now: float) -> None:
+        """An authenticated packet has come from the seat."""
         silence, self.last_heard = now - self.last_heard, now
         if self.state is PeerState.GONE:
             self.settle()
@@ -368,12 +363,8 @@ class Peer:
             self._port.counters["dropped_unsendable"] += 1
             return
         self._port.counters["packets_out"] += 1
-        self._meter.octets_out += len(protected)
+        self.meter.octets_out += len(protected)
         self._send(protected)
-
-    def sent_media(self, octets: int) -> None:
-        """The engine has sent the seat a packet of that size by itself."""
-        self._meter.octets_out += octets
 
     def send_rtcp(self, compound: bytes) -> None:
         """Protect and send one RTCP compound to the seat; a failure is counted, never raised."""
@@ -401,7 +392,7 @@ class Peer:
         slot.loss = max(0.0, (reported - before_us) / (1 - before_us)) if before_us < 1 else 0.0
         slot.reported_at = now
         if block.last_sr and block.last_sr == slot.sr_middle:
-            self._meter.note_trip(now - slot.sr_sent_at - block.since_last_sr / 65536, now)
+            self.meter.note_trip(now - slot.sr_sent_at - block.since_last_sr / 65536, now)
 
     def _lost_before_us(self, slot: Slot) -> float:
         """The fraction that the publisher's way lost since the last report: gaps are forwarded as gaps."""
@@ -440,23 +431,23 @@ class Peer:
 
     def trip(self) -> float | None:
         """Seconds of the round trip between server and seat; ``None`` while it receives nothing."""
-        return self._meter.trip(self._port.now())
+        return self.meter.trip(self._port.now())
 
     def measure(self) -> None:
         """Close a measuring interval; called after every report to the publisher."""
         expected = sum(track.reception.interval_expected for track in self.member.tracks.values())
         lost = sum(track.reception.interval_lost for track in self.member.tracks.values())
-        self._meter.close_interval(self._port.now(), max(0, expected), lost)
+        self.meter.close_interval(self._port.now(), max(0, expected), lost)
 
     def quality(self) -> Quality:
         """How well the transport carries at present."""
         trip = self.trip()
         return Quality(
-            loss_in=self._meter.loss_in,
+            loss_in=self.meter.loss_in,
             loss_out=self.losses(*Kind)[0],
             jitter_ms=max((track.reception.jitter_ms for track in self.member.tracks.values()), default=0.0),
-            bitrate_in=int(self._meter.bitrate_in),
-            bitrate_out=int(self._meter.bitrate_out),
+            bitrate_in=int(self.meter.bitrate_in),
+            bitrate_out=int(self.meter.bitrate_out),
             rtt_ms=None if trip is None else 1000 * trip,
             standing=self.told_standing,
         )

@@ -31,6 +31,7 @@ from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrac
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
 from rooms.ingest_sdp import Side, read_fragment, read_offer
 from rooms.mls_wire import read_key_package, read_private, read_welcome, vector
+from rooms.quality import Meter
 from rooms.sdp import PUBLISHED, Answer, read_answer
 from rooms.weak import Allowance
 from signaling import codec, messages
@@ -199,12 +200,11 @@ class _Sink:
 
     rtcp_ssrc = 1
     direct = None
+    meter = Meter()
 
     def send_rtp(self, packet: bytes) -> None: ...
 
     def send_rtcp(self, compound: bytes) -> None: ...
-
-    def sent_media(self, octets: int) -> None: ...
 
 
 _CLOCK_STEPS = (0.0, 0.001, 0.02, 0.2, 3.0, 4_000.0)

@@ -17,7 +17,7 @@ from rooms.batch import BatchEngine, fastest_engine, handle_of, srtp_binding, wo
 from rooms.engine import DatagramEngine, Engine
 from rooms.forwarding import Forwarded, Kind, PublishedTrack
 from rooms.ice import MAX_DATAGRAM
-from rooms.media import MediaPort, Peer
+from rooms.media import MediaPort
 from rooms.rtp import HEADER
 from tests.rooms.media_room import ROOM, Clocked, Room
 from tests.rooms.raw_client import MEDIA_SSRC, until
@@ -293,19 +293,18 @@ async def test_a_burst_larger_than_the_sending_ring_arrives_whole(
         assert room.port.counters["packets_out"] == 100
 
 
-class Failing(Clocked):
-    """A media port with a defect that shows at one packet."""
+async def test_a_defect_costs_one_packet_and_not_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = PublishedTrack.forward
 
-    def forward(
-        self, peer: Peer, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
+    def failing(
+        track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
     ) -> Sequence[Forwarded]:
         if sequence == 3:
             raise RuntimeError("a defect")
-        return super().forward(peer, track, second, sequence, timestamp, now)
+        return decide(track, second, sequence, timestamp, now)
 
-
-async def test_a_defect_costs_one_packet_and_not_the_batch() -> None:
-    async with opened(Failing("127.0.0.1", 0, engine=BatchEngine("127.0.0.1", 0))) as room:
+    monkeypatch.setattr(PublishedTrack, "forward", failing)
+    async with opened(Clocked("127.0.0.1", 0, engine=BatchEngine("127.0.0.1", 0))) as room:
         a, b = await room.seat("a", 0), await room.seat("b", 1)
         room.gate("ab")
         for number in range(1, 6):
@@ -315,22 +314,23 @@ async def test_a_defect_costs_one_packet_and_not_the_batch() -> None:
         assert room.port.counters["failed"] == 1
 
 
-class Closing(Clocked):
-    """A media port on which something closes while a batch is being carried."""
+async def test_seats_that_close_in_the_middle_of_a_batch_get_and_send_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decide = PublishedTrack.forward
 
-    def forward(
-        self, peer: Peer, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
+    def closing(
+        track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
     ) -> Sequence[Forwarded]:
-        ways = super().forward(peer, track, second, sequence, timestamp, now)
+        ways = decide(track, second, sequence, timestamp, now)
         if sequence == 3:
-            self._peers[ROOM, "b"].close()
+            b.peer.close()
         elif sequence == 4:
-            peer.close()
+            a.peer.close()
         return ways
 
-
-async def test_seats_that_close_in_the_middle_of_a_batch_get_and_send_nothing_more() -> None:
-    async with opened(Closing("127.0.0.1", 0, engine=BatchEngine("127.0.0.1", 0))) as room:
+    monkeypatch.setattr(PublishedTrack, "forward", closing)
+    async with opened(Clocked("127.0.0.1", 0, engine=BatchEngine("127.0.0.1", 0))) as room:
         a, b, c = await room.seat("a", 0), await room.seat("b", 1), await room.seat("c", 2)
         room.gate("abc")
         for number in range(1, 8):

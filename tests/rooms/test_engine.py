@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from rooms.engine import Engine, reachable
-from rooms.forwarding import Forwarded, PublishedTrack
+from rooms.forwarding import PublishedTrack
 from rooms.ice import MAX_DATAGRAM, Address
 
 MakeEngine = Callable[[str, int], Engine]
@@ -27,9 +27,7 @@ class Inbox:
     def on_datagram(self, data: bytes, address: Address) -> None:
         self.came.put_nowait((data, address))
 
-    def forward(
-        self, source: Any, track: PublishedTrack, second: int, sequence: int, timestamp: int, now: float
-    ) -> Sequence[Forwarded]:
+    def screen_heard(self, source: Any, track: PublishedTrack, now: float) -> None:
         raise AssertionError("nobody has announced anything")
 
     async def next(self) -> tuple[bytes, Address]:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rooms.forwarding import CACHE_SIZE, KEY_FRAME_INTERVAL, VP8_RTX, Kind, PublishedTrack, Slot
+from rooms.quality import Meter
 from rooms.rtcp import SenderReport
 from rooms.rtp import HEADER, HEADER_SIZE, renumber, unwrap_rtx, wrap_rtx
 
@@ -15,9 +16,9 @@ class Somebody:
 
     rtcp_ssrc = 1
     direct = None
+    meter = Meter()
 
     def send_rtp(self, packet: bytes) -> None: ...
-    def sent_media(self, octets: int) -> None: ...
     def send_rtcp(self, compound: bytes) -> None: ...
 
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import MAX_PLACES, SCREEN_PATIENCE, Gate, Member, slots_for
-from rooms.quality import Level
+from rooms.quality import Level, Meter
 
 
 class Somebody:
@@ -17,9 +17,9 @@ class Somebody:
 
     rtcp_ssrc = 1
     direct = None
+    meter = Meter()
 
     def send_rtp(self, packet: bytes) -> None: ...
-    def sent_media(self, octets: int) -> None: ...
     def send_rtcp(self, compound: bytes) -> None: ...
 
 

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from rooms.description import MAX_DESCRIPTION, BadSdp
 from rooms.forwarding import Kind
 from rooms.gate import slots_for
+from rooms.quality import Meter
 from rooms.sdp import PUBLISHED, Answer, AnsweredTrack, Offer, read_answer
 
 
 class Nobody:
     direct = None
+    meter = Meter()
 
     def send_rtp(self, packet: bytes) -> None: ...
-    def sent_media(self, octets: int) -> None: ...
     def send_rtcp(self, compound: bytes) -> None: ...
 
 
