@@ -1,0 +1,168 @@
+// A group between honest people: who is in, who has which key, and what survives trouble. Attacks: group-attacks.test.mjs.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { decodeMlsMessage } from "../../static/vendor/mls.js";
+import { Group, openGroup, prepare } from "../../static/js/group.js";
+import { utf8 } from "../../static/js/bytes.js";
+import { HOST, ID, KEYS, guest, refusal, roomOf } from "./group-kit.mjs";
+
+/** Everybody's base key as text: equal for those who are in the same epoch. */
+async function keysOf(...groups) {
+  return Promise.all(groups.map(async (group) => Buffer.from(await group.baseKey()).toString("hex")));
+}
+
+test("those who are in have one key, another one in each epoch, and know each other by name", async () => {
+  const room = await roomOf("A");
+  const first = await keysOf(room.host, room.members.A);
+  await room.change({ add: ["B"] });
+  const second = await keysOf(room.host, room.members.A, room.members.B);
+  assert.equal(new Set(first).size, 1);
+  assert.equal(new Set(second).size, 1);
+  assert.notEqual(first[0], second[0]);
+  for (const group of [room.host, room.members.A, room.members.B]) {
+    assert.equal(group.epoch, 2);
+    assert.deepEqual(group.members, [
+      { ...HOST, role: "host", index: 0 },
+      { ...guest("A"), role: "guest", index: 1 },
+      { ...guest("B"), role: "guest", index: 2 },
+    ]);
+  }
+});
+
+test("both partners can be added by one commit, and the keys renewed by an empty one", async () => {
+  const room = await roomOf("A", "B");
+  const { welcome } = await room.change({});
+  assert.equal(welcome, null);
+  assert.equal(new Set(await keysOf(room.host, room.members.A, room.members.B)).size, 1);
+  assert.equal(room.members.B.epoch, 2);
+});
+
+test("somebody removed is told so, and has no key of what follows", async () => {
+  const room = await roomOf("A", "B");
+  const removed = room.members.B;
+  await room.change({ remove: ["B"] });
+  assert.deepEqual(Object.keys(room.members), ["A"]);
+  await assert.rejects(removed.baseKey(), refusal("closed"));
+  assert.equal(new Set(await keysOf(room.host, room.members.A)).size, 1);
+});
+
+test("a reloaded page is put in anew by one commit, and its former self notices", async () => {
+  const room = await roomOf("A", "B");
+  const former = room.members.A;
+  await room.change({ add: ["A"], remove: ["A"] });
+  assert.notEqual(room.members.A, former);
+  await assert.rejects(former.seal(utf8("still here?")), refusal("closed"));
+  assert.equal(new Set(await keysOf(room.host, room.members.A, room.members.B)).size, 1);
+  assert.equal(room.host.members.length, 3);
+});
+
+test("a group can go on after everybody left the host alone", async () => {
+  const room = await roomOf("A");
+  await room.change({ remove: ["A"] });
+  await room.change({});
+  await room.change({ add: ["B"] });
+  assert.equal(new Set(await keysOf(room.host, room.members.B)).size, 1);
+});
+
+test("a refused commit leaves the epoch as it was, also after something was sealed meanwhile", async () => {
+  const room = await roomOf("A");
+  const [before] = await keysOf(room.host);
+  await room.host.commit({});
+  assert.equal(room.host.isPending, true);
+  await assert.rejects(room.host.commit({}), refusal("pending"));
+  await room.members.A.open(await room.host.seal(utf8("meanwhile")));
+  await room.host.discard();
+  assert.deepEqual(await keysOf(room.host, room.members.A), [before, before]);
+  await room.change({ add: ["B"] });
+  assert.equal(new Set(await keysOf(room.host, room.members.A, room.members.B)).size, 1);
+  await assert.rejects(room.host.merge(), refusal("pending"));
+});
+
+test("a message is opened once, by everybody else, with the name of who sealed it", async () => {
+  const room = await roomOf("A", "B");
+  const sealed = await room.members.A.seal(utf8("Guten Tag"));
+  for (const group of [room.host, room.members.B]) {
+    const { from, payload } = await group.open(sealed);
+    assert.deepEqual([from.pid, from.name, new TextDecoder().decode(payload)], ["A", "Partner A", "Guten Tag"]);
+    await assert.rejects(group.open(sealed), refusal("crypto"));
+  }
+  await assert.rejects(room.members.A.open(sealed), refusal("not-a-member"));
+});
+
+test("messages overtake each other, and a commit overtakes them, without loss", async () => {
+  const room = await roomOf("A", "B");
+  const sealed = await Promise.all(["1", "2", "3"].map((text) => room.members.A.seal(utf8(text))));
+  const opened = async (message) => new TextDecoder().decode((await room.host.open(message)).payload);
+  assert.equal(await opened(sealed[2]), "3");
+  await room.change({});
+  assert.equal(await opened(sealed[0]), "1");
+  await room.host.forgetEarlier();
+  await assert.rejects(opened(sealed[1]), refusal("epoch"));
+});
+
+test("a message opened while a commit is on its way does not open again after it", async () => {
+  const room = await roomOf("A");
+  const sealed = await room.members.A.seal(utf8("once"));
+  await room.host.commit({});
+  await room.host.open(sealed);
+  await room.host.merge();
+  await assert.rejects(room.host.open(sealed), refusal("crypto"));
+});
+
+test("the length of what is sealed shows only in steps of 256", async () => {
+  const { host } = await roomOf("A");
+  const lengths = [];
+  for (const length of [0, 1, 49, 150, 176, 177, 400, 432, 433, 4096]) lengths.push((await host.seal(new Uint8Array(length))).length);
+  const [least = 0] = lengths;
+  assert.deepEqual(
+    lengths.map((length) => Math.round((length - least) / 256)),
+    [0, 0, 0, 0, 0, 1, 1, 1, 2, 16],
+  );
+  // The header around it writes its own lengths in one, two or four bytes.
+  for (const length of lengths) assert.ok(Math.abs(length - least - Math.round((length - least) / 256) * 256) <= 4);
+  await assert.rejects(host.seal(new Uint8Array(4097)), refusal("too-long"));
+});
+
+test("what is asked for at once is done one after the other", async () => {
+  const room = await roomOf("A");
+  const sealed = await Promise.all(Array.from({ length: 20 }, (_, at) => room.host.seal(utf8(String(at)))));
+  const ratchets = new Set(sealed.map((bytes) => Buffer.from(decodeMlsMessage(bytes, 0)[0].privateMessage.ciphertext).toString("hex")));
+  assert.equal(ratchets.size, 20);
+  const texts = await Promise.all(sealed.map(async (bytes) => new TextDecoder().decode((await room.members.A.open(bytes)).payload)));
+  assert.deepEqual(texts, Array.from({ length: 20 }, (_, at) => String(at)));
+});
+
+test("the authenticator of an epoch is the same for all in it and for nobody else", async () => {
+  const room = await roomOf("A");
+  const text = (group) => Buffer.from(group.epochAuthenticator).toString("hex");
+  const before = text(room.host);
+  assert.equal(text(room.members.A), before);
+  await room.change({});
+  assert.equal(text(room.members.A), text(room.host));
+  assert.notEqual(text(room.host), before);
+  assert.notEqual(text((await roomOf("A")).host), text(room.host));
+});
+
+test("key packages carry the suite's number of this version of the library", async () => {
+  const { offer } = await prepare({ id: ID, me: guest("A"), keys: KEYS });
+  // version mls10, wire format key package, version, suite 83: with 0xF00D it would be a later library and another protocol
+  assert.deepEqual([...offer.keyPackage.slice(0, 8)], [0, 1, 0, 5, 0, 1, 0, 83]);
+});
+
+test("a closed group does nothing any more and can be closed again", async () => {
+  const host = await openGroup({ id: ID, me: HOST, keys: KEYS });
+  assert.ok(host instanceof Group);
+  await host.close();
+  await host.close();
+  for (const call of [() => host.seal(utf8("x")), () => host.commit({}), () => host.baseKey(), () => host.merge()]) {
+    await assert.rejects(call(), refusal("closed"));
+  }
+});
+
+test("nobody enters without a seat and a name that can be shown", async () => {
+  for (const me of [{ pid: "AB", name: "x" }, { pid: "a", name: "x" }, { pid: "A", name: "" }, { pid: "A", name: "x".repeat(201) }]) {
+    await assert.rejects(prepare({ id: ID, me, keys: KEYS }), refusal("identity"));
+  }
+});
