@@ -10,6 +10,8 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
+# As many tests at a time as there are processors. Those with a browser run alone: each needs the machine for itself.
+TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
 	@QUIETROOM_DATA_DIR="$${QUIETROOM_DATA_DIR:-$(CURDIR)/data}" exec .venv/bin/quietroom demo
@@ -57,10 +59,11 @@ js: $(BROWSER_TOOLS)
 	node --test tests/static/*.test.mjs
 
 fast-tests: $(DEV)
-	.venv/bin/pytest -m "not browser and not slow"
+	.venv/bin/pytest $(TOGETHER) -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
-	.venv/bin/pytest
+	.venv/bin/pytest $(TOGETHER) -m "not browser"
+	.venv/bin/pytest -m browser
 
 # What they stand on. A stamp is younger than what it was made from, so a second run starts at once.
 

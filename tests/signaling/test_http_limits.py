@@ -123,7 +123,7 @@ async def test_dribbling_does_not_put_the_end_off(monkeypatch: pytest.MonkeyPatc
 
         async def dribble() -> None:
             here.writers[0].write(b"GET / HTTP/1.1\r\nX-Slow: ")
-            while not first.at_eof():
+            while not first.at_eof() and first.exception() is None:  # closed or reset
                 here.writers[0].write(b"a")
                 await asyncio.sleep(0.02)
 

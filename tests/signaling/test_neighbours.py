@@ -181,8 +181,10 @@ async def test_a_name_is_for_one_living_process(pair: tuple[Neighbours, Neighbou
     await again.close()
 
 
-async def test_a_door_far_down_stands_nearby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime = tmp_path / "run"
+async def test_a_door_far_down_stands_nearby(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path_factory.getbasetemp() / "r"  # the path of a socket has 107 characters at most
     runtime.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     deep = tmp_path / ("d" * 120)
