@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
+from rooms.lateness import Lateness
 from rooms.rtcp import ReportBlock
 
 #: Seconds between two reports to each publisher.
@@ -31,6 +33,11 @@ ESTIMATE_LIFE = 5.0
 _MAX_DROPOUT = 3_000
 _MAX_MISORDER = 512
 
+DROWNS: Final = 0.3
+"""Fraction lost from which what is sent again is lost again, and takes the place of what is new."""
+_TELLING: Final = 15  # packets: of fewer, a few lost by chance are a large fraction
+_STALE: Final = 10  # intervals after which fewer must do
+
 
 class Reception:
     """What arrived of one published stream.
@@ -42,6 +49,8 @@ class Reception:
     Attributes:
         epoch: grows when the stream jumps; sequence numbers of two epochs are unrelated.
         highest: extended sequence number of the newest packet, ``None`` before the first. Grows over epochs.
+        lateness: how long its packets waited on their way, as of the last report.
+        drowns: so much of it was lost last that nothing should be asked for once more.
     """
 
     __slots__ = (
@@ -50,14 +59,18 @@ class Reception:
         "_expected_before",
         "_jitter",
         "_received_before",
+        "_soonest",
         "_sr_at",
         "_sr_middle",
         "_transit",
+        "_unjudged",
         "clock_rate",
+        "drowns",
         "epoch",
         "highest",
         "interval_expected",
         "interval_lost",
+        "lateness",
         "received",
         "ssrc",
     )
@@ -70,9 +83,13 @@ class Reception:
         self.received = 0
         self.interval_expected = 0
         self.interval_lost = 0
+        self.lateness = Lateness(clock_rate)
+        self.drowns = False
+        self._unjudged = (0, 0, 0)
         self._base = 0
         self._bad: int | None = None
         self._transit: int | None = None
+        self._soonest: int | None = None
         self._jitter = 0.0
         self._expected_before = 0
         self._received_before = 0
@@ -105,7 +122,8 @@ class Reception:
                 self.highest = self._base = index = (highest | 0xFFFF) + 1 + sequence
                 self.epoch += 1
                 self.received = self._received_before = self._expected_before = 0
-                self._transit = None
+                self._transit = self._soonest = None
+                self.lateness.forget()
             else:
                 self._bad = (sequence + 1) & 0xFFFF
                 return None
@@ -121,6 +139,8 @@ class Reception:
                 difference = 0xFFFFFF
             self._jitter += (difference - self._jitter) / 16
         self._transit = transit
+        if self._soonest is None or transit < self._soonest:
+            self._soonest = transit
         return index
 
     def note_sender_report(self, ntp: int, now: float) -> None:
@@ -150,6 +170,9 @@ class Reception:
         self.interval_lost = max(0, self.interval_expected - (self.received - self._received_before))
         self._expected_before = expected
         self._received_before = self.received
+        self._judge()
+        self.lateness.close_interval(self._soonest, now)
+        self._soonest = None
         fraction = (
             min(255, (self.interval_lost << 8) // self.interval_expected) if self.interval_expected > 0 else 0
         )
@@ -162,6 +185,14 @@ class Reception:
             last_sr=self._sr_middle,
             since_last_sr=int((now - self._sr_at) * 65536) if self._sr_middle else 0,
         )
+
+    def _judge(self) -> None:
+        expected, lost, intervals = self._unjudged
+        expected, lost = expected + max(0, self.interval_expected), lost + self.interval_lost
+        if expected >= _TELLING or intervals >= _STALE:
+            self.drowns = lost >= DROWNS * max(1, expected)
+            expected = lost = intervals = 0
+        self._unjudged = (expected, lost, intervals + 1)
 
 
 @dataclass(frozen=True, slots=True)

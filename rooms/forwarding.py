@@ -177,6 +177,8 @@ class PublishedTrack:
         heard_at: seconds of the last packet.
         is_screen: it shows a screen.
         repairs: packets are kept and sent again on request; sound comes too late for that.
+        torn: somebody misses what was not asked for again, for the publisher's way was drowning. Whoever sees
+            to it that a key frame comes instead, once it no longer does, takes this back.
     """
 
     def __init__(self, owner: Publisher, kind: Kind, ssrc: int, rtx_ssrc: int | None = None) -> None:
@@ -190,6 +192,7 @@ class PublishedTrack:
         # Of every packet these are asked, and an enum takes its time to answer.
         self.repairs = kind is not Kind.AUDIO
         self.is_screen = kind is Kind.SCREEN
+        self.torn = False
         self._payload_type = kind.payload_type
         # Made when the first route opens: most transports wait behind the gate.
         self._cache: list[tuple[int, bytes] | None] = []
@@ -347,6 +350,8 @@ class PublishedTrack:
                 packet = self._again(route, index, kept[1])
                 if packet is not None:
                     again.append(packet)
+            elif self.reception.drowns:
+                self.torn = True
             elif self._want(index, route, now):
                 missing.append(index & 0xFFFF)
         return Resend(again, missing)

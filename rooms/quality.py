@@ -125,24 +125,38 @@ class Damped:
 
 @dataclass(slots=True)
 class Meter:
-    """Octets counted, and rates smoothed over about two seconds."""
+    """Octets counted, and rates smoothed over about two seconds.
+
+    Attributes:
+        arriving: bits per second from the seat in the last interval alone.
+        late: seconds that everything from the seat waits in a queue at present.
+    """
 
     octets_in: int = 0
     octets_out: int = 0
     bitrate_in: float = 0.0
     bitrate_out: float = 0.0
+    arriving: float = 0.0
     loss_in: float = 0.0
+    late: float = 0.0
     closed_at: float | None = None
     _trip: float | None = None
+    _trip_down: float = 0.0
     _trip_at: float = 0.0
 
     def note_trip(self, seconds: float, now: float) -> None:
         """A round trip was measured."""
         self._trip, self._trip_at = max(0.0, seconds), now
+        # The report of it came through the queue on the way up, and says nothing of one on the way down.
+        self._trip_down = max(0.0, seconds - self.late)
 
     def trip(self, now: float) -> float | None:
         """The last round trip in seconds, ``None`` when there is no recent one."""
         return self._trip if self._trip is not None and now - self._trip_at < _TRIP_LIFE else None
+
+    def trip_down(self, now: float) -> float | None:
+        """The same without what its report was late on the way up."""
+        return None if self.trip(now) is None else self._trip_down
 
     def close_interval(self, now: float, expected: int, lost: int) -> None:
         """End a measuring interval.
@@ -153,7 +167,8 @@ class Meter:
         """
         if self.closed_at is not None and now > self.closed_at:
             span = now - self.closed_at
-            self.bitrate_in += (8 * self.octets_in / span - self.bitrate_in) / 4
+            self.arriving = 8 * self.octets_in / span
+            self.bitrate_in += (self.arriving - self.bitrate_in) / 4
             self.bitrate_out += (8 * self.octets_out / span - self.bitrate_out) / 4
             self.loss_in += ((lost / expected if expected else 0.0) - self.loss_in) / 4
         self.octets_in = self.octets_out = 0

@@ -24,7 +24,8 @@ from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.peer import Peer, PeerState
 from rooms.quality import Damped, Standing
-from rooms.weak import PICTURE_BITRATE, Allowance, Ladder, downlink_hurts, uplink_hurts
+from rooms.uplink import Uplink
+from rooms.weak import PICTURE_BITRATE, Allowance, Ladder, downlink_hurts
 
 __all__ = ["EXCUSED_EVERY", "Beat"]
 
@@ -46,11 +47,7 @@ class _Link:
         self.down, self.up = Ladder(), Ladder()
         self.allowance = Allowance()
         self.grade = Damped()
-        self.sound_loss = 0.0
-
-    def hear(self, expected: int, lost: int) -> None:
-        """Count half a second of the seat's own sound; smoothed over about two."""
-        self.sound_loss += ((lost / expected if expected > 0 else 0.0) - self.sound_loss) / 4
+        self.uplink = Uplink()
 
 
 class Beat:
@@ -160,26 +157,36 @@ class Beat:
         loss, reported_at = peer.losses(Kind.CAMERA, Kind.SCREEN)
         fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
         estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
-        link.allowance.update(estimate, loss, reported_at, now, peer.trip())
-        hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, peer.trip())
+        link.allowance.update(estimate, loss, reported_at, now, peer.trip_down())
+        hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, peer.trip_down())
         screen = gate.presenter not in (None, member.seat)
         if link.down.judge(hurts=inside and hurts, pictures=pictures > 0, screen=screen, now=now):
             link.allowance.begin_at_floor(len(gate.seats) - 1, now)
             member.receives = link.down.level
             self._ask_key_frames(gate.apply())
         quality = peer.quality()
-        self._judge_uplink(peer, link, quality.bitrate_in, now, inside=inside)
+        self._judge_uplink(peer, link, now, inside=inside)
         peer.standing = Standing(
             link.grade.note(quality.grade, now), peer.path, link.down.level, link.up.level
         )
 
-    def _judge_uplink(self, peer: Peer, link: _Link, bitrate: int, now: float, *, inside: bool) -> None:
-        tracks = peer.member.tracks
-        if (sound := tracks.get(Kind.AUDIO)) is not None:
-            link.hear(sound.reception.interval_expected, sound.reception.interval_lost)
-        moving = {kind for kind, track in tracks.items() if kind is not Kind.AUDIO and _moves(track, now)}
-        hurts = inside and uplink_hurts(link.sound_loss, bitrate)
-        link.up.judge(hurts=hurts, pictures=bool(moving), screen=Kind.SCREEN in moving, now=now)
+    def _judge_uplink(self, peer: Peer, link: _Link, now: float, *, inside: bool) -> None:
+        uplink, tracks = link.uplink, peer.member.tracks
+        moving = {kind: track.reception for kind, track in tracks.items() if _moves(track, now)}
+        late = min((reception.lateness.seconds for reception in moving.values()), default=0.0)
+        sound = tracks.get(Kind.AUDIO)
+        expected, lost = (
+            (0, 0) if sound is None else (sound.reception.interval_expected, sound.reception.interval_lost)
+        )
+        uplink.note(expected, lost, late, peer.arriving(late))
+        link.up.judge(
+            hurts=inside and uplink.hurts,
+            drowns=inside and uplink.drowns,
+            pictures=bool(moving.keys() - {Kind.AUDIO}),
+            screen=Kind.SCREEN in moving,
+            now=now,
+        )
+        self._ask_key_frames(_mendable(tracks.values()))
 
     def _report(self, peer: Peer, now: float) -> None:
         tracks = peer.member.tracks.values()
@@ -190,6 +197,8 @@ class Beat:
         videos = [track.ssrc for track in tracks if track.kind is not Kind.AUDIO]
         if videos:
             bitrate = publisher_bitrate(self._downlinks(peer, now))
+            if (fits := self._links[peer.room][peer].uplink.bits) is not None:
+                bitrate = min(bitrate, fits)
             compound += rtcp.build_remb(peer.rtcp_ssrc, bitrate, videos)
         peer.send_rtcp(compound)
         peer.measure()
@@ -223,3 +232,11 @@ def _pictures_to(peer: Peer) -> list[PublishedTrack]:
 
 def _moves(track: PublishedTrack, now: float) -> bool:
     return now - track.heard_at < _STILL
+
+
+def _mendable(tracks: Iterable[PublishedTrack]) -> list[PublishedTrack]:
+    """The tracks with a torn picture that a key frame would now reach."""
+    found = [track for track in tracks if track.torn and not track.reception.drowns]
+    for track in found:
+        track.torn = False
+    return found

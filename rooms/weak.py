@@ -11,9 +11,11 @@ A shared screen outlives the cameras: a face that is missed is still heard, whil
 leaves nothing to speak about; it also moves less and so weighs less. While no screen is shared there is one
 step, from everything to sound alone.
 
-A link hurts when sound suffers on it although video has stepped down as far as it goes. An estimate alone
-never pauses anything: browsers estimate the whole way from publisher to subscriber, so a publisher's weak
-uplink would look like everybody's weak downlink. Losses and round trips are measured between server and seat.
+A link hurts when sound suffers on it although video has stepped down as far as it goes. One that drowns,
+where not even the least would fit, loses all pictures at once. An estimate alone never pauses anything:
+browsers estimate the whole way from publisher to subscriber, so a publisher's weak uplink would look like
+everybody's weak downlink. Losses and round trips are measured between server and seat, and what the way up is
+late (``rooms.uplink``) is no part of the way down.
 
 Coming back is by trial, for a link without video tells nothing of what it would carry. A trial that fails
 doubles the wait for the next, up to about a minute.
@@ -79,18 +81,19 @@ class Ladder:
         self._try_at = 0.0
         self._tried_at = float("-inf")
 
-    def judge(self, *, hurts: bool, pictures: bool, screen: bool, now: float) -> bool:
+    def judge(self, *, hurts: bool, pictures: bool, screen: bool, now: float, drowns: bool = False) -> bool:
         """Take in how the link does now; to be called about twice a second.
 
         Args:
             hurts: sound suffers on it.
             pictures: video goes over it at present, so that there is something to pause.
             screen: a screen is shared on it, or would be were it not paused.
+            drowns: it hurts, and so much that patience would only cost sound.
 
         Returns:
             Whether the level is another than before.
         """
-        if not hurts:
+        if not (hurts or drowns):
             self._hurts_since = None
             if now - self._tried_at >= SETTLED and self.level is Level.ALL:
                 self._wait = FIRST_WAIT
@@ -106,9 +109,10 @@ class Ladder:
         on_trial = now - self._tried_at < SETTLED
         if self.level is Level.SOUND or not pictures:
             return False
-        if now - self._hurts_since < (RELAPSE if on_trial else PATIENCE):
+        if not drowns and now - self._hurts_since < (RELAPSE if on_trial else PATIENCE):
             return False
-        self.level = Level.SCREEN if screen and self.level is Level.ALL else Level.SOUND
+        outlives = screen and self.level is Level.ALL and not drowns
+        self.level = Level.SCREEN if outlives else Level.SOUND
         self._hurts_since = None
         self._wait = min(LONGEST_WAIT, 2 * self._wait) if on_trial else FIRST_WAIT
         self._try_at = now + self._wait
@@ -149,7 +153,7 @@ class Allowance:
             estimate: the browser's own, ``None`` when it says nothing: then the default, never "unlimited".
             loss: the worst fraction of a picture that it reported lost last.
             reported_at: seconds of that report; each counts once.
-            trip: seconds of the last round trip, if known.
+            trip: seconds of the last round trip, if known, without what the way up was late.
         """
         # The first report after a pause tells of what was lost before it.
         settled = now - self._begun_at >= _BEGINNING
@@ -201,22 +205,8 @@ def downlink_hurts(
         pictures: video tracks that go over it at present.
         loss: the worst fraction lost of a picture.
         sound_loss: of sound.
-        trip: seconds of round trip, if known.
+        trip: seconds of round trip, if known, without what the way up was late.
     """
     if pictures == 0:
         return sound_loss >= HURTS
     return allowance.at_floor(pictures) and (loss >= HURTS or (trip is not None and trip >= SLOW))
-
-
-UPLINK_FLOOR: Final = 350_000
-"""Bits per second up to which a browser that loses packets has stepped down already (it does by itself)."""
-
-
-def uplink_hurts(sound_loss: float, bitrate: int) -> bool:
-    """Whether sound suffers on the way from a seat.
-
-    Args:
-        sound_loss: fraction of its sound lost.
-        bitrate: bits per second that arrive of everything it sends.
-    """
-    return sound_loss >= HURTS and bitrate <= UPLINK_FLOOR

@@ -29,11 +29,13 @@ PURE = {
         "rooms.framing",
         "rooms.gate",
         "rooms.ingest_sdp",
+        "rooms.lateness",
         "rooms.mls_wire",
+        "rooms.quality",
         "rooms.room",
         "rooms.rtcp",
     ),
-    *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.views"),
+    *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.uplink", "rooms.views", "rooms.weak"),
     *("signaling.close_codes", "signaling.codec", "signaling.messages", "signaling.problems"),
 }
 

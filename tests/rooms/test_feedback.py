@@ -34,6 +34,43 @@ def test_a_gap_is_reported_as_loss_once() -> None:
     assert (second.lost, second.fraction_lost) == (1, 0)
 
 
+def test_a_stream_that_loses_a_third_drowns_until_it_is_heard_again() -> None:
+    reception = received(*range(1, 60, 3))
+    reception.report(0.5)
+    assert reception.drowns
+    reception.report(1.0)
+    assert reception.drowns, "silence is no proof"
+    for count in range(20):
+        reception.note(59 + count, 960 * (59 + count), 1.0)
+    reception.report(1.5)
+    assert not reception.drowns
+
+
+def test_two_of_a_few_packets_lost_do_not_drown_a_stream() -> None:
+    reception = received(1, 2, 3, 6, 7)
+    reception.report(0.5)
+    assert not reception.drowns
+
+
+def test_a_stream_of_few_packets_does_not_drown_for_ever() -> None:
+    reception = received(*range(1, 60, 3))
+    for interval in range(20):
+        reception.report(0.5 * interval)
+        reception.note(59 + interval, 960 * (59 + interval), 0.5 * interval)
+    assert not reception.drowns
+
+
+def test_packets_that_wait_ever_longer_are_late() -> None:
+    reception = Reception(1, 48_000)
+    for count in range(100):
+        reception.note(count, 960 * count, 0.02 * count)
+    reception.report(2.0)
+    for count in range(100, 110):
+        reception.note(count, 960 * count, 0.02 * count + 0.5)
+    reception.report(2.5)
+    assert abs(reception.lateness.seconds - 0.5) < 0.01
+
+
 def test_a_late_packet_is_not_lost() -> None:
     reception = received(1, 2, 4, 3)
     report = reception.report(1.0)

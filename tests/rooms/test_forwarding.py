@@ -275,6 +275,16 @@ def publisher_rtx(track: PublishedTrack, sequence: int) -> bytes:
     return wrapped
 
 
+def test_a_drowning_publisher_is_asked_for_nothing_again_and_the_torn_picture_is_remembered() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, *range(3, 60, 3))
+    track.reception.report(0.5)
+    assert seen.route is not None
+    assert track.resend(seen.route, (2,), 0.5).missing == []
+    assert track.torn
+
+
 def test_what_the_publisher_sends_again_reaches_those_who_missed_it_and_only_them() -> None:
     track, one, other = camera(), slot(ssrc=500), slot(ssrc=600)
     track.set_routes([one, other])

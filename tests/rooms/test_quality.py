@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +90,15 @@ def test_an_old_round_trip_is_not_told() -> None:
     meter.note_trip(0.05, 1.0)
     assert meter.trip(2.0) == 0.05
     assert meter.trip(60.0) is None
+
+
+def test_a_report_that_waited_on_the_way_up_says_nothing_of_the_way_down() -> None:
+    meter = Meter()
+    meter.late = 2.0
+    meter.note_trip(2.3, 1.0)
+    assert meter.trip(1.0) == 2.3
+    assert meter.trip_down(1.0) == pytest.approx(0.3)
+    assert meter.trip_down(60.0) is None
 
 
 def test_a_clock_that_says_nonsense_makes_no_negative_round_trip() -> None:

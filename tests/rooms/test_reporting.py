@@ -98,12 +98,17 @@ def sends(seat: Seat) -> Level:
 
 
 class Squeezed:
-    """Somebody who sees another's camera and reports how it arrives, second by second of the port's clock."""
+    """Somebody who sees another's camera and reports how it arrives, second by second of the port's clock.
+
+    Attributes:
+        queue: seconds that whatever the publisher sends waits on its way.
+    """
 
     def __init__(self, room: Room, publisher: Seat, subscriber: Seat) -> None:
         self.room, self.publisher, self.subscriber = room, publisher, subscriber
         self.sequence = 0
         self.kinds = [Kind.AUDIO, Kind.CAMERA]
+        self.queue = 0.0
 
     async def goes(self, seconds: float, *, loss: float, estimate: int | None = 1_500_000) -> None:
         """Let both publish and the subscriber report, while the port's clock runs ahead."""
@@ -112,7 +117,8 @@ class Squeezed:
             for _ in range(3):
                 self.sequence += 1
                 for kind in self.kinds:
-                    self.publisher.client.send_rtp(kind, self.sequence)
+                    sent_at = port.now() - self.queue
+                    self.publisher.client.send_rtp(kind, self.sequence, int(sent_at * kind.clock_rate))
             slots = self.subscriber.client.slots
             open_ones = (*slots[:2], slots[-2])
             blocks = [rtcp.ReportBlock(ssrc, int(loss * 256), 0, 0, 0, 0, 0) for ssrc in open_ones]
@@ -210,6 +216,41 @@ async def test_a_seat_whose_own_sound_is_lost_is_asked_to_stop_its_camera_until_
     for _ in range(60):
         await pair.goes(0.5, loss=0.0)
     assert sends(a) is Level.ALL
+
+
+async def test_a_deep_queue_on_the_way_up_pauses_what_is_sent_and_nothing_that_is_received(
+    room: Room, pair: Squeezed
+) -> None:
+    a, b = pair.publisher, pair.subscriber
+    await pair.goes(3, loss=0.0)
+    for beat in range(8):
+        pair.queue = 0.4 * beat
+        await pair.goes(0.5, loss=0.0, estimate=20_000)
+    assert sends(a) is Level.SOUND
+    assert (receives(a), receives(b), sends(b)) == (Level.ALL, Level.ALL, Level.ALL)
+    pair.queue = 0.0
+    await pair.goes(20, loss=0.0)
+    assert sends(a) is Level.ALL
+
+
+async def test_a_round_trip_that_is_long_because_of_the_way_up_pauses_nothing_on_the_way_down(
+    room: Room, pair: Squeezed
+) -> None:
+    a, b = pair.publisher, pair.subscriber
+    queue = 0.0
+    for beat in range(30):
+        if beat == 4:
+            queue = 3.0
+        report = rtcp.SenderReport(MEDIA_SSRC[Kind.CAMERA], beat + 1 << 32, 0, 0, 0)
+        a.client.send_rtcp(rtcp.build_sender_report(report))
+        await room.settled(a)
+        room.port.ahead += queue
+        b.client.send_rtp(Kind.AUDIO, beat, int((room.port.now() - queue) * Kind.AUDIO.clock_rate))
+        block = rtcp.ReportBlock(b.client.slots[1], 0, 0, 0, 0, beat + 1 << 16, 0)
+        b.client.send_rtcp(rtcp.build_receiver_report(1, [block]))
+        await pair.goes(0.5, loss=0.0, estimate=20_000)
+    assert b.peer.quality().rtt_ms == pytest.approx(3_000, rel=0.1)
+    assert receives(b) is Level.ALL
 
 
 async def test_behind_the_gate_no_link_is_judged(room: Room) -> None:

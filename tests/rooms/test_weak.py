@@ -19,11 +19,9 @@ from rooms.weak import (
     RELAPSE,
     SETTLED,
     SLOW,
-    UPLINK_FLOOR,
     Allowance,
     Ladder,
     downlink_hurts,
-    uplink_hurts,
 )
 
 BEAT = 0.5
@@ -67,6 +65,13 @@ def test_a_lasting_trouble_pauses_the_pictures_and_they_return_by_themselves() -
     assert link.goes(PATIENCE + BEAT, hurts=True) is Level.SOUND
     assert link.goes(FIRST_WAIT - BEAT, hurts=False) is Level.SOUND
     assert link.goes(2 * BEAT, hurts=False) is Level.ALL
+
+
+def test_a_link_that_drowns_loses_all_pictures_at_once() -> None:
+    link = Link()
+    assert link.ladder.judge(hurts=False, drowns=True, pictures=True, screen=True, now=100.0)
+    assert link.ladder.level is Level.SOUND
+    assert link.goes(FIRST_WAIT, hurts=False) is Level.ALL, "and gets them back as always"
 
 
 def test_a_shared_screen_outlives_the_cameras() -> None:
@@ -310,9 +315,3 @@ def test_a_full_queue_hurts_like_loss() -> None:
 def test_without_pictures_only_the_loss_of_sound_counts() -> None:
     assert not downlink_hurts(at(1_000), 0, 0.9, 0.0, 5.0)
     assert downlink_hurts(at(1_000), 0, 0.0, HURTS, None)
-
-
-def test_an_uplink_hurts_when_its_sound_is_lost_and_the_browser_has_stepped_down() -> None:
-    assert uplink_hurts(HURTS, UPLINK_FLOOR)
-    assert not uplink_hurts(HURTS, 1_000_000)
-    assert not uplink_hurts(CALM, 60_000)
