@@ -25,10 +25,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180
 WARM = 1_600_000
 """Bits per second that the camera of a warm transport may use from the first moment."""
 RECEIVING_PAUSED = "The picture is paused so that you can keep talking. It comes back by itself."
-SENDING_PAUSED = re.compile(
-    "Your own picture, .*is paused so that the others can hear you|The pictures are paused, yours too"
-)
-"""A long queue on the way up delays what is reported of the way down: then both are taken for weak."""
+SENDING_PAUSED = re.compile("Your own picture, .*is paused so that the others can hear you")
+BOTH_PAUSED = "The pictures are paused, yours too"
 PAUSES_WITHIN = 30.0
 """Seconds until a picture that does not fit is paused: it steps down first, then patience runs out."""
 BACK_WITHIN = 50.0
@@ -170,6 +168,7 @@ async def test_below_what_sending_needs_the_camera_pauses_and_comes_back_by_itse
 
     await eventually(is_tried, PAUSES_WITHIN)
     await session.is_told(SENDING_PAUSED)
+    await expect(session.patient.page.locator(".banner").get_by_text(BOTH_PAUSED)).to_have_count(0)
     await session.therapist.reads("Own picture paused")
     await session.therapist.reads("Picture paused: their connection is weak")
     await looks_right(session.patient.page, "weak link, own camera paused")
@@ -177,3 +176,21 @@ async def test_below_what_sending_needs_the_camera_pauses_and_comes_back_by_itse
     session.link.both(CLEAR)
     await session.moves_again(session.therapist)
     await session.patient.sees_and_hears(1)
+
+
+async def test_a_deep_queue_that_loses_nothing_pauses_the_camera_and_not_what_is_seen(
+    session: Session,
+) -> None:
+    banner = session.patient.page.locator(".banner")
+    session.link.up.conditions = Conditions(rate_kbps=60, queue_ms=8_000)
+    await session.is_told(SENDING_PAUSED)
+    await session.therapist.reads("Own picture paused")
+    seen, lost = await session.frames(session.patient), session.link.up.lost
+    for _ in range(6):
+        await asyncio.sleep(1)
+        await expect(banner.get_by_text(BOTH_PAUSED)).to_have_count(0)
+        await expect(banner.get_by_text(RECEIVING_PAUSED)).to_have_count(0)
+    assert await session.frames(session.patient) > seen + 30, "what comes down is not concerned"
+    assert session.link.up.lost == lost, "there was nothing to be seen but delay"
+    session.link.both(CLEAR)
+    await session.moves_again(session.therapist)
