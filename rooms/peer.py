@@ -433,19 +433,6 @@ class Peer:
         """Seconds of the round trip between server and seat; ``None`` while it receives nothing."""
         return self.meter.trip(self._port.now())
 
-    def trip_down(self) -> float | None:
-        """The same without what waits on the way up: what a queue on the way down makes of it."""
-        return self._meter.trip_down(self._port.now())
-
-    def arriving(self, late: float) -> float:
-        """Bits per second that came in the last interval.
-
-        Args:
-            late: seconds that everything on the way up came late in it; taken off round trips from now on.
-        """
-        self._meter.late = late
-        return self._meter.arriving
-
     def measure(self) -> None:
         """Close a measuring interval; called after every report to the publisher."""
         expected = sum(track.reception.interval_expected for track in self.member.tracks.values())

@@ -157,8 +157,9 @@ class Beat:
         loss, reported_at = peer.losses(Kind.CAMERA, Kind.SCREEN)
         fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
         estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
-        link.allowance.update(estimate, loss, reported_at, now, peer.trip_down())
-        hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, peer.trip_down())
+        trip = peer.meter.trip_down(now)
+        link.allowance.update(estimate, loss, reported_at, now, trip)
+        hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, trip)
         screen = gate.presenter not in (None, member.seat)
         if link.down.judge(hurts=inside and hurts, pictures=pictures > 0, screen=screen, now=now):
             link.allowance.begin_at_floor(len(gate.seats) - 1, now)
@@ -178,7 +179,8 @@ class Beat:
         expected, lost = (
             (0, 0) if sound is None else (sound.reception.interval_expected, sound.reception.interval_lost)
         )
-        uplink.note(expected, lost, late, peer.arriving(late))
+        uplink.note(expected, lost, late, peer.meter.arriving)
+        peer.meter.late = late
         link.up.judge(
             hurts=inside and uplink.hurts,
             drowns=inside and uplink.drowns,
