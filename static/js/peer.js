@@ -4,7 +4,8 @@
 //   mid 0 our audio · 1 our camera · 2 our screen · then slot i (0…2): 3+2i audio, 4+2i video · 9 the screen shown
 //
 // The page answers once. Admission changes nothing here: the server merely starts to forward. A `restart` offer
-// keeps the connection (new ICE credentials); any other offer replaces it, with the same local tracks.
+// keeps the connection (new ICE credentials); any other offer makes a new one, with the same local tracks. While the
+// former one still carries (the room moves to another worker), it is shown until the new one carries as much.
 
 /** @typedef {'none' | 'connecting' | 'connected' | 'broken'} TransportState */
 /** @typedef {'audio' | 'camera' | 'screen'} Source */
@@ -25,6 +26,9 @@ const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 1_000; // ms between looks at what arrives
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
+const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
+const PATCHY = 1_000; // ms after its first packet that the new one may still lack something
+const STAYS = 300; // ms the former one is kept after that: the others need what it sends until they have switched
 const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
 
 /**
@@ -37,23 +41,35 @@ export function midsOf(slot) {
   return { audio: String(3 + 2 * slot), video: String(4 + 2 * slot) };
 }
 
+/**
+ * One connection, and what it receives.
+ *
+ * @typedef {object} Transport
+ * @property {RTCPeerConnection} pc
+ * @property {Map<string, MediaStream>} received by mid
+ * @property {Map<string, {count: number, still: number}>} arrivals by mid: pictures decoded or packets of sound, and
+ *   how many looks ago there was a new one
+ */
+
 export class Peer {
   /** @type {(sdp: string) => void} */ #onAnswer;
   /** @type {(trouble: {fresh: boolean, unanswered: boolean}) => void} */ #onTrouble;
   /** @type {(state: TransportState) => void} */ #onState;
   /** @type {() => void} */ #onTracks;
-  /** @type {RTCPeerConnection | null} */ #pc = null;
+  /** @type {Transport | null} the newest */ #current = null;
+  /** @type {Transport | null} whose pictures and voices the page has; a former one until the newest carries */
+  #shown = null;
+  /** @type {Set<RTCPeerConnection>} all that are not closed */ #open = new Set();
   /** @type {TransportState} */ #state = "none";
   /** @type {Record<Source, MediaStreamTrack | null>} */ #local = { audio: null, camera: null, screen: null };
   /** @type {Level} */ #level = "all";
-  /** @type {Map<string, MediaStream>} */ #received = new Map();
-  /** @type {Map<string, {frames: number, still: number}>} */ #pictures = new Map();
   /** @type {Promise<void>} */ #work = Promise.resolve();
   #fadeTimer = 0;
   #troubleTimer = 0;
   #restarts = 0;
   #unanswered = false;
   #watchTimer = 0;
+  #patchyTimer = 0;
 
   /**
    * @param {object} options
@@ -119,10 +135,12 @@ export class Peer {
 
   /** @param {Source} source */
   async #send(source) {
-    const transceiver = this.#pc && find(this.#pc, OURS[source]);
-    if (!transceiver) return;
-    await transceiver.sender.replaceTrack(this.#outgoing(source));
-    await limit(transceiver.sender, source);
+    for (const pc of [...this.#open]) {
+      const transceiver = find(pc, OURS[source]);
+      if (!transceiver) continue;
+      await transceiver.sender.replaceTrack(this.#outgoing(source));
+      await limit(transceiver.sender, source);
+    }
   }
 
   /**
@@ -159,8 +177,8 @@ export class Peer {
   slot(slot) {
     const { audio, video } = midsOf(slot);
     return {
-      audio: this.#received.get(audio) ?? null,
-      video: this.#received.get(video) ?? null,
+      audio: this.#shown?.received.get(audio) ?? null,
+      video: this.#shown?.received.get(video) ?? null,
       moving: this.#moves(video),
     };
   }
@@ -171,7 +189,7 @@ export class Peer {
    * @returns {MediaStream | null} null while nobody does.
    */
   get screen() {
-    return this.#moves(SCREEN_SHOWN) ? (this.#received.get(SCREEN_SHOWN) ?? null) : null;
+    return this.#moves(SCREEN_SHOWN) ? (this.#shown?.received.get(SCREEN_SHOWN) ?? null) : null;
   }
 
   /** End the transport. Local tracks stay as they are. May be called twice. */
@@ -179,24 +197,25 @@ export class Peer {
     window.clearTimeout(this.#fadeTimer);
     window.clearTimeout(this.#troubleTimer);
     window.clearInterval(this.#watchTimer);
-    this.#pc?.close();
-    this.#pc = null;
-    this.#received.clear();
-    this.#pictures.clear();
+    window.clearTimeout(this.#patchyTimer);
+    for (const pc of this.#open) pc.close();
+    this.#open.clear();
+    this.#current = this.#shown = null;
     this.#set("none");
     this.#onTracks();
   }
 
   /** @param {import('./messages.js').Offer} offer */
   async #take({ sdp, restart, "ice-servers": servers = [] }) {
-    const kept = restart && this.#pc !== null;
+    const kept = restart && this.#current !== null;
     /** @type {RTCConfiguration} */
     const configuration = {
       bundlePolicy: "max-bundle",
       rtcpMuxPolicy: "require",
       iceServers: servers.map(({ urls, username, credential }) => ({ urls: [...urls], username, credential })),
     };
-    const pc = kept ? /** @type {RTCPeerConnection} */ (this.#pc) : this.#renew(configuration);
+    const transport = kept ? /** @type {Transport} */ (this.#current) : this.#renew(configuration);
+    const { pc } = transport;
     if (kept) pc.setConfiguration(configuration);
     await pc.setRemoteDescription({ type: "offer", sdp });
     if (!kept) {
@@ -208,44 +227,73 @@ export class Peer {
       }
     }
     await pc.setLocalDescription();
-    if (pc !== this.#pc || pc.localDescription === null) return;
+    if (transport !== this.#current || pc.localDescription === null) return;
     this.#onAnswer(pc.localDescription.sdp);
     if (kept) return;
     for (const source of /** @type {Source[]} */ (["camera", "screen"])) {
       const sender = find(pc, OURS[source])?.sender;
       if (sender) await limit(sender, source);
     }
-    this.#receive(pc);
+    for (const { mid, receiver } of pc.getTransceivers()) {
+      if (mid !== null && Number(mid) >= 3) transport.received.set(mid, new MediaStream([receiver.track]));
+    }
+    if (transport === this.#shown) this.#show(transport);
   }
 
   /**
    * @param {RTCConfiguration} configuration its ICE servers are the way in where UDP is blocked: the practice's
    *   own, unless it names another, so nobody else learns of the visit
-   * @returns {RTCPeerConnection}
+   * @returns {Transport}
    */
   #renew(configuration) {
-    this.#pc?.close();
     window.clearTimeout(this.#troubleTimer);
-    this.#received.clear();
-    this.#pictures.clear();
     const pc = new RTCPeerConnection(configuration);
-    this.#pc = pc;
+    /** @type {Transport} */
+    const transport = { pc, received: new Map(), arrivals: new Map() };
+    const former = this.#shown?.pc.connectionState === "connected" ? this.#shown : null;
+    for (const open of this.#open) if (open !== former?.pc) this.#end(open);
+    this.#open.add(pc);
+    this.#current = transport;
+    this.#shown = former ?? transport;
     pc.onconnectionstatechange = () => {
-      if (pc === this.#pc) this.#changed(pc.connectionState);
+      if (transport === this.#current) this.#changed(pc.connectionState);
+      else if (transport === this.#shown && this.#current) this.#show(this.#current); // there is nothing left to show
     };
-    if (this.#state !== "broken") this.#set("connecting");
-    return pc;
+    if (former) this.#watch(() => this.#overtake(transport, former), OVERTAKE);
+    else if (this.#state !== "broken") this.#set("connecting");
+    return transport;
+  }
+
+  /**
+   * Show what a transport receives; a former one is not needed any more.
+   *
+   * @param {Transport} transport
+   */
+  #show(transport) {
+    this.#shown = transport;
+    if (this.#state === "connected" && transport.pc.connectionState !== "connected") this.#set("connecting");
+    for (const pc of this.#open) if (pc !== transport.pc) window.setTimeout(() => this.#end(pc), STAYS);
+    for (const arrival of transport.arrivals.values()) if (arrival.count > 0) arrival.still = 0;
+    this.#watch(() => this.#look(transport), LOOK);
+    void this.#look(transport);
+    this.#onTracks();
   }
 
   /** @param {RTCPeerConnection} pc */
-  #receive(pc) {
-    for (const { mid, receiver } of pc.getTransceivers()) {
-      if (mid !== null && Number(mid) >= 3) this.#received.set(mid, new MediaStream([receiver.track]));
-    }
+  #end(pc) {
+    this.#open.delete(pc);
+    pc.close();
+  }
+
+  /**
+   * @param {() => Promise<void>} look
+   * @param {number} every milliseconds
+   */
+  #watch(look, every) {
     window.clearInterval(this.#watchTimer);
-    this.#watchTimer = window.setInterval(() => void this.#look(pc), LOOK);
-    void this.#look(pc);
-    this.#onTracks();
+    window.clearTimeout(this.#patchyTimer);
+    this.#patchyTimer = 0;
+    this.#watchTimer = window.setInterval(() => void look(), every);
   }
 
   /** @param {RTCPeerConnectionState} connection */
@@ -280,26 +328,35 @@ export class Peer {
   /**
    * See which pictures move. The server never says who shares a screen or lost their camera; frames do.
    *
-   * @param {RTCPeerConnection} pc
+   * @param {Transport} transport
    */
-  async #look(pc) {
-    let changed = false;
-    for (const mid of this.#received.keys()) {
-      const receiver = find(pc, mid)?.receiver;
-      if (receiver?.track.kind !== "video") continue;
-      const frames = await framesOf(receiver);
-      if (pc !== this.#pc) return;
-      const before = this.#pictures.get(mid) ?? { frames: 0, still: STILL };
-      const after = { frames, still: frames > before.frames ? 0 : Math.min(before.still + 1, STILL) };
-      this.#pictures.set(mid, after);
-      changed ||= before.still < STILL !== after.still < STILL;
+  async #look(transport) {
+    if (await count(transport)) {
+      if (transport === this.#shown) this.#onTracks();
     }
-    if (changed) this.#onTracks();
+  }
+
+  /**
+   * Show the new transport as soon as all that the former one brought comes over it; and also when it has carried
+   * for a while and something is still missing.
+   *
+   * @param {Transport} transport
+   * @param {Transport} former
+   */
+  async #overtake(transport, former) {
+    await count(transport);
+    if (transport !== this.#current || former !== this.#shown || transport.pc.connectionState !== "connected") return;
+    const wanted = [...former.arrivals].filter(([, { still }]) => still < STILL).map(([mid]) => mid);
+    const there = wanted.filter((mid) => (transport.arrivals.get(mid)?.count ?? 0) > 0);
+    if (there.length > 0 && this.#patchyTimer === 0) {
+      this.#patchyTimer = window.setTimeout(() => transport === this.#current && this.#show(transport), PATCHY);
+    }
+    if (there.length === wanted.length) this.#show(transport);
   }
 
   /** @param {string} mid */
   #moves(mid) {
-    return (this.#pictures.get(mid)?.still ?? STILL) < STILL;
+    return (this.#shown?.arrivals.get(mid)?.still ?? STILL) < STILL;
   }
 
   /** @param {TransportState} state */
@@ -319,15 +376,35 @@ function find(pc, mid) {
 }
 
 /**
- * @param {RTCRtpReceiver} receiver
- * @returns {Promise<number>} frames decoded so far.
+ * Note what has arrived over a transport since the last time.
+ *
+ * @param {Transport} transport
+ * @returns {Promise<boolean>} whether a picture began or stopped moving.
  */
-async function framesOf(receiver) {
-  let frames = 0;
+async function count({ pc, received, arrivals }) {
+  let changed = false;
+  for (const mid of received.keys()) {
+    const receiver = find(pc, mid)?.receiver;
+    if (!receiver) continue;
+    const now = await arrived(receiver);
+    const before = arrivals.get(mid) ?? { count: 0, still: STILL };
+    const after = { count: now, still: now > before.count ? 0 : Math.min(before.still + 1, STILL) };
+    arrivals.set(mid, after);
+    changed ||= receiver.track.kind === "video" && before.still < STILL !== after.still < STILL;
+  }
+  return changed;
+}
+
+/**
+ * @param {RTCRtpReceiver} receiver
+ * @returns {Promise<number>} pictures decoded so far, or packets of sound.
+ */
+async function arrived(receiver) {
+  let found = 0;
   (await receiver.getStats()).forEach((entry) => {
-    if (entry.type === "inbound-rtp") frames = entry.framesDecoded ?? 0;
+    if (entry.type === "inbound-rtp") found = (entry.kind === "video" ? entry.framesDecoded : entry.packetsReceived) ?? 0;
   });
-  return frames;
+  return found;
 }
 
 /**

@@ -1,0 +1,352 @@
+// The transport of a page, with connections that do as they are told and a clock of our own.
+
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+
+import { Peer } from "../../static/js/peer.js";
+
+/** @type {Connection[]} all that were made since the test began, oldest first */
+let made = [];
+
+/** A browser's connection: what it is offered has all m-lines; states, pictures and packets come when told to. */
+class Connection {
+  connectionState = "new";
+  localDescription = null;
+  closed = false;
+  refuses = false;
+  offers = [];
+  configurations = [];
+  transceivers = [];
+
+  constructor(configuration) {
+    this.configurations.push(configuration);
+    made.push(this);
+  }
+
+  setConfiguration(configuration) {
+    this.configurations.push(configuration);
+  }
+
+  async setRemoteDescription({ sdp }) {
+    if (this.refuses) throw new Error("no");
+    this.offers.push(sdp);
+    if (this.transceivers.length === 0) this.transceivers = Array.from({ length: 10 }, (_, mid) => new Transceiver(mid));
+  }
+
+  async setLocalDescription() {
+    this.localDescription = { type: "answer", sdp: `answer to ${this.offers.at(-1)}` };
+  }
+
+  getTransceivers() {
+    return this.closed ? [] : this.transceivers;
+  }
+
+  close() {
+    this.closed = true;
+    this.connectionState = "closed";
+  }
+
+  becomes(state) {
+    this.connectionState = state;
+    this.onconnectionstatechange();
+  }
+
+  /** More pictures, or packets of sound, arrive on these m-lines. */
+  brings(...mids) {
+    for (const mid of mids) this.transceivers[mid].count += 1;
+  }
+
+  sends(mid) {
+    return this.transceivers[mid].sender.track;
+  }
+}
+
+class Transceiver {
+  direction = "recvonly";
+  count = 0;
+
+  constructor(mid) {
+    this.mid = String(mid);
+    const kind = mid === 0 || (mid >= 3 && mid % 2 === 1 && mid !== 9) ? "audio" : "video";
+    this.sender = {
+      track: null,
+      bitrate: null,
+      replaceTrack: async (track) => void (this.sender.track = track),
+      getParameters: () => ({ encodings: [{}] }),
+      setParameters: async ({ encodings }) => void (this.sender.bitrate = encodings[0].maxBitrate),
+    };
+    this.receiver = {
+      track: { kind },
+      getStats: async () =>
+        new Map([["in", { type: "inbound-rtp", kind, framesDecoded: this.count, packetsReceived: this.count }]]),
+    };
+  }
+}
+
+globalThis.window = globalThis;
+globalThis.RTCPeerConnection = Connection;
+globalThis.MediaStream = class {
+  constructor(tracks) {
+    this.tracks = tracks;
+  }
+};
+
+beforeEach(() => {
+  made = [];
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+});
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Let time pass, and what it sets off happen. */
+async function pass(milliseconds) {
+  for (let at = 0; at < milliseconds; at += 50) {
+    mock.timers.tick(50);
+    await settled();
+  }
+}
+
+function play() {
+  const seen = { answers: [], troubles: [], states: [], tracks: 0 };
+  const peer = new Peer({
+    onAnswer: (sdp) => seen.answers.push(sdp),
+    onTrouble: (trouble) => seen.troubles.push(trouble),
+    onState: (state) => seen.states.push(state),
+    onTracks: () => (seen.tracks += 1),
+  });
+  return { peer, seen };
+}
+
+async function connected() {
+  const stage = play();
+  await stage.peer.offer({ type: "offer", sdp: "one", restart: false });
+  made[0].becomes("connected");
+  await settled();
+  return stage;
+}
+
+const report = (more) => ({ microphone: "mic", camera: "cam", cameraOn: true, ...more });
+
+test("one offer makes one connection, answered once, with our tracks on the first three lines", async () => {
+  const { peer, seen } = play();
+  peer.follow(report());
+  await peer.offer({ type: "offer", sdp: "one", restart: false, "ice-servers": [{ urls: ["turns:here"] }] });
+  assert.equal(made.length, 1);
+  assert.deepEqual(made[0].configurations[0].iceServers.map(({ urls }) => urls), [["turns:here"]]);
+  assert.deepEqual(seen.answers, ["answer to one"]);
+  assert.deepEqual([0, 1, 2].map((mid) => made[0].sends(mid)), ["mic", "cam", null]);
+  assert.deepEqual(made[0].transceivers.map(({ direction }) => direction === "sendonly"), [
+    ...[true, true, true],
+    ...Array(7).fill(false),
+  ]);
+  assert.equal(made[0].transceivers[1].sender.bitrate, 1_700_000);
+  made[0].becomes("connected");
+  assert.deepEqual(seen.states, ["connecting", "connected"]);
+});
+
+test("a restart keeps the connection, with the servers of the new offer", async () => {
+  const { peer, seen } = await connected();
+  await peer.offer({ type: "offer", sdp: "two", restart: true, "ice-servers": [{ urls: ["turn:there"] }] });
+  assert.equal(made.length, 1);
+  assert.equal(made[0].closed, false);
+  assert.deepEqual(made[0].configurations[1].iceServers.map(({ urls }) => urls), [["turn:there"]]);
+  assert.deepEqual(seen.answers, ["answer to one", "answer to two"]);
+});
+
+test("a restart of nothing makes a connection", async () => {
+  const { peer, seen } = play();
+  await peer.offer({ type: "offer", sdp: "one", restart: true });
+  assert.equal(made.length, 1);
+  assert.deepEqual(seen.answers, ["answer to one"]);
+});
+
+test("a connection that heals by itself is no trouble", async () => {
+  const { seen } = await connected();
+  made[0].becomes("disconnected");
+  await pass(900);
+  made[0].becomes("connected");
+  await pass(10_000);
+  assert.deepEqual(seen.troubles, []);
+  assert.deepEqual(seen.states, ["connecting", "connected"]);
+});
+
+test("trouble asks for a restart, again while it lasts, and for a new transport after two", async () => {
+  const { peer, seen } = await connected();
+  made[0].becomes("disconnected");
+  await pass(1_000);
+  assert.equal(peer.state, "broken");
+  assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
+  await pass(3_000);
+  assert.deepEqual(seen.troubles.at(-1), { fresh: false, unanswered: true });
+  await peer.offer({ type: "offer", sdp: "two", restart: true });
+  await pass(3_000);
+  assert.deepEqual(seen.troubles.at(-1), { fresh: true, unanswered: false });
+  await peer.offer({ type: "offer", sdp: "three", restart: false });
+  assert.deepEqual(made.map(({ closed }) => closed), [true, false], "what is broken is not kept beside the new one");
+  made[1].becomes("connected");
+  await pass(10_000);
+  assert.equal(seen.troubles.length, 3);
+  made[1].becomes("failed");
+  assert.deepEqual(seen.troubles.at(-1), { fresh: false, unanswered: false }, "success began the count anew");
+});
+
+test("an offer that cannot be taken asks for a new transport, and the next one is", async () => {
+  const { peer, seen } = await connected();
+  made[0].refuses = true;
+  await peer.offer({ type: "offer", sdp: "two", restart: true });
+  assert.deepEqual(seen.troubles, [{ fresh: true, unanswered: false }]);
+  await peer.offer({ type: "offer", sdp: "three", restart: false });
+  assert.deepEqual(seen.answers, ["answer to one", "answer to three"]);
+});
+
+test("a camera that is turned off is sent black for a second, and then not at all", async () => {
+  const { peer } = await connected();
+  peer.follow(report());
+  await settled();
+  peer.follow(report({ cameraOn: false }));
+  await pass(950);
+  assert.equal(made[0].sends(1), "cam");
+  await pass(50);
+  assert.equal(made[0].sends(1), null);
+  assert.equal(made[0].sends(0), "mic");
+});
+
+test("a camera that is turned on again at once is never missing", async () => {
+  const { peer } = await connected();
+  peer.follow(report());
+  peer.follow(report({ cameraOn: false }));
+  await pass(500);
+  peer.follow(report());
+  await pass(2_000);
+  assert.equal(made[0].sends(1), "cam");
+});
+
+test("a weak link holds the camera back, then the screen, never the sound; also on a new connection", async () => {
+  const { peer } = await connected();
+  peer.follow(report());
+  await peer.setLocal("screen", "slides");
+  const sent = () => [0, 1, 2].map((mid) => made.at(-1).sends(mid));
+  peer.keepTo("screen");
+  await settled();
+  assert.deepEqual(sent(), ["mic", null, "slides"]);
+  peer.keepTo("sound");
+  await settled();
+  assert.deepEqual(sent(), ["mic", null, null]);
+  await peer.offer({ type: "offer", sdp: "two", restart: false });
+  assert.deepEqual(sent(), ["mic", null, null]);
+  peer.keepTo("all");
+  await settled();
+  assert.deepEqual(sent(), ["mic", "cam", "slides"]);
+});
+
+test("a picture moves while frames come, and has stopped after three looks without one", async () => {
+  const { peer, seen } = await connected();
+  assert.equal(peer.slot(0).moving, false);
+  made[0].brings(4);
+  await pass(1_000);
+  assert.equal(peer.slot(0).moving, true);
+  assert.equal(peer.slot(1).moving, false);
+  const told = seen.tracks;
+  await pass(2_000);
+  assert.equal(peer.slot(0).moving, true);
+  await pass(1_000);
+  assert.equal(peer.slot(0).moving, false);
+  assert.equal(seen.tracks, told + 1);
+});
+
+test("a screen is shown while it moves", async () => {
+  const { peer } = await connected();
+  assert.equal(peer.screen, null);
+  made[0].brings(9);
+  await pass(1_000);
+  assert.deepEqual(peer.screen.tracks, [made[0].transceivers[9].receiver.track]);
+});
+
+// ---- the room moves: a new transport beside one that still carries --------------------------------------------
+
+/** Which connection the page shows what of: its video of the first slot. */
+const shown = (peer) => made.findIndex(({ transceivers }) => transceivers[4]?.receiver.track === peer.slot(0).video?.tracks[0]);
+
+async function moving() {
+  const stage = await connected();
+  made[0].brings(3, 4, 5, 6);
+  await pass(1_000);
+  await stage.peer.offer({ type: "offer", sdp: "two", restart: false });
+  return stage;
+}
+
+test("a transport that carries is shown until the new one brings all that it did", async () => {
+  const { peer, seen } = await moving();
+  assert.deepEqual(seen.answers, ["answer to one", "answer to two"]);
+  assert.equal(shown(peer), 0);
+  assert.equal(made[0].closed, false);
+  made[1].becomes("connected");
+  made[1].brings(3, 4, 5);
+  await pass(200);
+  assert.equal(shown(peer), 0, "one picture is missing still");
+  made[1].brings(6);
+  await pass(50);
+  assert.equal(shown(peer), 1);
+  assert.equal(peer.slot(1).moving, true, "and no picture goes out meanwhile");
+  assert.equal(made[0].closed, false, "the others may need what it sends for a moment more");
+  await pass(300);
+  assert.deepEqual(made.map(({ closed }) => closed), [true, false]);
+  assert.deepEqual(seen.states, ["connecting", "connected"], "nobody is told of an interruption");
+  assert.deepEqual(seen.troubles, []);
+});
+
+test("what is still missing a second after the first picture is not waited for", async () => {
+  const { peer } = await moving();
+  made[1].becomes("connected");
+  made[1].brings(4);
+  await pass(1_000);
+  assert.equal(shown(peer), 0);
+  await pass(100);
+  assert.equal(shown(peer), 1);
+});
+
+test("when the former transport ends, the new one is shown as it is", async () => {
+  const { peer, seen } = await moving();
+  made[0].becomes("disconnected");
+  assert.equal(shown(peer), 1);
+  assert.equal(peer.state, "connecting");
+  made[1].becomes("connected");
+  assert.equal(peer.state, "connected");
+  assert.deepEqual(seen.troubles, [], "what ended was not needed any more");
+});
+
+test("devices and weak links are followed on both transports while there are two", async () => {
+  const { peer } = await moving();
+  peer.follow(report());
+  await settled();
+  assert.deepEqual(made.map((pc) => pc.sends(1)), ["cam", "cam"]);
+  peer.keepTo("sound");
+  await settled();
+  assert.deepEqual(made.map((pc) => pc.sends(1)), [null, null]);
+});
+
+test("a second new transport replaces the first; the one that carries stays", async () => {
+  const { peer } = await moving();
+  await peer.offer({ type: "offer", sdp: "three", restart: false });
+  assert.deepEqual(made.map(({ closed }) => closed), [false, true, false]);
+  assert.equal(shown(peer), 0);
+  made[2].becomes("connected");
+  made[2].brings(3, 4, 5, 6);
+  await pass(350);
+  assert.equal(shown(peer), 2);
+  assert.deepEqual(made.map(({ closed }) => closed), [true, true, false]);
+});
+
+test("closing ends all there are, at once and for good", async () => {
+  const { peer, seen } = await moving();
+  peer.close();
+  peer.close();
+  assert.deepEqual(made.map(({ closed }) => closed), [true, true]);
+  assert.equal(peer.state, "none");
+  assert.equal(peer.slot(0).video, null);
+  const told = seen.tracks;
+  await pass(10_000);
+  assert.deepEqual(seen.troubles, []);
+  assert.equal(seen.tracks, told);
+});
