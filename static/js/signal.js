@@ -2,10 +2,13 @@
 // The signaling connection of one page: a WebSocket that comes back by itself.
 //
 //   idle ──start──▶ connecting ──welcome──▶ open ──closed──▶ lost ──welcome──▶ open
+//                                            ├──bye moved──▶ moving ──welcome──▶ open, or too late: lost
 //                                            └── bye with a final code ──▶ idle
 //
 // Each connection is opened with a fresh single-use ticket and begins with `hello`. The server then shows the
-// page its whole view, so nothing is replayed. A server that comes back is found within 2 s plus one attempt.
+// page its whole view, so nothing is replayed. A server that comes back is found within half a second plus one
+// attempt; one that was away for longer, within 2 s. A room that moves to another worker is no loss: sound and
+// picture go on meanwhile.
 
 import { ApiError } from "./api.js";
 import { COMES_BACK, PROTOCOL } from "./messages.js";
@@ -13,7 +16,7 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 /** @typedef {import('./messages.js').ClientMessage} ClientMessage */
 
-/** @typedef {'idle' | 'connecting' | 'open' | 'lost'} LineState */
+/** @typedef {'idle' | 'connecting' | 'open' | 'moving' | 'lost'} LineState */
 /** @typedef {{code: string | null, text: string | null}} Outcome */
 
 /**
@@ -23,7 +26,10 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
  */
 
 const FIRST_DELAY = 100; // ms: a room that moved to another worker is there already
-const LONGEST_DELAY = 2_000; // ms: a page is to be back, with media, within 5 s of the server's return
+const LONGEST_DELAY = 500; // ms: a page is to be back, with media, within 5 s of the server's return
+const QUICK = 20; // attempts, in the seconds that a restart takes; then the server is asked less often
+const LATER_DELAY = 2_000; // ms
+const MOVED_WITHIN = 1_500; // ms a move may take before the page says that the connection is lost
 const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
 const LONGEST_ATTEMPT = 10_000; // ms
@@ -42,7 +48,7 @@ const MAY_COME_BACK = new Set(COMES_BACK);
  * @returns {number} milliseconds
  */
 export function delayBefore(attempt, random) {
-  const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(attempt, 10));
+  const longest = attempt < QUICK ? Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempt) : LATER_DELAY;
   return longest * (0.5 + random / 2);
 }
 
@@ -80,6 +86,7 @@ export class Signal {
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {number | null} */ #retry = null;
   /** @type {number | null} */ #deadline = null;
+  /** @type {number | null} */ #tooLate = null;
   #attempt = 0;
   #turn = 0; // counts connections: whatever belongs to an earlier one is ignored
   #openSince = 0;
@@ -211,7 +218,7 @@ export class Signal {
     socket.onclose = () => {
       if (turn !== this.#turn) return;
       if (bye !== null && !MAY_COME_BACK.has(bye.code)) this.#end({ code: bye.code, text: bye.text });
-      else this.#lost();
+      else this.#lost(bye?.code === "moved");
     };
   }
 
@@ -230,10 +237,12 @@ export class Signal {
     this.#onMessage(message);
   }
 
-  #lost() {
+  #lost(moved = false) {
+    const before = this.#line;
     if (this.#line === "open" && this.#world.now() - this.#openSince > STEADY) this.#attempt = 0;
     this.#drop();
-    this.#set(this.#line === "connecting" ? "connecting" : "lost");
+    this.#set(before === "connecting" ? before : moved && before === "open" ? "moving" : "lost");
+    if (this.#line === "moving") this.#tooLate = this.#world.later(() => this.#set("lost"), MOVED_WITHIN);
     const delay = delayBefore(this.#attempt, this.#world.random());
     this.#attempt += 1;
     this.#retry = this.#world.later(() => {
@@ -262,6 +271,8 @@ export class Signal {
   /** @param {LineState} line */
   #set(line) {
     if (line === this.#line) return;
+    if (this.#tooLate !== null) this.#world.cancel(this.#tooLate);
+    this.#tooLate = null;
     this.#line = line;
     this.#onLine(line);
   }

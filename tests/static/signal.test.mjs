@@ -104,8 +104,9 @@ test("a connection carries its ticket in the subprotocol and says hello first", 
   assert.deepEqual(seen.lines, ["connecting", "open"]);
 });
 
-test("delays double from 100 ms, stay within 2 s and are spread", () => {
-  assert.deepEqual([0, 1, 2, 3, 4, 60].map((attempt) => delayBefore(attempt, 1)), [100, 200, 400, 800, 1600, 2000]);
+test("delays double from 100 ms, stay within half a second while a server restarts, and are spread", () => {
+  const delays = [0, 1, 2, 3, 19, 20, 60].map((attempt) => delayBefore(attempt, 1));
+  assert.deepEqual(delays, [100, 200, 400, 500, 500, 2000, 2000]);
   assert.equal(delayBefore(0, 0), 50);
 });
 
@@ -118,6 +119,22 @@ test("a lost connection comes back with a new ticket", async () => {
   assert.equal(seen.tickets, 2);
   await open({ world });
   assert.deepEqual(seen.lines, ["connecting", "open", "lost", "open"]);
+});
+
+test("a server that returns after some seconds is found within half a second", async () => {
+  let up = true;
+  const { world } = await opened({
+    ticket: async () => {
+      if (!up) throw new ApiError(0, "unreachable", "…");
+      return "t";
+    },
+  });
+  up = false;
+  last(world).onclose();
+  await world.pass(8_000);
+  up = true;
+  await world.pass(500);
+  assert.equal(world.sockets.length, 2);
 });
 
 test("a server that returns is found within five seconds, however long it was away", async () => {
@@ -189,6 +206,34 @@ test("a draining server is looked for again", async () => {
   await world.pass(100);
   assert.equal(world.sockets.length, 2);
   assert.deepEqual(seen.ends, []);
+});
+
+test("a room that moves is no loss, unless it is not found in time", async () => {
+  const { world, seen } = await opened();
+  hear(last(world), { type: "bye", code: "moved", text: "…" });
+  last(world).onclose();
+  assert.deepEqual(seen.lines, ["connecting", "open", "moving"]);
+  await world.pass(100);
+  await open({ world });
+  assert.deepEqual(seen.lines.slice(2), ["moving", "open"]);
+  assert.equal(world.timers, 0);
+  hear(last(world), { type: "bye", code: "moved", text: "…" });
+  last(world).onclose();
+  await world.pass(1_499);
+  assert.equal(seen.lines.at(-1), "moving");
+  await world.pass(1);
+  assert.equal(seen.lines.at(-1), "lost");
+  await open({ world });
+  assert.equal(seen.lines.at(-1), "open");
+});
+
+test("a move that is refused is a loss", async () => {
+  const { world, seen } = await opened();
+  hear(last(world), { type: "bye", code: "moved", text: "…" });
+  last(world).onclose();
+  await world.pass(100);
+  last(world).onclose();
+  assert.deepEqual(seen.lines.slice(2), ["moving", "lost"]);
 });
 
 test("a refused ticket ends it, a busy server does not", async () => {
