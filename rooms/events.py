@@ -150,6 +150,11 @@ class StoreHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerEnded:
+    """The worker that ran this room before us forwards nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class SeatReloaded:
     """A seat as the store has it, after somebody else (another node, the command line) changed it.
 
@@ -192,6 +197,7 @@ Event = (
     | Committed
     | CommitRefused
     | StoreHealth
+    | FormerEnded
     | SessionReloaded
     | Tick
 )

@@ -49,6 +49,7 @@ from rooms.events import (
     Disconnected,
     Event,
     FellSilent,
+    FormerEnded,
     HeardAgain,
     HostAction,
     Link,
@@ -86,6 +87,8 @@ class Room:
         starts_ms: when the session begins, milliseconds since the epoch.
         ends_ms: when it ends by itself, milliseconds since the epoch.
         wall_ms: now, milliseconds since the epoch.
+        moving: the seats for which another worker still forwards, until ``FormerEnded`` or the time is over.
+        moving_until: monotonic seconds.
     """
 
     def __init__(
@@ -97,6 +100,8 @@ class Room:
         ends_ms: int,
         seats: Iterable[SeatReloaded],
         wall_ms: int,
+        moving: frozenset[SeatCode] = frozenset(),
+        moving_until: float = 0.0,
     ) -> None:
         self.kind, self.open, self.starts_ms, self.ends_ms = kind, is_open, starts_ms, ends_ms
         self.store_ok = True
@@ -109,6 +114,7 @@ class Room:
             self.seats[row.seat] = seat
         self.deadline: float | None = None
         self._loaded = False
+        self._moving, self._moving_until = moving, moving_until
         self._commits = Commits()
         self._cleared: set[SeatCode] = set()
         self._paused: set[SeatCode] = set()
@@ -194,6 +200,8 @@ class Room:
                     self._commits.store_is_back(now)
             case SessionReloaded():
                 self._reloaded(event)
+            case FormerEnded():
+                self._moving = frozenset()
             case Tick():
                 pass
             case _:
@@ -229,6 +237,8 @@ class Room:
             self._commit(RoomAction.DEVICE, (code,), page.actor, event=kind)
         if media_kept or (seat.placed and not seat.is_host):
             self._carry_media(seat, page.link, keep=media_kept)
+        else:
+            self._moving = frozenset()  # their page must see where it is, and will ask for media then
 
     def _carry_media(self, seat: Seat, link: Link, *, keep: bool) -> None:
         seat.media_link, seat.media_device = link, seat.pages[link].device
@@ -278,6 +288,7 @@ class Room:
         seat = self._seat_of(event.link)
         if seat is None:
             return
+        self._moving = frozenset()  # what is decided from here on is to be seen
         own = event.action in _OWN
         code = self._own_request(seat, event, now) if own else self._host_request(seat, event)
         if code is not None:
@@ -376,6 +387,7 @@ class Room:
         if state is before:
             return
         seat.state, seat.since_ms, seat.reason = state, at_ms, reason
+        self._moving = frozenset()
         if state is SeatState.ADMITTED:
             self._cleared.add(code)
         else:
@@ -433,6 +445,8 @@ class Room:
         if self.open and wall_ms >= self.ends_ms and not self._commits.ending:
             self._commit(HostAction.END, (), SYSTEM, "window-over")
         self._settle_gate()
+        if now >= self._moving_until or self._moving <= self.flowing:
+            self._moving = frozenset()
         self._settle_views()
         self._settle_deadline(now, wall_ms)
         self._loaded = True
@@ -453,7 +467,7 @@ class Room:
         if self._commits.ending:
             return  # everybody is cut already, and nobody was lost: the visit is over
         if not present:
-            reason = "clinician-lost" if self._loaded else "server-restarted"
+            reason = "clinician-lost" if self._loaded else "moved" if self._moving else "server-restarted"
             for seat in patients:
                 self._cleared.discard(seat.plan.code)
                 if seat.plan.code not in self._paused:
@@ -480,6 +494,8 @@ class Room:
 
     def _settle_views(self) -> None:
         for seat in self.seats.values():
+            if seat.plan.code in self._moving:
+                continue  # they see and hear each other still, and need not know of the move
             for page in seat.pages.values():
                 self._show(page.link, views.view_of(self, seat, page.link))
             if seat.asking is not None:
@@ -501,6 +517,8 @@ class Room:
         self._empty_since = None if keep else (self._empty_since if self._empty_since is not None else now)
         candidates = [seat.asking_deadline for seat in self.seats.values()]
         candidates.append(self._commits.retry_at)
+        if self._moving:
+            candidates.append(self._moving_until)
         if self.open and not self._commits.ending:
             candidates.append(now + max(0, self.ends_ms - wall_ms) / 1000)
         if self._empty_since is not None:

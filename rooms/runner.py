@@ -40,6 +40,7 @@ from rooms.effects import (
     View,
 )
 from rooms.events import (
+    Asked,
     CommitRefused,
     Committed,
     Connected,
@@ -52,8 +53,11 @@ from rooms.events import (
     LinkJudged,
     MediaChanged,
     SessionReloaded,
+    SignedOut,
+    StoreHealth,
     Tick,
 )
+from rooms.handover import FORWARDS_FOR, OVERLAP, Handover
 from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
 from rooms.peer import PeerState
@@ -117,11 +121,16 @@ class _Page:
     ingest: bool
 
 
+PassOn = Callable[[frozenset[SeatCode]], Awaitable[bool]]
+"""Gives the room to its next owner, with the seats that exchange media; false when nobody takes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    """The room closes here; ``code`` tells the pages why."""
+    """The room closes here; ``code`` tells the pages why. ``pass_on``: its media when they have moved."""
 
     code: str
+    pass_on: PassOn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,7 @@ class Runner:
         record: queues an audit event that nothing waits for.
         load: reads the session from the store; ``None`` when the store cannot be reached.
         on_change: called after a step that showed somebody something, for those who watch from outside.
+        let_former_go: called when whoever ran the room before is to forward nothing any more; perhaps twice.
     """
 
     meeting: str
@@ -156,6 +166,7 @@ class Runner:
     record: Callable[[Record], None]
     load: Callable[[], Awaitable[SessionReloaded | None]]
     on_change: Callable[[], None] = lambda: None
+    let_former_go: Callable[[], None] = lambda: None
     finished: bool = field(default=False, init=False)
     _inbox: asyncio.Queue[_Item] = field(default_factory=asyncio.Queue, init=False)
     _jobs: asyncio.Queue[Commit | str] = field(default_factory=asyncio.Queue, init=False)
@@ -299,6 +310,10 @@ class Runner:
         """
         self._inbox.put_nowait(_Stop(code))
 
+    def hand_over(self, pass_on: PassOn) -> None:
+        """Give the room to another worker, and forward until its pages have moved; see ``rooms.handover``."""
+        self._inbox.put_nowait(_Stop("moved", pass_on))
+
     def held_by_another(self, seat: SeatCode, device: Device) -> bool:
         """Whether a page of this device would have to ask another one for the seat."""
         found, now = self.room.seats.get(seat), asyncio.get_running_loop().time()
@@ -325,12 +340,13 @@ class Runner:
         """
         worker = asyncio.create_task(self._commit_in_turn(), name="room-commits")
         try:
-            await self._serve()
+            if (pass_on := await self._serve()) is not None:
+                await self._hand_over(pass_on)
         finally:
             self._shut()
             await self._flush(worker)
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> PassOn | None:
         clock = asyncio.get_running_loop().time
         check_at, excuses = clock() + CHECK_EVERY, Bucket(1 / EXCUSED_EVERY, 1)
         while not self.finished:
@@ -344,11 +360,11 @@ class Runner:
             else:
                 if isinstance(item, _Stop):
                     self._farewell = item.code
-                    return
+                    return item.pass_on
                 if isinstance(item, CommitRefused) and item.code == FENCED:
                     log.warning("room belongs to another worker", room=short_code(self.meeting))
                     self._farewell = "moved"
-                    return
+                    return None
                 if (event := self._understood(item)) is not None:
                     self._step(event, clock())
             if (now := clock()) >= check_at:
@@ -360,6 +376,49 @@ class Runner:
                 for news in self._news_of_links():
                     self._step(news, now)
                 check_at = now + CHECK_EVERY
+        return None
+
+    async def _hand_over(self, pass_on: PassOn) -> None:
+        """Take nobody any more, give the room away, tell the pages, and forward until they have moved."""
+        self.finished = True
+        if not self.room.store_ok or not await self._all_decided() or (session := await self.load()) is None:
+            return
+        clock = asyncio.get_running_loop().time
+        flowing, muted = self.room.flowing, frozenset(c for c, s in self.room.seats.items() if s.muted)
+        hosts = frozenset(code for code, seat in self.room.seats.items() if seat.is_host)
+        gate = SetGate(flowing, muted)
+        handover = Handover(gate, hosts, session, clock() + FORWARDS_FOR, HOST_PATIENCE)
+        heard = {code: self._transports.media_heard_at(code) for code in flowing}
+        handover.look(clock(), heard)
+        if handover.over or not await pass_on(frozenset(handover.gate.seats)):
+            return
+        self._say_goodbye()
+        while not handover.over:
+            try:
+                async with asyncio.timeout_at(min(handover.until, clock() + CHECK_EVERY)):
+                    item = await self._inbox.get()
+            except TimeoutError:
+                pass
+            else:
+                match item:
+                    case SessionReloaded():
+                        handover.reloaded(item)
+                    case _Stop() | _Failed() | SignedOut() | StoreHealth(False):
+                        handover.end()
+                    case Asked(action=action) if action in OWED:
+                        handover.end()  # it came too late to be carried out, and is asked for again there
+            heard = {code: self._transports.media_heard_at(code) for code in flowing}
+            handover.look(clock(), heard)
+            self.media.set_gate(self.meeting, frozenset(handover.gate.seats), frozenset(muted))
+
+    async def _all_decided(self) -> bool:
+        """Wait until all that was decided here is durable; whether it is."""
+        try:
+            async with asyncio.timeout(FLUSH_WITHIN):
+                await self._jobs.join()
+        except TimeoutError:
+            return False
+        return not self.room.owed
 
     def _step(self, event: Event, now: float) -> None:
         """Handle one event and carry out what follows, without waiting."""
@@ -410,7 +469,11 @@ class Runner:
         match effect:
             case SetGate(seats, muted):
                 self.media.set_gate(self.meeting, frozenset(seats), frozenset(muted))
-            case Commit():
+                if seats:
+                    asyncio.get_running_loop().call_later(OVERLAP, self.let_former_go)
+            case Commit(action=action):
+                if action in OWED:
+                    self.let_former_go()  # whom we cut nobody else may show
                 self._issued += 1
                 self._jobs.put_nowait(effect)
             case Record():
@@ -516,10 +579,14 @@ class Runner:
         self._transports.close_all()
         for commit in self.room.owed:
             self._jobs.put_nowait(commit)
+        self._say_goodbye()
+        self.let_former_go()
+        self.on_change()
+
+    def _say_goodbye(self) -> None:
         pages, self._pages = self._pages, {}
         for page in pages.values():
             page.outbox.close(self._farewell)
-        self.on_change()
 
     async def _flush(self, worker: asyncio.Task[None]) -> None:
         """Give what was decided its chance to become durable, then end the committing task."""

@@ -288,12 +288,13 @@ class Server:
         self.house.tenancy.taking = False
 
     async def leave(self) -> None:
-        """Hand the rooms over to the other workers: their pages are told that they have moved, at once."""
+        """Hand the rooms over to the other workers: who is inside goes on seeing and hearing meanwhile."""
         self.finish()
         if self._web_door is not None:
             await self._web_door.close()  # who comes back is to reach another worker
-        await self.neighbours.close()
         self.sockets.end_relays("moved")
+        await self.house.hand_over()
+        await self.neighbours.close()
         await self.house.drain(ROOMS_WITHIN, "moved")
 
     def _gauges(self) -> Mapping[str, float]:

@@ -1,6 +1,7 @@
 """The house: every room that runs in this process, and how each one meets the store.
 
     page with a ticket ──▶ enter ──▶ the running room, or one taken by lease and loaded from the store
+    we are to leave ─────▶ each room to another worker; we forward until its pages have moved there
     a sign-in has ended ─▶ its pages and its media go, wherever they are
     ledger's tail ───────▶ a session was changed elsewhere ──▶ its running room reads it again
     store's health ──────▶ every room
@@ -49,20 +50,24 @@ from rooms.events import (
     SignedOut,
     StoreHealth,
 )
+from rooms.handover import FORWARDS_FOR
 from rooms.media import MediaPort
 from rooms.quality import Quality
 from rooms.room import Room
-from rooms.runner import PageOutbox, Runner
+from rooms.runner import FLUSH_WITHIN, PageOutbox, Runner
 from signaling.board import board_room, with_locks
 from signaling.messages import Board, BoardRoom, IceServer
 from signaling.neighbours import Neighbours, Unreachable
 from signaling.security import describe
+from signaling.succession import Succession
 from signaling.tenancy import Tenancy
 
 SIGN_INS_EVERY: Final = 2.0
 """Seconds between looks whether the clinicians in the rooms are still signed in."""
 KEEP_SIGN_IN_EVERY: Final = 60.0
 """Seconds between the times that a running visit keeps its clinician's sign-in from running out."""
+HANDED_OVER_WITHIN: Final = FLUSH_WITHIN + FORWARDS_FOR + 1.5
+"""Seconds to give every room to another worker."""
 PAUSE_AFTER_FAILURE: Final = 1.0
 """Seconds before the ledger is followed further after an entry that cannot be read."""
 
@@ -91,8 +96,8 @@ CHANGES_SESSION: Final = frozenset(
 """Events after which a session may differ from what its running room believes."""
 
 
-def room_of(session: Session) -> Room:
-    """The machine for a session as the store has it."""
+def room_of(session: Session, moving: frozenset[SeatCode] = frozenset(), until: float = 0.0) -> Room:
+    """The machine for a session as the store has it; for ``moving``, until then, another worker forwards."""
     loaded = reloaded(session)
     return Room(
         kind=session.kind.value,
@@ -101,6 +106,8 @@ def room_of(session: Session) -> Room:
         ends_ms=session.ends_ms,
         seats=loaded.seats,
         wall_ms=_wall_ms(),
+        moving=moving,
+        moving_until=until,
     )
 
 
@@ -137,6 +144,7 @@ class House:
     Attributes:
         draining: this process is going down and takes nobody at all any more.
         tenancy: which rooms are ours.
+        succession: those that come from other workers and go to them.
     """
 
     booking: Booking
@@ -159,10 +167,12 @@ class House:
     _sessions: list[Session] = field(default_factory=list, init=False)
     _opening: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
     tenancy: Tenancy = field(init=False)
+    succession: Succession = field(init=False)
 
     def __post_init__(self) -> None:
         """Have no room, and tell the neighbours what they ask."""
         self.tenancy = Tenancy(self.placement, self.neighbours, self._meetings, self._lost)
+        self.succession = Succession(self.neighbours, self.tenancy, self._adopted, self._rooms.get)
         self.neighbours.calls |= {"rooms": self._tell_rooms, "held": self._tell_held}
 
     # ---- pages -------------------------------------------------------------------------------------------
@@ -193,14 +203,21 @@ class House:
                 if not await self.tenancy.keeps(meeting):
                     raise Refused("moved")
                 return runner
-            # In this order: what the owner before us made durable is then in what we load.
-            lease = await self.tenancy.claim(meeting)
-            session = await self.booking.load(meeting)
-            if session is None:
-                raise Refused("no-session")
-            if self.draining:
-                raise Refused("draining")
-            return self._open(session, lease)
+            return await self._taken(meeting, frozenset())
+
+    async def _adopted(self, meeting: MeetingId, moving: frozenset[SeatCode]) -> Runner:
+        async with self._in_turn(meeting):
+            return self.room(meeting) or await self._taken(meeting, moving)
+
+    async def _taken(self, meeting: MeetingId, moving: frozenset[SeatCode]) -> Runner:
+        # In this order: what the owner before us made durable is then in what we load.
+        lease = await self.tenancy.claim(meeting)
+        session = await self.booking.load(meeting)
+        if session is None:
+            raise Refused("no-session")
+        if self.draining:
+            raise Refused("draining")
+        return self._open(session, lease, moving)
 
     async def place(self, meeting: MeetingId) -> str | None:
         """Find the worker where a page of this session belongs; ``None``: here.
@@ -240,7 +257,7 @@ class House:
                 await self.tenancy.release(meeting)
 
     def _meetings(self) -> list[MeetingId]:
-        return [MeetingId(meeting) for meeting in self._rooms]
+        return [MeetingId(meeting) for meeting, runner in self._rooms.items() if not runner.finished]
 
     def _lost(self, meeting: MeetingId) -> None:
         if (runner := self.room(meeting)) is not None:
@@ -251,16 +268,17 @@ class House:
         runner = self._rooms.get(meeting)
         return None if runner is None or runner.finished else runner
 
-    def _open(self, session: Session, lease: Lease) -> Runner:
+    def _open(self, session: Session, lease: Lease, moving: frozenset[SeatCode]) -> Runner:
         meeting = session.meeting
         runner = Runner(
             meeting=meeting,
-            room=room_of(session),
+            room=room_of(session, moving, asyncio.get_running_loop().time() + FORWARDS_FOR),
             media=self.media,
             commit=partial(self._commit, lease),
             record=partial(self._record, meeting),
             load=partial(self._load, meeting),
             on_change=self.on_change,
+            let_former_go=partial(self.succession.let_former_go, meeting),
         )
         if not self.store_ok:
             runner.tell(StoreHealth(False))
@@ -279,6 +297,7 @@ class House:
         finally:
             if self._rooms.get(runner.meeting) is runner:
                 del self._rooms[runner.meeting]
+            self.succession.ended(runner.meeting)
             await self._forgotten(MeetingId(runner.meeting))
 
     # ---- what rooms ask of the store ---------------------------------------------------------------------
@@ -349,7 +368,7 @@ class House:
 
     def reload(self, meeting: str) -> None:
         """A session was changed by somebody else than its room. Never waits."""
-        if (runner := self.room(meeting)) is not None:
+        if (runner := self._rooms.get(meeting)) is not None:  # one that is handed over must know as well
             runner.reload()
         self.on_change()
 
@@ -445,6 +464,22 @@ class House:
             )
             for runner in self._rooms.values()
         )
+
+    async def hand_over(self) -> None:
+        """Give every room to another worker, and forward in each until its pages have moved there.
+
+        What cannot be given away is left for ``drain``, which closes it.
+        """
+        self.draining, self.tenancy.taking = True, False
+        runners = [runner for runner in self._rooms.values() if not runner.finished]
+        others = sorted(self.neighbours.names)
+        for number, runner in enumerate(runners):
+            first = number % max(1, len(others))
+            order = others[first:] + others[:first]
+            runner.hand_over(partial(self.succession.pass_on, MeetingId(runner.meeting), order))
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=HANDED_OVER_WITHIN)
+        await self.succession.told()
 
     async def drain(self, within: float, code: str = "draining") -> None:
         """Take nobody new, tell every page to come back, let the store take what was decided.

@@ -28,6 +28,7 @@ PURE = {
         "rooms.forwarding",
         "rooms.framing",
         "rooms.gate",
+        "rooms.handover",
         "rooms.ingest_sdp",
         "rooms.lateness",
         "rooms.mls_wire",

@@ -22,21 +22,43 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240
 
 BACK_WITHIN = 5.0
 """Seconds from a worker's death to pictures and sound for everybody."""
-# Looks often how many pictures of others were decoded, and keeps the longest time without a new one.
+GAP_WITHIN = 1.0
+"""Seconds for which a page may show no new picture, or play no new sound, of anybody while its room moves."""
+# Looks often what of others the page shows and plays, whichever connection brings it, and keeps the longest
+# time without anything new of one of them; and every alarming sentence that could be read.
 WATCH = """() => {
-  window.longest = 0;
-  let frames = null, since = performance.now();
+  const longest = window.longest = {video: 0, audio: 0}, counts = new Map(), fresh = new Map();
+  window.alarms = new Set();
   const look = async () => {
-    let now = 0;
-    for (const entry of (await window.connections.at(-1).getStats()).values()) {
-      if (entry.type === "inbound-rtp") now += entry.framesDecoded ?? 0;
+    const shown = new Set(), looked = new Map();
+    for (const element of document.querySelectorAll("video, audio")) {
+      for (const track of element.srcObject?.getTracks() ?? []) shown.add(track.id);
     }
-    window.longest = Math.max(window.longest, performance.now() - since);
-    if (now !== frames && now > 0) [frames, since] = [now, performance.now()];
+    for (const pc of window.connections) {
+      if (pc.connectionState === "closed") continue;
+      for (const entry of (await pc.getStats()).values()) {
+        if (entry.type !== "inbound-rtp" || !shown.has(entry.trackIdentifier)) continue;
+        const count = (entry.kind === "video" ? entry.framesDecoded : entry.packetsReceived) ?? 0;
+        // Not the time of reading: a busy page reads late what was counted in time.
+        looked.set(entry.mid, entry.timestamp);
+        if (count <= (counts.get(entry.trackIdentifier) ?? 0)) continue;
+        counts.set(entry.trackIdentifier, count);
+        const before = fresh.get(entry.mid)?.at ?? entry.timestamp;
+        longest[entry.kind] = Math.max(longest[entry.kind], entry.timestamp - before);
+        fresh.set(entry.mid, {kind: entry.kind, at: entry.timestamp});
+      }
+    }
+    for (const [mid, {kind, at}] of fresh) {
+      const now = looked.get(mid) ?? performance.timeOrigin + performance.now();
+      longest[kind] = Math.max(longest[kind], now - at);
+    }
+    const said = /connection[^.]*lost|interrupted|on hold/i.exec(document.body.innerText);
+    if (said) window.alarms.add(said[0]);
     setTimeout(look, 20);
   };
   look();
 }"""
+WATCHED = "() => ({...window.longest, alarms: [...window.alarms]})"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -95,13 +117,16 @@ async def test_a_worker_that_is_renewed_hands_its_visit_over(node: Practice, eve
     people = (a, b, therapist)
     before, transports = await node.audit(visit.meeting), [await person.transports() for person in people]
     left = await node.owner(visit)
-    await a.page.evaluate(WATCH)
+    await asyncio.gather(*(person.page.evaluate(WATCH) for person in people))
+    await asyncio.gather(*(person.sees_and_hears(2) for person in people))
     os.kill(left, signal.SIGTERM)
     took = await back(people, transports, time.monotonic())
     await asyncio.gather(*(person.sees_and_hears(2) for person in people))
-    gap = await a.page.evaluate("window.longest / 1000")
-    # The goal is a gap of 1 s. It is told, not judged: it grows with whatever else wants the processor.
-    print(f"reconnected after {took:.2f} s; {gap:.2f} s without a new picture")
+    watched = [await person.page.evaluate(WATCHED) for person in people]
+    print(f"connected anew after {took:.2f} s; {watched}; load {os.getloadavg()[0]:.1f}")
+    for gaps in watched:
+        assert gaps["alarms"] == []
+        assert max(gaps["video"], gaps["audio"]) / 1000 < GAP_WITHIN
     assert took < BACK_WITHIN
     assert await node.owner(visit) != left
     await same_seats(node, visit, before)

@@ -41,6 +41,7 @@ class Play:
         *,
         with_cotherapist: bool = False,
         holders: dict[SeatCode, str | None] | None = None,
+        moving: frozenset[SeatCode] = frozenset(),
     ) -> None:
         self.now = 1000.0
         self.truth = {
@@ -69,6 +70,8 @@ class Play:
                 for code, state in self.truth.items()
             ],
             wall_ms=self.wall_ms,
+            moving=moving,
+            moving_until=self.now + 6,
         )
 
     @property

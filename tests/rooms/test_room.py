@@ -17,6 +17,7 @@ from rooms.events import (
     DeviceAnswered,
     Disconnected,
     FellSilent,
+    FormerEnded,
     HeardAgain,
     HostAction,
     SeatReloaded,
@@ -321,6 +322,55 @@ def test_after_a_restart_admitted_seats_wait_for_the_clinician() -> None:
     play.media(T)
     assert play.gate.seats == {A, T}
     assert play.recorded.count(("seat.held", "A", "server-restarted")) == 1
+
+
+# ---- taken over while another worker still forwards ------------------------------------------------------
+
+
+def moving() -> Play:
+    """Everybody was inside with another worker and has come here; the clinician has no media here yet."""
+    states = dict.fromkeys((A, B, T), SeatState.ADMITTED)
+    play = Play(states=states, moving=frozenset({A, B, T})) >> Tick()
+    return play.opens(A, media_kept=True).opens(B, media_kept=True).opens(T, media_kept=True)
+
+
+def test_who_is_moved_is_held_on_record_and_told_nothing_of_it() -> None:
+    play = moving() << OpenPeer(T, "t")
+    assert play.recorded.count(("seat.held", "A", "moved")) == 1
+    assert play.gate.seats == NOBODY
+    assert play.media(A).media(B).views == {}, "they see and hear each other with the other worker"
+    play.media(T)
+    assert play.gate.seats == EVERYONE
+    assert play.place("a").state == play.place("b").state == "admitted"
+    assert play.recorded.count(("seat.resumed", "A", "clinician-back")) == 1
+
+
+def test_the_end_of_the_former_worker_is_told_at_once() -> None:
+    play = moving() >> FormerEnded()
+    assert {play.place("a").state, play.place("b").state} == {"paused"}
+
+
+def test_a_move_that_takes_too_long_is_told() -> None:
+    assert moving().wait(7).place("a").state == "paused"
+
+
+def test_a_decision_during_a_move_is_shown() -> None:
+    play = moving().asks("t", SeatAction.HOLD, A)
+    assert play.place("a").state == "held"
+    assert play.roster().clinician_present is False
+
+
+def test_a_clinician_whose_media_was_lost_on_the_way_is_shown_the_room() -> None:
+    play = Play(states=dict.fromkeys((A, T), SeatState.ADMITTED), moving=frozenset({A, T})) >> Tick()
+    play.opens(A, media_kept=True).opens(T)
+    assert play.roster().entered is False, "so that their page asks for media"
+    assert play.place("a").state == "paused"
+
+
+def test_who_waits_is_shown_the_waiting_room_during_a_move() -> None:
+    states = {A: SeatState.WAITING, B: SeatState.ADMITTED, T: SeatState.ADMITTED}
+    play = Play(states=states, moving=frozenset({B, T})) >> Tick()
+    assert play.opens(A).place("a").state == "waiting"
 
 
 # ---- two pages, two devices, two hosts -------------------------------------------------------------------

@@ -219,7 +219,7 @@ test("a room that moves is no loss, unless it is not found in time", async () =>
   assert.equal(world.timers, 0);
   hear(last(world), { type: "bye", code: "moved", text: "…" });
   last(world).onclose();
-  await world.pass(1_499);
+  await world.pass(2_999);
   assert.equal(seen.lines.at(-1), "moving");
   await world.pass(1);
   assert.equal(seen.lines.at(-1), "lost");

@@ -1,0 +1,90 @@
+"""What the former owner of a room still does while its pages move to the next: it forwards, and ever less.
+
+    forwards to those inside ──a seat's transport ends──▶ to fewer ──▶ nothing: over
+       ├── the clinician is not heard, nobody is left to hear anybody, patience spent ──▶ over
+       └── the session is not any more what it was, or somebody says that it is enough ──▶ over
+
+The next owner decides; this one opens nothing and records nothing (docs/decisions/0012). Its rule is the same
+as that of every room: nothing flows without a clinician who hears.
+
+Pure: ``now`` comes in, monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.seats import SeatCode, SeatState
+from rooms.effects import SetGate
+from rooms.events import SessionReloaded
+
+FORWARDS_FOR: Final = 6.0
+"""Seconds that pages have to find the next owner and to connect their media there."""
+OVERLAP: Final = 2.0
+"""Seconds for which two owners may forward at once: the next one's first pictures are on their way."""
+
+
+@dataclass(slots=True)
+class Handover:
+    """The end of a room here. It begins with those who exchange media, and is over when the gate is empty.
+
+    Args:
+        gate: who exchanges media, and who is muted.
+        hosts: the clinicians' seats.
+        session: as the store has it, with all that was decided here.
+        until: when it is over in any case, monotonic seconds.
+        patience: seconds of silence after which a clinician is taken not to hear.
+    """
+
+    gate: SetGate
+    hosts: frozenset[SeatCode]
+    session: SessionReloaded
+    until: float
+    patience: float
+    _known: object = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Forward to nobody whom the session does not have inside."""
+        self._known = _decided(self.session)
+        inside = {row.seat for row in self.session.seats if row.state is SeatState.ADMITTED}
+        if not self.session.open or not self.gate.seats <= inside:
+            self.end()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is forwarded any more, for good."""
+        return not self.gate.seats
+
+    def end(self) -> None:
+        """Somebody has said that it is enough."""
+        self.gate = SetGate(frozenset(), self.gate.muted)
+
+    def reloaded(self, session: SessionReloaded) -> None:
+        """The session as the store has it now: the next owner decides, so any change ends what is here."""
+        if _decided(session) != self._known:
+            self.end()
+
+    def look(self, now: float, heard: Mapping[SeatCode, float | None]) -> None:
+        """Cut who has gone.
+
+        Args:
+            now: monotonic seconds.
+            heard: when media last came from each seat, ``None`` without a transport.
+        """
+        seats = frozenset(seat for seat in self.gate.seats if heard.get(seat) is not None)
+        if now >= self.until or len(seats) < 2 or not self._clinician_hears(seats, now, heard):
+            seats = frozenset()
+        self.gate = SetGate(seats, self.gate.muted)
+
+    def _clinician_hears(
+        self, seats: Iterable[SeatCode], now: float, heard: Mapping[SeatCode, float | None]
+    ) -> bool:
+        times = [at for seat in seats if seat in self.hosts and (at := heard.get(seat)) is not None]
+        return any(now - at <= self.patience for at in times)
+
+
+def _decided(session: SessionReloaded) -> object:
+    """What of a session decides who exchanges media."""
+    return session.open, {row.seat: (row.state, row.muted) for row in session.seats}
