@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 
@@ -585,7 +586,7 @@ async def test_who_is_handed_over_goes_on_hearing_until_everybody_has_moved() ->
         assert not house.runner.join("late", A, "A", "seat:A", Outbox(), media_kept=True)
         for link in "ab":
             house.heard[link].client.rtp.clear()
-            await until(lambda link=link: receives(house, link))  # type: ignore[misc]
+            await until(partial(receives, house, link))
         await house.heard["a"].close()
         await until(lambda: receives(house, "b"))
         assert not house.task.done()
