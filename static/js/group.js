@@ -1,130 +1,31 @@
 // @ts-check
-// One page's place in the MLS group of a session: the strict wrapper around ts-mls (RFC 9420).
+// One member's view of the MLS group of a session: the strict wrapper around ts-mls (RFC 9420). Ways in: group-entry.js.
 //
-//   host   openGroup ──▶ Group ──commit──▶ server ──accepted──▶ merge        (refused: discard)
-//   guest  prepare ──▶ Newcomer ──key package──▶ server … welcome ──▶ join ──▶ Group ──commit──▶ apply
+//   host   commit ──▶ server ──accepted──▶ merge       guest   ──commit──▶ apply
+//                           ──refused───▶ discard
 //
 // A method that throws a GroupError has changed nothing: the state is as it was and goes on working. What group-policy.js
 // does not allow never becomes state. One thing is done at a time, in the order it was asked for: two messages sealed at
-// once would otherwise share a key. No timers, no DOM; the clock is read once, for the lifetime of a key package.
+// once would otherwise share a key. No timers, no clock, no DOM.
 
 import { equalBytes, joined, utf8 } from "./bytes.js";
-import { freshKeyPackage, refusing, suite, tagKey, unwrapped, wrapped } from "./group-codec.js";
-import { CLIENT, GroupError, SUITE, checkKeyPackage, checkKeysOnce, checkProposals } from "./group-policy.js";
+import { freshKeyPackage, refusing, tagKey, unwrapped, wrapped } from "./group-codec.js";
+import { CLIENT, GroupError, checkKeyPackage, checkKeysOnce, checkProposals } from "./group-policy.js";
 import { checkState, checkUnmoved, leavesOf, linkPsk, personOf, pskFinder } from "./group-policy.js";
 import * as mls from "../vendor/mls.js";
-
-export { GroupError };
 
 /** @typedef {import("ts-mls/clientState.js").ClientState} ClientState */
 /** @typedef {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} CiphersuiteImpl */
 /** @typedef {import("ts-mls/keyPackage.js").KeyPackage} KeyPackage */
-/** @typedef {import("ts-mls/keyPackage.js").PrivateKeyPackage} PrivateKeyPackage */
 /** @typedef {import("ts-mls/proposal.js").Proposal} Proposal */
 /** @typedef {import("./group-policy.js").Member} Member */
 /** @typedef {Uint8Array<ArrayBuffer>} Bytes */
-
-/**
- * @typedef {object} GroupSettings
- * @property {string} id group id, `<meeting>/<generation>` and for a pair `/<seat>` behind it
- * @property {{pid: string, name: string}} me seat code, and the name that the others see
- * @property {{psk: Uint8Array, kpKey: Uint8Array}} keys of the link secret (link-secret.js); not kept longer than the group
- */
+/** @typedef {{psk: Uint8Array, kpKey: Uint8Array}} LinkSecrets made from the link secret, see link-secret.js */
+/** @typedef {{epoch: number, baseKey: Bytes, members: Member[]}} EpochKey `baseKey`: 32 bytes, for the caller to wipe */
 
 const MAX_PAYLOAD = 4096; // bytes, of one sealed message
 const PAD = 256; // what is sealed looks as long as the next multiple
 const FRAMING = 80; // bytes that MLS puts around a payload before it is padded: a signature and three lengths
-
-/**
- * Make a group, as its host and only member.
- *
- * @param {GroupSettings} settings
- * @returns {Promise<Group>}
- */
-export async function openGroup({ id, me, keys }) {
-  const own = await freshKeyPackage({ ...me, role: "host" });
-  const state = await mls.createGroup(utf8(id), own.publicPackage, own.privatePackage, [], await suite(), CLIENT);
-  return new Group(await suite(), id, keys, state);
-}
-
-/**
- * Make what somebody else needs to add us. Each is good for one welcome.
- *
- * @param {GroupSettings} settings
- * @returns {Promise<Newcomer>}
- */
-export async function prepare({ id, me, keys }) {
-  const own = await freshKeyPackage({ ...me, role: "guest" });
-  const message = wrapped({ version: "mls10", wireformat: "mls_key_package", keyPackage: own.publicPackage });
-  const tag = new Uint8Array(await crypto.subtle.sign("HMAC", await tagKey(keys.kpKey, "sign"), joined(utf8(id), message)));
-  return new Newcomer(await suite(), id, keys, own, { keyPackage: message, tag });
-}
-
-/** Somebody who has offered a key package and waits to be added. */
-export class Newcomer {
-  #suite;
-  #id;
-  #keys;
-  #own;
-
-  /**
-   * @param {CiphersuiteImpl} suite
-   * @param {string} id
-   * @param {GroupSettings['keys']} keys
-   * @param {{publicPackage: KeyPackage, privatePackage: PrivateKeyPackage}} own
-   * @param {{keyPackage: Bytes, tag: Bytes}} offer
-   */
-  constructor(suite, id, keys, own, offer) {
-    this.#suite = suite;
-    this.#id = id;
-    this.#keys = keys;
-    this.#own = own;
-    /** What to send: an MLSMessage, and HMAC-SHA-256 over group id and message under the link's tag key. */
-    this.offer = offer;
-  }
-
-  /**
-   * Enter by a welcome. One that is refused spoils nothing: the right one may still come.
-   *
-   * @param {Uint8Array} welcome an MLSMessage
-   * @returns {Promise<Group>}
-   * @throws {GroupError}
-   */
-  async join(welcome) {
-    const { welcome: message } = unwrapped(welcome, "mls_welcome");
-    // The library looks at the suite of what is inside only.
-    if (message.cipherSuite !== SUITE) throw new GroupError("policy", "Another suite.");
-    const finder = pskFinder(this.#keys.psk);
-    // Who signed the group's state is the first whose credential the library asks about. It does not tell in another way.
-    /** @type {Uint8Array | undefined} */ let signer;
-    const config = {
-      ...CLIENT,
-      authService: {
-        /** @type {import("ts-mls/authenticationService.js").AuthenticationService["validateCredential"]} */
-        async validateCredential(credential, key) {
-          signer ??= key;
-          return personOf(credential) !== null;
-        },
-      },
-    };
-    const { publicPackage, privatePackage } = this.#own;
-    const state = await refusing(
-      mls.joinGroup(message, publicPackage, privatePackage, finder, this.#suite, undefined, undefined, config),
-    );
-    if (finder.asked !== 1) throw new GroupError("no-psk", "A welcome without the link's key: not from our host.");
-    checkState(state, utf8(this.#id));
-    const leaves = leavesOf(state.ratchetTree);
-    const mine = leaves.find(({ index }) => index === state.privatePath.leafIndex);
-    if (!mine || !equalBytes(mine.leaf.signaturePublicKey, publicPackage.leafNode.signaturePublicKey)) {
-      throw new GroupError("identity", "The welcome is for somebody else.");
-    }
-    if (!signer || !equalBytes(signer, leaves[0]?.leaf.signaturePublicKey ?? new Uint8Array())) {
-      throw new GroupError("policy", "The welcome is not of the host.");
-    }
-    mls.zeroOutUint8Array(privatePackage.initPrivateKey);
-    return new Group(this.#suite, this.#id, this.#keys, { ...state, clientConfig: CLIENT });
-  }
-}
 
 /** One member's view of a group. */
 export class Group {
@@ -139,7 +40,7 @@ export class Group {
   /**
    * @param {CiphersuiteImpl} suite
    * @param {string} id
-   * @param {GroupSettings['keys']} keys
+   * @param {LinkSecrets} keys
    * @param {ClientState} state
    */
   constructor(suite, id, keys, state) {
@@ -161,7 +62,7 @@ export class Group {
 
   /** @returns {Member[]} who is in, as their own credentials say; by leaf. */
   get members() {
-    return leavesOf(this.#state.ratchetTree).map(({ pid, name, role, index }) => ({ pid, name, role, index }));
+    return membersOf(this.#state);
   }
 
   /** @returns {boolean} whether a commit of ours waits for the server's word. */
@@ -242,7 +143,8 @@ export class Group {
    * Guest: follow a commit of the host.
    *
    * @param {Uint8Array} commit an MLSMessage
-   * @returns {Promise<{removed: boolean}>} `removed`: it takes us out; this group is at its end for us
+   * @returns {Promise<{removed: boolean, left: string[]}>} `removed`: it takes us out; this group is at its end for us;
+   *   `left`: who is in no more
    * @throws {GroupError}
    */
   apply(commit) {
@@ -266,7 +168,7 @@ export class Group {
       if (result.kind !== "newState" || !change) throw new GroupError("policy", "Not a commit.");
       if (change.removed.has(this.index)) {
         this.#close();
-        return { removed: true };
+        return { removed: true, left: [] };
       }
       const { newState, consumed } = result;
       checkState(newState, this.#id);
@@ -274,9 +176,11 @@ export class Group {
       if (newState.groupActiveState.kind !== "active" || newState.groupContext.epoch !== message.epoch + 1n) {
         throw new GroupError("policy", "A commit that leads elsewhere.");
       }
+      const before = this.members;
       this.#state = newState;
       consumed.forEach(mls.zeroOutUint8Array);
-      return { removed: false };
+      const stays = new Set(this.members.map(({ pid }) => pid));
+      return { removed: false, left: before.flatMap(({ pid }) => (stays.has(pid) ? [] : [pid])) };
     });
   }
 
@@ -335,14 +239,24 @@ export class Group {
   }
 
   /**
-   * The key that the frames of this epoch are made from (RFC 9605 §5.2).
+   * The key that the frames of this epoch are made from (RFC 9605 §5.2), and the members it is for.
    *
-   * @returns {Promise<Bytes>} 32 bytes, for the caller to keep and wipe
+   * @returns {Promise<EpochKey>}
    */
-  baseKey() {
+  epochKey() {
+    return this.#inTurn(() => this.#keyOf(this.#state));
+  }
+
+  /**
+   * Host: those of the epoch that our pending commit leads to.
+   *
+   * @returns {Promise<EpochKey>}
+   * @throws {GroupError} `pending` when there is none.
+   */
+  pendingKey() {
     return this.#inTurn(async () => {
-      const { exporterSecret } = this.#state.keySchedule;
-      return new Uint8Array(await mls.mlsExporter(exporterSecret, "SFrame 1.0 Base Key", new Uint8Array(), 32, this.#suite));
+      if (!this.#pending) throw new GroupError("pending", "There is no commit pending.");
+      return this.#keyOf(this.#pending.state);
     });
   }
 
@@ -370,6 +284,13 @@ export class Group {
     // Best effort: other copies may be anywhere in the heap.
     const { keySchedule, signaturePrivateKey } = this.#state;
     for (const secret of [...Object.values(keySchedule), signaturePrivateKey]) mls.zeroOutUint8Array(secret);
+  }
+
+  /** @param {ClientState} state @returns {Promise<EpochKey>} */
+  async #keyOf(state) {
+    const { exporterSecret } = state.keySchedule;
+    const key = await mls.mlsExporter(exporterSecret, "SFrame 1.0 Base Key", new Uint8Array(), 32, this.#suite);
+    return { epoch: Number(state.groupContext.epoch), baseKey: new Uint8Array(key), members: membersOf(state) };
   }
 
   /**
@@ -429,4 +350,12 @@ export class Group {
     this.#turn = done.catch(() => {});
     return done;
   }
+}
+
+/**
+ * @param {ClientState} state
+ * @returns {Member[]}
+ */
+function membersOf(state) {
+  return leavesOf(state.ratchetTree).map(({ pid, name, role, index }) => ({ pid, name, role, index }));
 }

@@ -9,7 +9,7 @@ import { defaultCapabilities } from "ts-mls/defaultCapabilities.js";
 import { joined, utf8 } from "../../static/js/bytes.js";
 import { suite } from "../../static/js/group-codec.js";
 import { CLIENT, SUITE, credentialOf, lifetime, linkPsk } from "../../static/js/group-policy.js";
-import { openGroup, prepare } from "../../static/js/group.js";
+import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
 import * as mls from "../../static/vendor/mls.js";
 
@@ -19,6 +19,9 @@ export const HOST = { pid: "T", name: "Dr. Weiß" };
 
 /** @param {string} pid */
 export const guest = (pid) => ({ pid, name: `Partner ${pid}` });
+
+/** @param {import("../../static/js/group.js").Group} group */
+export const baseKeyOf = async (group) => (await group.epochKey()).baseKey;
 
 /** What a test expects a refusal to be: `await assert.rejects(…, refusal("tag"))`. */
 export const refusal = (code) => ({ name: "GroupError", code });

@@ -4,13 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { decodeMlsMessage } from "../../static/vendor/mls.js";
-import { Group, openGroup, prepare } from "../../static/js/group.js";
+import { openGroup, prepare } from "../../static/js/group-entry.js";
+import { Group } from "../../static/js/group.js";
 import { utf8 } from "../../static/js/bytes.js";
-import { HOST, ID, KEYS, guest, refusal, roomOf } from "./group-kit.mjs";
+import { HOST, ID, KEYS, baseKeyOf, guest, refusal, roomOf } from "./group-kit.mjs";
 
 /** Everybody's base key as text: equal for those who are in the same epoch. */
 async function keysOf(...groups) {
-  return Promise.all(groups.map(async (group) => Buffer.from(await group.baseKey()).toString("hex")));
+  return Promise.all(groups.map(async (group) => Buffer.from(await baseKeyOf(group)).toString("hex")));
 }
 
 test("those who are in have one key, another one in each epoch, and know each other by name", async () => {
@@ -44,7 +45,7 @@ test("somebody removed is told so, and has no key of what follows", async () => 
   const removed = room.members.B;
   await room.change({ remove: ["B"] });
   assert.deepEqual(Object.keys(room.members), ["A"]);
-  await assert.rejects(removed.baseKey(), refusal("closed"));
+  await assert.rejects(removed.epochKey(), refusal("closed"));
   assert.equal(new Set(await keysOf(room.host, room.members.A)).size, 1);
 });
 
@@ -156,7 +157,7 @@ test("a closed group does nothing any more and can be closed again", async () =>
   assert.ok(host instanceof Group);
   await host.close();
   await host.close();
-  for (const call of [() => host.seal(utf8("x")), () => host.commit({}), () => host.baseKey(), () => host.merge()]) {
+  for (const call of [() => host.seal(utf8("x")), () => host.commit({}), () => host.epochKey(), () => host.merge()]) {
     await assert.rejects(call(), refusal("closed"));
   }
 });
