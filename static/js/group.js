@@ -71,6 +71,16 @@ export class Group {
   }
 
   /**
+   * Host: whether somebody could be added, as far as their key package tells.
+   *
+   * @param {{pid: string, keyPackage: Uint8Array, tag: Uint8Array}} candidate
+   * @throws {GroupError} `tag` when it is by somebody without the link secret.
+   */
+  check(candidate) {
+    return this.#inTurn(async () => void (await this.#checked(candidate)));
+  }
+
+  /**
    * Host: make the commit that adds and removes these; neither renews the keys. The epoch stays until `merge`.
    *
    * @param {{add?: {pid: string, keyPackage: Uint8Array, tag: Uint8Array}[], remove?: string[]}} change whoever is in
@@ -208,7 +218,8 @@ export class Group {
    * Open what a member sealed in this epoch, or in the one before while that is kept. Each opens once.
    *
    * @param {Uint8Array} sealed an MLSMessage
-   * @returns {Promise<{from: Member, payload: Uint8Array}>} `from`: whose signature it bears, whatever the server says
+   * @returns {Promise<{from: Member, payload: Uint8Array, epoch: number}>} `from`: whose signature it bears, whatever the
+   *   server says; `epoch`: the one it was sealed in
    * @throws {GroupError}
    */
   open(sealed) {
@@ -234,7 +245,7 @@ export class Group {
       const { pid, name, role, index } = now;
       const payload = result.message.slice();
       result.consumed.forEach(mls.zeroOutUint8Array);
-      return { from: { pid, name, role, index }, payload };
+      return { from: { pid, name, role, index }, payload, epoch: Number(message.epoch) };
     });
   }
 

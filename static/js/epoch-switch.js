@@ -1,0 +1,196 @@
+// @ts-check
+// When a new epoch is sent on, and when an old one is forgotten.
+//
+//   enter ──▶ received at once ──everybody ready, or 1 s──▶ sent on ──10 s after the next one──▶ forgotten
+//                          └──somebody left: at once──▶
+//
+// Those who stay learn the new key before anybody sends on it, so that no frame is lost; who left has none of what is sent
+// from then on. The second is counted here: a server that holds back the word of the others delays nothing longer.
+// Clock and timers are given.
+
+/** @typedef {import("./group.js").EpochKey} EpochKey */
+
+/**
+ * @typedef {object} Ring what frames are sealed and opened with: KeyRing of frames.js
+ * @property {(installed: {epoch: number, baseKey: Uint8Array<ArrayBuffer>}) => void} install
+ * @property {(people: {epoch: number, members: readonly {seat: string, index: number}[]}) => void} people
+ * @property {(sending: {epoch: number, index: number}) => void} sendOn
+ * @property {(epoch: number) => void} drop
+ * @property {() => void} clear
+ */
+
+/**
+ * @typedef {object} Timers
+ * @property {(callback: () => void, milliseconds: number) => unknown} set calls once
+ * @property {(timer: any) => void} clear
+ */
+
+const WAIT = 1_000; // ms, for others to be ready
+const KEEP = 10_000; // ms, that frames of an earlier epoch are still opened
+const MAX_SEATS = 8;
+const MAX_EARLY = 4; // epochs ahead of ours of which others may say that they are ready
+
+export class EpochSwitch {
+  #ring;
+  #timers;
+  #switched;
+  #forgotten;
+  /** @type {{epoch: number, index: number, others: Set<string>, members: EpochKey["members"]} | null} */ #current = null;
+  /** @type {number | null} */ #sending = null;
+  /** @type {number | null} installed before the server accepted it */ #early = null;
+  /** @type {Map<number, Set<string>>} who has said to be ready, by epoch */ #ready = new Map();
+  /** @type {unknown} */ #wait = null;
+  /** @type {Set<unknown>} */ #keeping = new Set();
+
+  /**
+   * @param {object} settings
+   * @param {Ring | null} settings.ring null for a group that has no frames, a pair
+   * @param {Timers} settings.timers
+   * @param {() => void} settings.switched called when another epoch is sent on than before, or none
+   * @param {() => void} settings.forgotten called when an earlier epoch has had its time
+   */
+  constructor({ ring, timers, switched, forgotten }) {
+    this.#ring = ring;
+    this.#timers = timers;
+    this.#switched = switched;
+    this.#forgotten = forgotten;
+  }
+
+  /** @returns {number | null} the epoch that is sent on; null while nobody can open what is sealed. */
+  get sending() {
+    return this.#sending;
+  }
+
+  /**
+   * Be in this epoch.
+   *
+   * @param {EpochKey} key
+   * @param {{index: number, atOnce: boolean}} how `index`: our own leaf; `atOnce`: wait for nobody before sending on it
+   */
+  enter(key, { index, atOnce }) {
+    const before = this.#current;
+    if (this.#early !== key.epoch) this.#install(key);
+    else key.baseKey.fill(0);
+    this.#early = null;
+    const others = new Set(key.members.flatMap((member) => (member.index === index ? [] : [member.pid])));
+    this.#current = { epoch: key.epoch, index, others, members: key.members };
+    for (const epoch of [...this.#ready.keys()]) if (epoch < key.epoch) this.#ready.delete(epoch);
+    if (before && before.epoch !== key.epoch) {
+      // Of who left nothing is opened any more, not even what was on its way.
+      this.#people(before.epoch, before.members.filter((was) => key.members.some((is) => is.pid === was.pid)));
+      this.#keep(before.epoch);
+    }
+    this.#stopWaiting();
+    if (atOnce || this.#sending === null || this.#allReady()) this.#switch();
+    else this.#wait = this.#timers.set(() => this.#switch(), WAIT);
+  }
+
+  /**
+   * Another member has the keys of an epoch.
+   *
+   * @param {number} epoch
+   * @param {string} seat
+   */
+  ready(epoch, seat) {
+    if (!this.#current || epoch < this.#current.epoch || epoch > this.#current.epoch + MAX_EARLY) return;
+    const seats = this.#ready.get(epoch) ?? new Set();
+    if (seats.size < MAX_SEATS) this.#ready.set(epoch, seats.add(seat));
+    if (this.#wait !== null && this.#allReady()) this.#switch();
+  }
+
+  /**
+   * Send on the epoch that our pending commit leads to, although the server has not accepted it: somebody has to be out
+   * of what we send now. The others follow when they have the commit.
+   *
+   * @param {EpochKey} key
+   * @param {number} index
+   */
+  early(key, index) {
+    this.#stopWaiting();
+    this.#install(key);
+    this.#early = key.epoch;
+    this.#ring?.sendOn({ epoch: key.epoch, index });
+    this.#sent(key.epoch);
+  }
+
+  /** The commit of `early` is void: nothing is sent until the next one. */
+  takeBack() {
+    if (this.#early === null) return;
+    this.#ring?.drop(this.#early);
+    this.#early = null;
+    this.#sent(null);
+  }
+
+  /**
+   * Send on no epoch, and go on receiving.
+   *
+   * @param {EpochKey} key of the epoch we are in, which is installed anew: a ring stops sending on what it drops
+   */
+  hush(key) {
+    this.#stopWaiting();
+    this.#ring?.drop(key.epoch);
+    this.#install(key);
+    this.#sent(null);
+  }
+
+  /** Forget everything: nothing is opened, and nobody can open what is sealed. */
+  clear() {
+    this.#stopWaiting();
+    for (const timer of this.#keeping) this.#timers.clear(timer);
+    this.#keeping.clear();
+    this.#ready.clear();
+    this.#current = this.#early = null;
+    this.#ring?.clear();
+    this.#sent(null);
+  }
+
+  /** @param {EpochKey} key */
+  #install({ epoch, baseKey, members }) {
+    this.#ring?.install({ epoch, baseKey });
+    this.#people(epoch, members);
+    baseKey.fill(0);
+  }
+
+  /**
+   * @param {number} epoch
+   * @param {EpochKey["members"]} members
+   */
+  #people(epoch, members) {
+    this.#ring?.people({ epoch, members: members.map(({ pid, index }) => ({ seat: pid, index })) });
+  }
+
+  #switch() {
+    this.#stopWaiting();
+    if (!this.#current) return;
+    const { epoch, index } = this.#current;
+    this.#ring?.sendOn({ epoch, index });
+    this.#sent(epoch);
+  }
+
+  /** @param {number | null} epoch */
+  #sent(epoch) {
+    if (this.#sending === epoch) return;
+    this.#sending = epoch;
+    this.#switched();
+  }
+
+  /** @param {number} epoch */
+  #keep(epoch) {
+    const timer = this.#timers.set(() => {
+      this.#keeping.delete(timer);
+      this.#ring?.drop(epoch);
+      this.#forgotten();
+    }, KEEP);
+    this.#keeping.add(timer);
+  }
+
+  #allReady() {
+    const ready = this.#ready.get(this.#current?.epoch ?? -1);
+    return [...(this.#current?.others ?? [])].every((seat) => ready?.has(seat));
+  }
+
+  #stopWaiting() {
+    if (this.#wait !== null) this.#timers.clear(this.#wait);
+    this.#wait = null;
+  }
+}
