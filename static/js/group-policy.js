@@ -22,7 +22,7 @@ import { defaultKeyPackageEqualityConfig } from "../vendor/mls.js";
 
 /** @typedef {'host' | 'guest'} Role in the group: the host is the page that commits, everybody else is a guest */
 /** @typedef {{pid: string, name: string, role: Role}} Person as a credential names it; `pid` is the seat code */
-/** @typedef {Person & {index: number}} Member `index`: its leaf */
+/** @typedef {Person & {index: number, key: string}} Member `index`: its leaf; `key`: its public signature key, base64url */
 
 /**
  * @typedef {'malformed' | 'other-group' | 'epoch' | 'policy' | 'tag' | 'key-package' | 'identity' | 'duplicate' | 'full'
@@ -111,7 +111,7 @@ export function personOf(credential) {
  * The people of a tree, each leaf's index with them.
  *
  * @param {RatchetTree} tree
- * @returns {(Member & {leaf: LeafNode})[]}
+ * @returns {(Person & {index: number, leaf: LeafNode})[]}
  * @throws {GroupError} `identity` for a leaf that names nobody.
  */
 export function leavesOf(tree) {

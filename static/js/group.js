@@ -8,7 +8,7 @@
 // does not allow never becomes state. One thing is done at a time, in the order it was asked for: two messages sealed at
 // once would otherwise share a key. No timers, no clock, no DOM.
 
-import { equalBytes, joined, utf8 } from "./bytes.js";
+import { equalBytes, joined, toBase64url, utf8 } from "./bytes.js";
 import { freshKeyPackage, refusing, tagKey, unwrapped, wrapped } from "./group-codec.js";
 import { CLIENT, GroupError, checkKeyPackage, checkKeysOnce, checkProposals } from "./group-policy.js";
 import { checkState, checkUnmoved, leavesOf, linkPsk, personOf, pskFinder } from "./group-policy.js";
@@ -242,10 +242,10 @@ export class Group {
       );
       if (result.kind !== "applicationMessage") throw new GroupError("policy", "Not a message.");
       this.#state = result.newState;
-      const { pid, name, role, index } = now;
+      const from = /** @type {Member} */ (this.members.find(({ index }) => index === now.index));
       const payload = result.message.slice();
       result.consumed.forEach(mls.zeroOutUint8Array);
-      return { from: { pid, name, role, index }, payload, epoch: Number(message.epoch) };
+      return { from, payload, epoch: Number(message.epoch) };
     });
   }
 
@@ -368,5 +368,7 @@ export class Group {
  * @returns {Member[]}
  */
 function membersOf(state) {
-  return leavesOf(state.ratchetTree).map(({ pid, name, role, index }) => ({ pid, name, role, index }));
+  return leavesOf(state.ratchetTree).map(({ pid, name, role, index, leaf }) => {
+    return { pid, name, role, index, key: toBase64url(leaf.signaturePublicKey) };
+  });
 }

@@ -2,6 +2,8 @@
 
 import { KeyRing, Opener, Sealer } from "../../static/js/frames.js";
 import { GroupSession } from "../../static/js/group-session.js";
+import { checkPayload, readPayload } from "../../static/js/payloads.js";
+import { SpokenCheck } from "../../static/js/spoken-check.js";
 import { HOST, KEYS, guest } from "./group-kit.mjs";
 
 export const MEETING = "7k2mabcd";
@@ -44,6 +46,11 @@ export class Page {
   /** @type {{seat: string, text: string, epoch: number}[]} */ heard = [];
   ring = new KeyRing();
 
+  check = new SpokenCheck({
+    seal: (message) => void this.session.seal(checkPayload(message)),
+    changed: () => {},
+  });
+
   constructor(world, seat, { keys = KEYS, name, group, ring = true } = {}) {
     this.world = world;
     this.seat = seat;
@@ -54,8 +61,15 @@ export class Page {
       keys,
       ring: ring ? this.ring : null,
       send: (message) => world.fromPage(this, message),
-      changed: (state) => this.states.push(state),
-      opened: (from, payload, epoch) => this.heard.push({ seat: from, text: new TextDecoder().decode(payload), epoch }),
+      changed: (state) => {
+        this.states.push(state);
+        this.check.follow(state, this.session.epochAuthenticator);
+      },
+      opened: (from, payload, epoch) => {
+        const read = readPayload(payload);
+        if (read?.kind === "check") this.check.take(from, read.message, epoch);
+        else this.heard.push({ seat: from, text: new TextDecoder().decode(payload), epoch });
+      },
       now: () => world.clock.now,
       timers: world.clock.timers,
     });

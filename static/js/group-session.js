@@ -1,0 +1,378 @@
+// @ts-check
+// One group between the server's messages, its MLS state and the keys of frames: the room's, or that of a pair.
+//
+//            ┌──group (host)──▶ alone in epoch 0 ──candidate, drop, 10 min──▶ commit ──accepted──▶ next epoch ─┐
+//   none ────┤                                            └──refused: as before, and again─────────────────────┘
+//            └──group (guest)─▶ key package sent ──welcome──▶ in ──commit──▶ next epoch … taken out ──▶ none
+//
+//   an error of MLS ──▶ nothing is sent, `resync` ──group──▶ put in anew with fresh keys; the third in 60 s ──▶ failed
+//
+// What the server says is bounded, done one after the other, and trusted with nothing but order: who is in, under which
+// name and with which key comes from the group itself. No DOM; clock and timers are given. Runs in the keys' worker.
+
+import { fromBase64url, toBase64url } from "./bytes.js";
+import { Committer } from "./committer.js";
+import { EpochSwitch } from "./epoch-switch.js";
+import { openGroup, prepare } from "./group-entry.js";
+import { GroupError } from "./group-policy.js";
+
+/** @typedef {import("./epoch-switch.js").Ring} Ring */
+/** @typedef {import("./epoch-switch.js").Timers} Timers */
+/** @typedef {import("./group-policy.js").GroupErrorCode} GroupErrorCode */
+/** @typedef {import("./group-policy.js").Member} Member */
+/** @typedef {import("./group.js").Group} Group */
+/** @typedef {import("./group.js").LinkSecrets} LinkSecrets */
+/** @typedef {import("./group-entry.js").Newcomer} Newcomer */
+/** @typedef {import("./messages.js").ClientMessage} ClientMessage */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
+/** @typedef {Extract<ServerMessage, {generation: string}>} GroupMessage */
+
+/** @typedef {GroupErrorCode | 'no-key' | 'flooded' | 'refused'} FailureCode */
+
+/**
+ * @typedef {object} GroupState what a page shows; a new object each time something changes
+ * @property {'none' | 'securing' | 'secured' | 'failed'} phase `secured`: we are in, and what is sealed can be opened by all
+ *   who are in and by nobody else
+ * @property {string | null} generation of the group we are in, or are to be in
+ * @property {boolean} committer
+ * @property {number | null} epoch the one we are in
+ * @property {number | null} sending the one frames are sealed in
+ * @property {number | null} index our own leaf
+ * @property {readonly {seat: string, name: string, index: number, key: string}[]} members ourselves too, named as their own
+ *   pages do; `key`: of their signatures, new each time a page is put in
+ * @property {readonly {seat: string, code: GroupErrorCode}[]} refused whom we could not add: `tag` says that their link is
+ *   not of this session
+ * @property {FailureCode | null} failure why nothing goes on, in phase `failed`
+ */
+
+/**
+ * @typedef {object} GroupSessionSettings
+ * @property {string} meeting
+ * @property {string} [group] `room`, or the waiting seat of a pair
+ * @property {{pid: string, name: string}} me our seat code, and the name others see
+ * @property {LinkSecrets} keys
+ * @property {Ring | null} ring null for a pair, which has no frames
+ * @property {(message: ClientMessage) => void} send
+ * @property {(state: GroupState) => void} changed
+ * @property {(seat: string, payload: Uint8Array, epoch: number) => void} opened something sealed; `seat`: whose signature it
+ *   bears; `epoch`: the one it was sealed in
+ * @property {() => number} now milliseconds that never go back
+ * @property {Timers} timers
+ */
+
+const PATIENCE = 60_000; // ms within which
+const ATTEMPTS = 3; // so many errors are the end
+const MAX_WAITING = 256; // messages that have not been handled yet
+const LIMITS = { keyPackage: 8_192, tag: 32, commit: 16_384, welcome: 32_768, sealed: 8_192 }; // bytes
+
+export class GroupSession {
+  #settings;
+  #name;
+  #switch;
+  /** @type {Promise<void>} */ #turn = Promise.resolve();
+  #waiting = 0;
+  #closed = false;
+
+  /** @type {{generation: string, role: 'host' | 'guest'} | null} what the server last told us to be */ #told = null;
+  /** @type {{group: Group, generation: string} | null} */ #in = null;
+  /** @type {Newcomer | null} */ #newcomer = null;
+  /** @type {Committer | null} */ #committer = null;
+  #isLost = false; // the group we are in, if any, is of no use
+  #hasAsked = false; // for fresh keys
+  /** @type {FailureCode | null} */ #failure = null;
+  /** @type {number[]} times of errors */ #troubles = [];
+  #shown = "";
+
+  /** @param {GroupSessionSettings} settings */
+  constructor(settings) {
+    this.#settings = settings;
+    this.#name = settings.group ?? "room";
+    this.#switch = new EpochSwitch({
+      ring: settings.ring,
+      timers: settings.timers,
+      switched: () => this.#show(),
+      forgotten: () => void this.#in?.group.forgetEarlier().catch(() => {}),
+    });
+  }
+
+  /** @returns {GroupState} */
+  get state() {
+    const group = this.#in?.group;
+    const phase = this.#failure ? "failed" : !this.#told ? "none" : !group || this.#isLost ? "securing" : "secured";
+    return {
+      phase,
+      generation: this.#in?.generation ?? this.#told?.generation ?? null,
+      committer: this.#committer !== null,
+      epoch: group?.epoch ?? null,
+      sending: this.#switch.sending,
+      index: group?.index ?? null,
+      members: (group?.members ?? []).map(({ pid, name, index, key }) => ({ seat: pid, name, index, key })),
+      refused: this.#committer?.refused ?? [],
+      failure: this.#failure,
+    };
+  }
+
+  /** @returns {Uint8Array | null} what only those in this epoch have, for the spoken check; null while we are in none. */
+  get epochAuthenticator() {
+    return this.#isLost ? null : (this.#in?.group.epochAuthenticator ?? null);
+  }
+
+  /**
+   * A message of the server about this group.
+   *
+   * @param {GroupMessage} message
+   */
+  receive(message) {
+    if (this.#waiting >= MAX_WAITING) return this.#fail("flooded");
+    this.#inTurn(() => this.#handle(message));
+  }
+
+  /**
+   * Host: take these out, without waiting for the server to ask for it.
+   *
+   * @param {string[]} seats
+   */
+  remove(seats) {
+    this.#inTurn(async () => {
+      if (!this.#isLost) await this.#committer?.drop(seats);
+    });
+  }
+
+  /**
+   * Seal something for the others and send it.
+   *
+   * @param {Uint8Array} payload at most 4096 bytes
+   * @returns {Promise<void>} when it is handed over
+   * @throws {GroupError} `closed` while we are in no group
+   */
+  async seal(payload) {
+    const current = this.#isLost || this.#failure ? null : this.#in;
+    if (!current) throw new GroupError("closed", "There is no group to seal for.");
+    const message = toBase64url(await current.group.seal(payload));
+    this.#send({ type: "sealed", group: this.#name, generation: current.generation, message });
+  }
+
+  /** Nothing of what the others send can be opened for long: be put in anew. Of the host nothing is asked. */
+  resync() {
+    this.#inTurn(async () => {
+      if (this.#in && !this.#committer) this.#lose("no-key");
+    });
+  }
+
+  /** @returns {Promise<void>} when everything that has arrived so far is done. */
+  idle() {
+    return this.#turn;
+  }
+
+  /** Be in no group any more; may be called twice. */
+  close() {
+    this.#closed = true;
+    this.#leave();
+  }
+
+  /** @param {GroupMessage} message */
+  async #handle(message) {
+    if (message.type === "group") return this.#begin(message);
+    if (message.type === "group-welcome") return this.#join(message);
+    if (!this.#in || message.generation !== this.#in.generation || this.#isLost) return;
+    if (message.type === "sealed") return this.#open(message);
+    if (message.type === "ready") return this.#switch.ready(message.epoch, message.seat);
+    if (message.type === "commit") return this.#apply(message);
+    const committer = this.#committer;
+    if (!committer) return;
+    if (message.type === "candidate") {
+      const { seat, tag, "key-package": keyPackage } = message;
+      const offer = () => ({ keyPackage: bytesOf(keyPackage, LIMITS.keyPackage), tag: bytesOf(tag, LIMITS.tag) });
+      return committer.candidate(seat, offer);
+    }
+    if (message.type === "drop") return committer.drop(message.seats);
+    if (message.type === "accepted" && (await committer.accepted(message.epoch))) this.#sayReady();
+    if (message.type === "commit-refused" && (await committer.discarded(message.epoch)) && this.#isTooMuch()) {
+      this.#fail("refused");
+    }
+  }
+
+  /** @param {import("./messages.js").Group} message */
+  async #begin({ generation, role }) {
+    const { meeting, me, keys } = this.#settings;
+    if (role === "host" && this.#in?.generation === generation && !this.#isLost) return; // said again after a reconnect
+    const id = this.#name === "room" ? `${meeting}/${generation}` : `${meeting}/${generation}/${this.#name}`;
+    this.#told = { generation, role };
+    this.#newcomer = null;
+    this.#hasAsked = false;
+    // A host's own group ends here. A guest's goes on until it is in the new one, so that nobody is cut off meanwhile.
+    if (role === "host" || this.#committer) this.#leave();
+    if (role === "host") {
+      const group = await openGroup({ id, me, keys });
+      if (this.#isOver) return;
+      this.#in = { group, generation };
+      await this.#enter(group, true);
+      this.#committer = new Committer({
+        group,
+        me: me.pid,
+        epochs: this.#switch,
+        enter: (atOnce) => this.#enter(group, atOnce),
+        timers: this.#settings.timers,
+        inTurn: (work) => this.#inTurn(work),
+        send: ({ epoch, commit, welcome, adds, removes }) => {
+          const bytes = { commit: toBase64url(commit), welcome: welcome && toBase64url(welcome) };
+          this.#send({ type: "commit", group: this.#name, generation, epoch, ...bytes, adds, removes });
+        },
+      });
+      return;
+    }
+    this.#newcomer = await prepare({ id, me, keys });
+    const { keyPackage, tag } = this.#newcomer.offer;
+    const offer = { "key-package": toBase64url(keyPackage), tag: toBase64url(tag) };
+    this.#send({ type: "key-package", group: this.#name, generation, ...offer });
+  }
+
+  /** @param {import("./messages.js").GroupWelcome} message */
+  async #join({ generation, welcome }) {
+    if (!this.#newcomer || this.#told?.generation !== generation) return;
+    const group = await this.#newcomer.join(bytesOf(welcome, LIMITS.welcome));
+    if (this.#isOver) return;
+    // What other generations sealed is of no use to this one, and their epochs have the same numbers.
+    if (this.#in?.generation !== generation) this.#switch.clear();
+    void this.#in?.group.close();
+    this.#in = { group, generation };
+    this.#newcomer = null;
+    this.#isLost = false;
+    await this.#enter(group, true);
+    this.#sayReady();
+  }
+
+  /** @param {import("./messages.js").GroupCommit} message */
+  async #apply({ epoch, commit }) {
+    const { group } = this.#place();
+    if (this.#committer) throw new GroupError("policy", "Nobody commits but us.");
+    if (epoch <= group.epoch) return; // twice, or from before we joined
+    if (epoch !== group.epoch + 1) throw new GroupError("epoch", "Commits are missing.");
+    const { removed, left } = await group.apply(bytesOf(commit, LIMITS.commit));
+    if (removed) {
+      this.#in = null;
+      this.#switch.clear();
+      if (!this.#newcomer) this.#told = null;
+      return;
+    }
+    await this.#enter(group, left.length > 0);
+    this.#sayReady();
+  }
+
+  /**
+   * @param {Group} group whose epoch is another than before
+   * @param {boolean} atOnce
+   */
+  async #enter(group, atOnce) {
+    const key = await group.epochKey();
+    if (this.#in?.group === group) this.#switch.enter(key, { index: group.index, atOnce });
+  }
+
+  /** @param {import("./messages.js").Sealed} message */
+  async #open({ message }) {
+    const { group } = this.#place();
+    let opened;
+    try {
+      opened = await group.open(bytesOf(message, LIMITS.sealed));
+    } catch (error) {
+      // One message that does not open breaks nothing: it may be a late or a double one.
+      if (error instanceof GroupError) return;
+      throw error;
+    }
+    this.#settings.opened(opened.from.pid, opened.payload, opened.epoch);
+  }
+
+  #sayReady() {
+    const { group, generation } = this.#place();
+    this.#send({ type: "ready", group: this.#name, generation, epoch: group.epoch });
+  }
+
+  /** @returns {{group: Group, generation: string}} the group we are in; asked only where that is known. */
+  #place() {
+    if (!this.#in) throw new GroupError("closed", "There is no group.");
+    return this.#in;
+  }
+
+  /** @returns {boolean} whether we are to be in no group any more; things that take their time ask before they go on. */
+  get #isOver() {
+    return this.#closed || this.#failure !== null;
+  }
+
+  /** @param {ClientMessage} message */
+  #send(message) {
+    if (!this.#isOver) this.#settings.send(message);
+  }
+
+  /**
+   * Our keys are of no use: send nothing and ask for fresh ones.
+   *
+   * @param {FailureCode} code
+   */
+  #lose(code) {
+    if (this.#isOver || this.#hasAsked || !this.#told) return;
+    if (this.#isTooMuch()) return this.#fail(code);
+    this.#isLost = this.#hasAsked = true;
+    this.#newcomer = null;
+    this.#switch.clear();
+    this.#committer?.close();
+    this.#send({ type: "resync", group: this.#name, generation: this.#told.generation });
+  }
+
+  /** @returns {boolean} whether this was one error too many. */
+  #isTooMuch() {
+    const now = this.#settings.now();
+    this.#troubles = [...this.#troubles.filter((time) => now - time < PATIENCE), now];
+    return this.#troubles.length >= ATTEMPTS;
+  }
+
+  /** @param {FailureCode} code */
+  #fail(code) {
+    this.#failure ??= code;
+    this.#leave();
+    this.#show();
+  }
+
+  /** Be in no group; forget what was to be done in it. */
+  #leave() {
+    this.#committer?.close();
+    void this.#in?.group.close();
+    this.#in = this.#newcomer = this.#committer = null;
+    this.#isLost = false;
+    this.#switch.clear();
+  }
+
+  #show() {
+    if (this.#closed) return;
+    const { state } = this;
+    const shown = JSON.stringify(state);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#settings.changed(state);
+  }
+
+  /** @param {() => Promise<void> | void} work */
+  #inTurn(work) {
+    this.#waiting += 1;
+    this.#turn = this.#turn.then(async () => {
+      this.#waiting -= 1;
+      if (this.#isOver) return;
+      try {
+        await work();
+      } catch (error) {
+        // Our own mistakes end as those of others do: closed.
+        this.#lose(error instanceof GroupError ? error.code : "crypto");
+      }
+      this.#show();
+    });
+  }
+}
+
+/**
+ * @param {unknown} text base64url
+ * @param {number} limit bytes
+ */
+function bytesOf(text, limit) {
+  const bytes = fromBase64url(text, limit);
+  if (bytes === null) throw new GroupError("malformed", "Not bytes, or too many.");
+  return bytes;
+}

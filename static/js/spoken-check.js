@@ -1,0 +1,230 @@
+// @ts-check
+// Five pictures that everybody reads aloud: they are the same only if nobody sits between the browsers.
+//
+//   idle ──begin, or somebody else did──▶ exchanging ──all committed, all revealed──▶ comparing ──▶ idle, verified
+//                                             │        the people or the epoch change: ──▶ aborted
+//                                             └─a reveal that is not what was committed──▶ mismatch ◀── "they differ"
+//
+// Each page draws a nonce and first sends only a hash of it, bound to its leaf and to the epoch's authenticator; it tells
+// the nonce when it has everybody's hash. Whoever sits between two groups has to fix its nonces before it sees the others:
+// it has one try in 2^30, where a code of the keys alone could be searched for offline. The voice carries what no server
+// may: a check that was answered "the same" holds for these people's keys, until somebody comes with another key.
+// No DOM, no timers, no clock.
+
+import { equalBytes, joined, utf8 } from "./bytes.js";
+
+/** @typedef {import("./group-session.js").GroupState} GroupState */
+/** @typedef {{symbol: string, name: string}} Picture */
+
+/**
+ * @typedef {object} CheckState a new object each time something changes
+ * @property {'idle' | 'exchanging' | 'comparing' | 'mismatch' | 'aborted'} phase
+ * @property {readonly Picture[]} pictures five, in phase `comparing`
+ * @property {boolean} verified whether everybody who is in now was in, with the same keys, when the pictures were the same
+ */
+
+/** 64 pictures, with the names under which they are read aloud: no two that sound or look alike. */
+export const PICTURES = Object.freeze(
+  /** @type {[string, string][]} */ ([
+    ["🐶", "dog"], ["🐱", "cat"], ["🦁", "lion"], ["🐴", "horse"], ["🐘", "elephant"], ["🐰", "rabbit"], ["🐼", "panda"], ["🐧", "penguin"],
+    ["🐢", "turtle"], ["🐟", "fish"], ["🐙", "octopus"], ["🦋", "butterfly"], ["🐝", "bee"], ["🐌", "snail"], ["🦉", "owl"], ["🐳", "whale"],
+    ["🌻", "sunflower"], ["🌵", "cactus"], ["🍄", "mushroom"], ["🍁", "maple leaf"], ["🌲", "fir tree"], ["🌙", "moon"], ["⭐", "star"], ["🌈", "rainbow"],
+    ["🔥", "fire"], ["🍌", "banana"], ["🍎", "apple"], ["🍓", "strawberry"], ["🍇", "grapes"], ["🍋", "lemon"], ["🌽", "corn"], ["🥕", "carrot"],
+    ["🍕", "pizza"], ["🍰", "cake"], ["🧀", "cheese"], ["🥚", "egg"], ["☂️", "umbrella"], ["⏳", "hourglass"], ["🎁", "gift"], ["💡", "light bulb"],
+    ["📕", "book"], ["✏️", "pencil"], ["📎", "paper clip"], ["✂️", "scissors"], ["🔑", "key"], ["🔨", "hammer"], ["☎️", "telephone"], ["🏠", "house"],
+    ["🚂", "steam train"], ["🚲", "bicycle"], ["✈️", "aeroplane"], ["🚀", "rocket"], ["⛵", "sailing boat"], ["🚜", "tractor"], ["🏆", "trophy"], ["⚽", "football"],
+    ["🎸", "guitar"], ["🎺", "trumpet"], ["🥁", "drum"], ["🔔", "bell"], ["⚓", "anchor"], ["🎧", "headphones"], ["👑", "crown"], ["🧤", "gloves"],
+  ]).map(([symbol, name]) => Object.freeze({ symbol, name })),
+);
+
+const SHOWN = 5; // pictures, six bits each
+const LABEL = utf8("quietroom spoken check v1");
+const COMMITMENT = 1;
+const REVEAL = 2;
+const LENGTH = 32; // bytes of a nonce, and of its hash
+const MAX_ROUNDS = 16; // in one epoch; each gives whoever sits between one more try
+
+/** One exchange in one epoch. */
+class Round {
+  nonce = crypto.getRandomValues(new Uint8Array(LENGTH));
+  /** @type {Map<number, Uint8Array>} by leaf */ commitments = new Map();
+  /** @type {Map<number, Uint8Array>} by leaf */ reveals = new Map();
+  hasRevealed = false;
+
+  /** @param {number} number @param {Uint8Array} authenticator */
+  constructor(number, authenticator) {
+    this.number = number;
+    this.authenticator = authenticator;
+  }
+
+  /**
+   * @param {number} index leaf of whose nonce it is
+   * @param {Uint8Array} nonce
+   */
+  async commitment(index, nonce) {
+    const text = joined(LABEL, Uint8Array.of(this.number, index), this.authenticator, nonce);
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+  }
+
+  /** @returns {Promise<Picture[]>} */
+  async pictures() {
+    const nonces = [...this.reveals].sort(([a], [b]) => a - b).map(([, nonce]) => nonce);
+    const ikm = await crypto.subtle.importKey("raw", joined(...nonces, this.authenticator), "HKDF", false, ["deriveBits"]);
+    const info = Uint8Array.of(this.number);
+    const bytes = await crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-512", salt: LABEL, info }, ikm, 8 * SHOWN);
+    // 64 divides 256: every picture is equally likely.
+    return Array.from(new Uint8Array(bytes), (byte) => /** @type {Picture} */ (PICTURES[byte % PICTURES.length]));
+  }
+}
+
+export class SpokenCheck {
+  #seal;
+  #changed;
+  /** @type {CheckState["phase"]} */ #phase = "idle";
+  /** @type {readonly Picture[]} */ #pictures = [];
+  /** @type {GroupState | null} */ #group = null;
+  /** @type {Uint8Array | null} */ #authenticator = null;
+  /** @type {Round | null} */ #round = null;
+  #rounds = 0;
+  /** @type {ReadonlySet<string>} keys of everybody the pictures were the same with */ #verified = new Set();
+  /** @type {Promise<void>} */ #turn = Promise.resolve();
+
+  /**
+   * @param {object} settings
+   * @param {(message: Uint8Array) => void} settings.seal hand a message to all other members, sealed
+   * @param {(state: CheckState) => void} settings.changed
+   */
+  constructor({ seal, changed }) {
+    this.#seal = seal;
+    this.#changed = changed;
+  }
+
+  /** @returns {CheckState} */
+  get state() {
+    const members = this.#group?.phase === "secured" ? this.#group.members : [];
+    const verified = members.length > 1 && members.every(({ key }) => this.#verified.has(key));
+    return { phase: this.#phase, pictures: this.#pictures, verified };
+  }
+
+  /**
+   * The group has changed, or may have.
+   *
+   * @param {GroupState} group
+   * @param {Uint8Array | null} authenticator of its epoch
+   */
+  follow(group, authenticator) {
+    const before = this.#group;
+    this.#group = group;
+    this.#authenticator = authenticator;
+    const isSame = before?.generation === group.generation && before.epoch === group.epoch && group.phase === "secured";
+    if (!isSame) {
+      this.#round = null;
+      this.#rounds = 0;
+      this.#pictures = [];
+      if (this.#phase === "exchanging" || this.#phase === "comparing") this.#phase = "aborted";
+    }
+    this.#changed(this.state);
+  }
+
+  /** Begin, or begin again. Does nothing while there is nobody to compare with. */
+  begin() {
+    this.#inTurn(() => this.#start(this.#rounds + 1));
+  }
+
+  /**
+   * What the person says about the pictures.
+   *
+   * @param {boolean} same
+   */
+  answer(same) {
+    this.#inTurn(async () => {
+      if (this.#phase !== "comparing" || !this.#group) return;
+      if (same) this.#verified = new Set(this.#group.members.map(({ key }) => key));
+      else this.#verified = new Set();
+      this.#show(same ? "idle" : "mismatch");
+    });
+  }
+
+  /**
+   * A message of another member.
+   *
+   * @param {string} seat whose signature it bears
+   * @param {Uint8Array} message
+   * @param {number} epoch it was sealed in
+   */
+  take(seat, message, epoch) {
+    this.#inTurn(() => this.#take(seat, message, epoch));
+  }
+
+  /** @returns {Promise<void>} when everything that has arrived so far is done. */
+  idle() {
+    return this.#turn;
+  }
+
+  /** @param {number} number */
+  async #start(number) {
+    const group = this.#group;
+    if (!group || group.phase !== "secured" || group.index === null || group.members.length < 2) return;
+    if (!this.#authenticator || number > MAX_ROUNDS) return;
+    const round = new Round(number, this.#authenticator);
+    this.#round = round;
+    this.#rounds = number;
+    const commitment = await round.commitment(group.index, round.nonce);
+    if (this.#round !== round) return;
+    round.commitments.set(group.index, commitment);
+    this.#show("exchanging");
+    this.#seal(joined(Uint8Array.of(COMMITMENT, number), commitment));
+  }
+
+  /** @param {string} seat @param {Uint8Array} message @param {number} epoch */
+  async #take(seat, message, epoch) {
+    const from = this.#group?.members.find((member) => member.seat === seat);
+    if (!from || epoch !== this.#group?.epoch || message.length !== 2 + LENGTH) return;
+    const [kind, number = 0] = message;
+    const value = message.slice(2);
+    // Somebody began, or began again: a later round than ours takes its place, an earlier one is over.
+    if (kind === COMMITMENT && number > this.#rounds) await this.#start(number);
+    const round = this.#round;
+    if (!round || number !== round.number || this.#phase !== "exchanging") return;
+    if (kind === COMMITMENT) {
+      // A second one would be a choice made later.
+      if (round.commitments.has(from.index)) return this.#show("mismatch");
+      round.commitments.set(from.index, value);
+    } else if (kind === REVEAL) {
+      const committed = round.commitments.get(from.index);
+      const isSame = committed !== undefined && equalBytes(await round.commitment(from.index, value), committed);
+      if (this.#round !== round) return;
+      if (!isSame || round.reveals.has(from.index)) return this.#show("mismatch");
+      round.reveals.set(from.index, value);
+    }
+    await this.#advance(round);
+  }
+
+  /** @param {Round} round */
+  async #advance(round) {
+    const group = this.#group;
+    if (!group || group.index === null) return;
+    const everybody = group.members.map(({ index }) => index);
+    if (!round.hasRevealed && everybody.every((index) => round.commitments.has(index))) {
+      round.hasRevealed = true;
+      round.reveals.set(group.index, round.nonce);
+      this.#seal(joined(Uint8Array.of(REVEAL, round.number), round.nonce));
+    }
+    if (!round.hasRevealed || !everybody.every((index) => round.reveals.has(index))) return;
+    const pictures = await round.pictures();
+    if (this.#round === round) this.#show("comparing", pictures);
+  }
+
+  /** @param {CheckState["phase"]} phase @param {readonly Picture[]} pictures */
+  #show(phase, pictures = []) {
+    this.#phase = phase;
+    this.#pictures = pictures;
+    if (phase === "mismatch") this.#verified = new Set();
+    this.#changed(this.state);
+  }
+
+  /** @param {() => Promise<void> | void} work */
+  #inTurn(work) {
+    this.#turn = this.#turn.then(work).catch(() => this.#show("mismatch")); // our own mistakes, too, end as a difference
+  }
+}
