@@ -13,7 +13,6 @@ from enum import StrEnum
 from broker.audit import EventType
 from broker.seats import SeatAction, SeatCode, SeatRole
 from rooms.events import Device, HostAction, Link, RoomAction
-from rooms.groups import Tell
 from rooms.quality import Level, Standing
 
 
@@ -55,7 +54,7 @@ class Record:
     seat: SeatCode
     actor: str
     reason: str | None = None
-    detail: Mapping[str, str | int | bool] = field(default_factory=dict)
+    suite: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +207,4 @@ class Finished:
     """Nobody is here any more; the shell may forget the room. The store keeps every seat."""
 
 
-Effect = Commit | Record | SetGate | OpenPeer | ClosePeer | Show | Reply | Tell | Close | Finished
+Effect = Commit | Record | SetGate | OpenPeer | ClosePeer | Show | Reply | Close | Finished

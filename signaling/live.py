@@ -178,16 +178,9 @@ class House:
     # ---- pages -------------------------------------------------------------------------------------------
 
     async def enter(
-        self,
-        grant: Grant,
-        link: Link,
-        outbox: PageOutbox,
-        *,
-        media_kept: bool,
-        ingest: bool = False,
-        kept: tuple[str, int] | None = None,
+        self, grant: Grant, link: Link, outbox: PageOutbox, *, media_kept: bool, ingest: bool = False
     ) -> Runner:
-        """Bring a page, or (``ingest``) a program that publishes, into its room; see ``Runner.join``.
+        """Bring a page, or (``ingest``) a program that publishes, into its room.
 
         Raises:
             StoreUnavailable: the room is not running here, or may be another's by now, and nobody can tell.
@@ -199,14 +192,7 @@ class House:
             if grant.sign_in:
                 self._clinicians[grant.device] = grant
             joined = runner.join(
-                link,
-                grant.seat,
-                grant.device,
-                grant.actor,
-                outbox,
-                media_kept=media_kept,
-                ingest=ingest,
-                kept=kept,
+                link, grant.seat, grant.device, grant.actor, outbox, media_kept=media_kept, ingest=ingest
             )
             if joined:
                 return runner
@@ -363,7 +349,7 @@ class House:
             session=meeting,
             seat=record.seat,
             reason=record.reason,
-            detail=dict(record.detail),
+            detail={} if record.suite is None else {"suite": record.suite},
         )
         try:
             self.ledger.append_later(event)

@@ -162,6 +162,7 @@ export class KeyRing {
    */
   of(kid, seat) {
     const { index, slot } = partsOf(kid);
+    if (index === NOBODY) return "wrong-sender";
     const epoch = this.#slots.get(slot);
     if (epoch === undefined) return "no-key";
     if (!isExpected(epoch.indexOf, index, seat, this.#ours)) return "wrong-sender";
@@ -225,6 +226,8 @@ export class ReplayWindow {
 
 /** Seals the frames of one sender. */
 export class Sealer {
+  /** Sealing needs nothing that could be missing. */
+  stuck = false;
   #ring;
   #context;
   #codec;
@@ -278,6 +281,8 @@ export class Sealer {
 
 /** Opens the frames of one receiver. */
 export class Opener {
+  /** The last frame of a member did not open. */
+  stuck = false;
   #ring;
   #context;
   #codec;
@@ -315,9 +320,11 @@ export class Opener {
     if (typeof opened === "string") {
       this.counts[opened] += 1;
       if (opened !== "replayed") this.#broken = true; // the same packet twice costs nobody a frame
+      if (opened === "noKey" || opened === "forged") this.stuck = true;
       return false;
     }
     frame.data = opened;
+    this.stuck = false;
     this.counts.opened += 1;
     this.counts.ms += performance.now() - began;
     if (this.#broken) this.#mend(frame.type);

@@ -50,6 +50,7 @@ const peer = new Peer({
   onState: (transport) => apply({ type: "transport", transport }),
   onTracks: repaint,
 });
+peer.protect(null);
 
 /**
  * Advance the page, paint it, and do what follows from it.

@@ -6,6 +6,11 @@
 // The page answers once. Admission changes nothing here: the server merely starts to forward. A `restart` offer
 // keeps the connection (new ICE credentials); any other offer makes a new one, with the same local tracks. While the
 // former one still carries (the room moves to another worker), it is shown until the new one carries as much.
+//
+// Whether a visit is end-to-end encrypted is said by `protect` before the first offer; then a guard stands between
+// every track and the wire.
+
+import { Guard } from "./guard.js";
 
 /** @typedef {'none' | 'connecting' | 'connected' | 'broken'} TransportState */
 /** @typedef {'audio' | 'camera' | 'screen'} Source */
@@ -56,6 +61,8 @@ export class Peer {
   /** @type {(trouble: {fresh: boolean, unanswered: boolean}) => void} */ #onTrouble;
   /** @type {(state: TransportState) => void} */ #onState;
   /** @type {() => void} */ #onTracks;
+  /** @type {() => void} */ #onClear;
+  /** @type {Guard | null | undefined} not known as long as nobody has said */ #guard = undefined;
   /** @type {Transport | null} the newest */ #current = null;
   /** @type {Transport | null} whose pictures and voices the page has; a former one until the newest carries */
   #shown = null;
@@ -80,12 +87,36 @@ export class Peer {
    * @param {(state: TransportState) => void} options.onState fires when the transport's state changed
    * @param {() => void} options.onTracks fires when received streams were replaced, and when a picture began
    *   or stopped moving
+   * @param {() => void} [options.onClear] fires when something left this device unsealed although the visit is
+   *   end-to-end encrypted; nothing is sent any more
    */
-  constructor({ onAnswer, onTrouble, onState, onTracks }) {
+  constructor({ onAnswer, onTrouble, onState, onTracks, onClear = () => {} }) {
     this.#onAnswer = onAnswer;
     this.#onTrouble = onTrouble;
     this.#onState = onState;
     this.#onTracks = onTracks;
+    this.#onClear = onClear;
+  }
+
+  /**
+   * Say whether what is sent is sealed; before that, no offer is answered.
+   *
+   * @param {import('./keys.js').Keys | null} keys null in a visit that is not end-to-end encrypted
+   */
+  protect(keys) {
+    this.#guard?.close();
+    this.#guard = keys && new Guard(keys, { onChange: (source) => void this.#send(source), onClear: this.#onClear });
+  }
+
+  /**
+   * Say whether the room is open to us: we are in it, and its members can open what we send. Until then only black
+   * and silence go out of a visit that is end-to-end encrypted.
+   *
+   * @param {boolean} open
+   */
+  setOpen(open) {
+    if (!this.#guard?.setOpen(open)) return;
+    for (const source of /** @type {Source[]} */ (["audio", "camera", "screen"])) void this.#send(source);
   }
 
   /** @returns {TransportState} */
@@ -138,17 +169,19 @@ export class Peer {
     for (const pc of [...this.#open]) {
       const transceiver = find(pc, OURS[source]);
       if (!transceiver) continue;
-      await transceiver.sender.replaceTrack(this.#outgoing(source));
+      await transceiver.sender.replaceTrack(this.#outgoing(source, transceiver.sender));
       await limit(transceiver.sender, source);
     }
   }
 
   /**
    * @param {Source} source
+   * @param {RTCRtpSender} sender
    * @returns {MediaStreamTrack | null}
    */
-  #outgoing(source) {
-    return HELD_BACK[this.#level].includes(source) ? null : this.#local[source];
+  #outgoing(source, sender) {
+    const track = HELD_BACK[this.#level].includes(source) ? null : this.#local[source];
+    return this.#guard ? this.#guard.outgoing(sender, source, track) : track;
   }
 
   /**
@@ -198,6 +231,7 @@ export class Peer {
     window.clearTimeout(this.#troubleTimer);
     window.clearInterval(this.#watchTimer);
     window.clearTimeout(this.#patchyTimer);
+    this.#guard?.close();
     for (const pc of this.#open) pc.close();
     this.#open.clear();
     this.#current = this.#shown = null;
@@ -207,23 +241,29 @@ export class Peer {
 
   /** @param {import('./messages.js').Offer} offer */
   async #take({ sdp, restart, "ice-servers": servers = [] }) {
+    const guard = this.#guard;
+    if (guard === undefined) throw new Error("Nobody has said whether this visit is end-to-end encrypted.");
     const kept = restart && this.#current !== null;
     /** @type {RTCConfiguration} */
     const configuration = {
+      ...guard?.configuration,
       bundlePolicy: "max-bundle",
       rtcpMuxPolicy: "require",
       iceServers: servers.map(({ urls, username, credential }) => ({ urls: [...urls], username, credential })),
     };
+    if (!kept) await guard?.ready;
     const transport = kept ? /** @type {Transport} */ (this.#current) : this.#renew(configuration);
     const { pc } = transport;
     if (kept) pc.setConfiguration(configuration);
     await pc.setRemoteDescription({ type: "offer", sdp });
+    if (transport !== this.#current) return;
     if (!kept) {
+      guard?.attach(pc); // in this very task: one later, and Chromium sends in clear
       for (const source of /** @type {Source[]} */ (["audio", "camera", "screen"])) {
         const transceiver = find(pc, OURS[source]);
         if (!transceiver) throw new Error(`The offer has no m-line for ${source}.`);
         transceiver.direction = "sendonly";
-        await transceiver.sender.replaceTrack(this.#outgoing(source));
+        await transceiver.sender.replaceTrack(this.#outgoing(source, transceiver.sender));
       }
     }
     await pc.setLocalDescription();
@@ -303,6 +343,7 @@ export class Peer {
         window.clearTimeout(this.#troubleTimer);
         this.#restarts = 0;
         this.#unanswered = false;
+        this.#guard?.connected();
         this.#set("connected");
         break;
       case "disconnected":

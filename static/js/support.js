@@ -1,7 +1,7 @@
 // @ts-check
 // Whether this browser can hold a visit, and what to tell the person if it cannot. Pure.
 
-/** @typedef {'in-app' | 'insecure' | 'old'} Lack */
+/** @typedef {'in-app' | 'insecure' | 'old' | 'no-keys'} Lack `no-keys`: it cannot encrypt from end to end */
 
 /**
  * Browsers inside other apps: they have no camera, or forget the visit when the app is left.
@@ -19,6 +19,26 @@ export function lackOf({ userAgent, secure, media, peer }) {
   if (IN_APP.test(userAgent)) return "in-app";
   if (!secure) return "insecure";
   return media && peer ? null : "old";
+}
+
+/**
+ * Whether this browser can take part in a visit that is end-to-end encrypted: Chrome and Edge from 141, Firefox from
+ * 130, Safari from 17. What is asked is what is needed, not a version that a browser may claim.
+ *
+ * @param {object} [browser]
+ * @param {boolean} [browser.transforms] it lets a worker seal frames, in the form of the standard
+ * @param {Pick<SubtleCrypto, 'generateKey'>} [browser.subtle]
+ * @returns {Promise<boolean>}
+ */
+export async function canSeal({ transforms = "RTCRtpScriptTransform" in globalThis, subtle = crypto.subtle } = {}) {
+  if (!transforms) return false;
+  try {
+    await subtle.generateKey({ name: "X25519" }, false, ["deriveBits"]);
+    await subtle.generateKey({ name: "Ed25519" }, false, ["sign"]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

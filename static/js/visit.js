@@ -58,6 +58,7 @@ const peer = new Peer({
   onState: (transport) => apply({ type: "transport", transport }),
   onTracks: repaint,
 });
+peer.protect(null);
 
 /** @type {Devices | null} */
 let devices = null;

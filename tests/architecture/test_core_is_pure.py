@@ -21,7 +21,6 @@ PURE = {
     *(
         "rooms.commits",
         "rooms.crowd",
-        "rooms.delivery",
         "rooms.description",
         "rooms.effects",
         "rooms.events",
@@ -29,8 +28,6 @@ PURE = {
         "rooms.forwarding",
         "rooms.framing",
         "rooms.gate",
-        "rooms.group",
-        "rooms.groups",
         "rooms.handover",
         "rooms.ingest_sdp",
         "rooms.lateness",
@@ -40,8 +37,7 @@ PURE = {
         "rooms.rtcp",
     ),
     *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.uplink", "rooms.views", "rooms.weak"),
-    *("signaling.close_codes", "signaling.codec", "signaling.group_wire"),
-    *("signaling.messages", "signaling.problems"),
+    *("signaling.close_codes", "signaling.codec", "signaling.messages", "signaling.problems"),
 }
 
 WORLDLY = {

@@ -282,6 +282,23 @@ test("a key frame is asked for when frames open again that build on dropped ones
   assert.equal(asked, 1);
 });
 
+test("who is stuck is told from who is not meant", async () => {
+  const sealer = new Sealer(ring(), "audio");
+  const ben = new KeyRing();
+  const opener = new Opener(ben, "audio", () => ANNE);
+  await opener.pass(await sealed(new Sealer(new KeyRing(), "audio"), [1]));
+  assert.equal(opener.stuck, false, "sealed with nobody's key: somebody waits");
+  await opener.pass(await sealed(sealer, [1]));
+  assert.equal(opener.stuck, true);
+  ben.install({ epoch: 1, baseKey: base(1) });
+  ben.people({ epoch: 1, members: PEOPLE });
+  const frame = await sealed(sealer, [1]);
+  await opener.pass(copy(frame));
+  assert.equal(opener.stuck, false);
+  await opener.pass(frame);
+  assert.equal(opener.stuck, false, "the same frame twice");
+});
+
 test("every frame is counted under what became of it", async () => {
   const sealer = new Sealer(ring(), "audio");
   const opener = new Opener(ring({ index: 1 }), "audio", () => ANNE);

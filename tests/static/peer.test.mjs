@@ -115,6 +115,7 @@ function play() {
     onState: (state) => seen.states.push(state),
     onTracks: () => (seen.tracks += 1),
   });
+  peer.protect(null);
   return { peer, seen };
 }
 
@@ -349,4 +350,18 @@ test("closing ends all there are, at once and for good", async () => {
   await pass(10_000);
   assert.deepEqual(seen.troubles, []);
   assert.equal(seen.tracks, told);
+});
+
+test("no offer is answered before it was said whether the visit is encrypted", async () => {
+  const seen = { answers: 0, troubles: 0 };
+  const peer = new Peer({
+    onAnswer: () => (seen.answers += 1),
+    onTrouble: () => (seen.troubles += 1),
+    onState: () => {},
+    onTracks: () => {},
+  });
+  await peer.offer({ type: "offer", sdp: "first", restart: false });
+  assert.deepEqual(seen, { answers: 0, troubles: 1 });
+  assert.equal(made.length, 0);
+  peer.close();
 });

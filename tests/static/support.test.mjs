@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { lackOf, permissionSteps } from "../../static/js/support.js";
+import { canSeal, lackOf, permissionSteps } from "../../static/js/support.js";
 
 const CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
 const SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Safari/605.1.15";
@@ -31,4 +31,18 @@ test("the steps to allow the camera are those of the browser at hand", () => {
   assert.match(permissionSteps(SAFARI).join(" "), /Safari menu/);
   assert.match(permissionSteps(FIREFOX).join(" "), /Firefox/);
   assert.match(permissionSteps(CHROME).join(" "), /left of the address/);
+});
+
+test("a browser can seal when it lets a worker have the frames and has the curves", async () => {
+  assert.equal(await canSeal({ transforms: true }), true);
+  assert.equal(await canSeal({ transforms: false }), false);
+  assert.equal(await canSeal(), false, "Node has no transforms");
+  for (const missing of ["X25519", "Ed25519"]) {
+    const subtle = {
+      generateKey: async ({ name }) => {
+        if (name === missing) throw new DOMException("no", "NotSupportedError");
+      },
+    };
+    assert.equal(await canSeal({ transforms: true, subtle }), false);
+  }
 });

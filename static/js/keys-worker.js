@@ -1,0 +1,162 @@
+// @ts-check
+// The one worker of a page that has keys: the group's protocol and the frames, side by side. Keys never leave it.
+//
+//   page ──messages of the server──▶ GroupSession ──epoch keys──▶ KeyRing ◀── Sealer, Opener ◀── encoded frames
+//   page ◀──messages for the server, state, counts──┘
+//
+// The page starts it with the session's secrets (`start`), and from then on relays. The room's group feeds the ring;
+// a pair's group only carries text. Whatever a frame's transform is told, it was told by the page when it was made.
+
+import { ANYBODY, KeyRing, Opener, Sealer } from "./frames.js";
+import { GroupSession } from "./group-session.js";
+
+/** @typedef {import('./frames.js').Context} Context */
+/** @typedef {import('./group-session.js').GroupState} GroupState */
+/** @typedef {Sealer['counts'] | Opener['counts']} Counts */
+
+/**
+ * What the page says.
+ *
+ * @typedef {{type: 'start', meeting: string, me: {pid: string, name: string},
+ *     keys: {psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}}
+ *   | {type: 'server', message: import('./group-session.js').GroupMessage}
+ *   | {type: 'remove', group: string, seats: readonly string[]}
+ *   | {type: 'seal', group: string, payload: Uint8Array<ArrayBuffer>}
+ *   | {type: 'expect', seats: Readonly<Record<string, string>>}
+ *   | {type: 'counts', asking: number}} ToWorker
+ */
+
+/**
+ * What the worker says; first of all that it is `ready` for transforms. `sends`: what the page sends can be opened by the members of the group; `first`: the first
+ * frame of this transform has been sealed.
+ *
+ * @typedef {{type: 'ready'} | {type: 'send', message: import('./messages.js').ClientMessage}
+ *   | {type: 'state', group: string, state: GroupState, sends: boolean}
+ *   | {type: 'opened', group: string, seat: string, payload: Uint8Array, epoch: number}
+ *   | {type: 'first', id: number}
+ *   | {type: 'counts', asking: number, counts: Readonly<Record<number, Counts>>}} FromWorker
+ */
+
+/**
+ * What a transform is made with. `mid`: of the m-line, which tells whose frames an opener expects.
+ *
+ * @typedef {{id: number, seals: boolean, context: Context, mid: string}} TransformOptions
+ */
+
+/**
+ * @typedef {object} Transformer an RTCRtpScriptTransformer
+ * @property {TransformOptions} options
+ * @property {ReadableStream} readable
+ * @property {WritableStream} writable
+ * @property {() => Promise<void>} [sendKeyFrameRequest]
+ */
+
+const ROOM = "room";
+const PATIENCE = 2_000; // ms that members' frames may not open before the group is asked to put us in anew
+
+const ring = new KeyRing();
+/** @type {Map<string, GroupSession>} by the name of the group */
+const sessions = new Map();
+/** @type {Map<number, Sealer | Opener>} */
+const passes = new Map();
+/** @type {Readonly<Record<string, string>>} which seat is in the slot of an m-line */
+let expected = {};
+/** @type {Extract<ToWorker, {type: 'start'}> | null} */
+let started = null;
+
+/** @param {FromWorker} message */
+const say = (message) => self.postMessage(message);
+
+/**
+ * The session of a group, made when the group is first heard of.
+ *
+ * @param {string} group
+ * @returns {GroupSession | null} null before `start`.
+ */
+function sessionOf(group) {
+  let session = sessions.get(group) ?? null;
+  if (session === null && started !== null) {
+    const { meeting, me, keys } = started;
+    session = new GroupSession({
+      meeting,
+      me,
+      keys,
+      group,
+      ring: group === ROOM ? ring : null,
+      send: (message) => say({ type: "send", message }),
+      changed: (state) => say({ type: "state", group, state, sends: group === ROOM && ring.sending !== null }),
+      opened: (seat, payload, epoch) => say({ type: "opened", group, seat, payload, epoch }),
+      now: () => performance.now(),
+      timers: {
+        set: (action, milliseconds) => self.setTimeout(action, milliseconds),
+        clear: (timer) => self.clearTimeout(timer),
+      },
+    });
+    sessions.set(group, session);
+  }
+  return session;
+}
+
+self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
+  switch (data.type) {
+    case "start":
+      started = data;
+      break;
+    case "server":
+      sessionOf(data.message.group)?.receive(data.message);
+      break;
+    case "remove":
+      sessions.get(data.group)?.remove([...data.seats]);
+      break;
+    case "seal":
+      // What cannot be sealed was not sent: the page sees by the state that there is no group.
+      sessions.get(data.group)?.seal(data.payload).catch(() => undefined);
+      break;
+    case "expect":
+      expected = data.seats;
+      break;
+    case "counts":
+      say({ type: "counts", asking: data.asking, counts: Object.fromEntries([...passes].map(([id, pass]) => [id, pass.counts])) });
+      break;
+  }
+};
+
+/** @param {Transformer} transformer */
+async function transform(transformer) {
+  const { id, seals, context, mid } = transformer.options;
+  const seat = () => (context === "screen" ? ANYBODY : (expected[mid] ?? null));
+  const askKeyFrame = () => void transformer.sendKeyFrameRequest?.().catch(() => undefined);
+  const pass = seals ? new Sealer(ring, context) : new Opener(ring, context, seat, askKeyFrame);
+  passes.set(id, pass);
+  let first = seals;
+  /** @type {number | null} */
+  let stuckSince = null;
+  const frames = new TransformStream({
+    async transform(frame, controller) {
+      const passes = await pass.pass(frame);
+      stuckSince = pass.stuck ? (stuckSince ?? performance.now()) : null;
+      if (stuckSince !== null && performance.now() - stuckSince > PATIENCE) {
+        stuckSince = null;
+        sessions.get(ROOM)?.resync();
+      }
+      if (!passes) return;
+      controller.enqueue(frame);
+      if (first) say({ type: "first", id });
+      first = false;
+    },
+  });
+  try {
+    await transformer.readable.pipeThrough(frames).pipeTo(transformer.writable);
+  } catch {
+    // The transport has ended; so has this.
+  } finally {
+    passes.delete(id);
+  }
+}
+
+// TypeScript's page library knows nothing of a worker's events.
+self.addEventListener("rtctransform", (event) => {
+  void transform(/** @type {{transformer: Transformer}} */ (/** @type {unknown} */ (event)).transformer);
+});
+
+say({ type: "ready" });

@@ -1,0 +1,307 @@
+// @ts-check
+// The page's side of the worker that has the keys: starts it, relays, and makes the transforms of a transport.
+//
+// The page never has an epoch's key. A worker that stops answering is replaced: the new one has no keys, so the group
+// is asked to put this page in anew, and never does a second worker seal with a key that another has had.
+
+/** @typedef {import('./keys-worker.js').ToWorker} ToWorker */
+/** @typedef {import('./keys-worker.js').FromWorker} FromWorker */
+/** @typedef {import('./keys-worker.js').Counts} Counts */
+/** @typedef {import('./keys-worker.js').TransformOptions} TransformOptions */
+/** @typedef {import('./group-session.js').GroupState} GroupState */
+/** @typedef {import('./frames.js').Context} Context */
+/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+/** @typedef {import('./messages.js').ClientMessage} ClientMessage */
+/** @typedef {import('./group-session.js').GroupMessage} GroupTold */
+/** @typedef {Omit<GroupState, 'failure'> & {failure: GroupState['failure'] | 'no-worker'}} KeysState */
+
+const ROOM = "room";
+const PATIENCE = 10_000; // ms without an answer after which a worker counts as dead
+
+/** @type {ReadonlySet<string>} */
+const GROUP_TOLD = new Set([
+  "group",
+  "candidate",
+  "drop",
+  "accepted",
+  "commit-refused",
+  "commit",
+  "group-welcome",
+  "ready",
+  "sealed",
+]);
+
+/** @type {Readonly<KeysState>} */
+export const NO_GROUP = Object.freeze({
+  phase: "none",
+  generation: null,
+  committer: false,
+  epoch: null,
+  sending: null,
+  index: null,
+  members: [],
+  refused: [],
+  failure: null,
+});
+
+/**
+ * Whether a message of the server is about a group, so that it is for `Keys.receive`.
+ *
+ * @param {ServerMessage} message
+ * @returns {message is GroupTold}
+ */
+export function isGroupTold(message) {
+  return GROUP_TOLD.has(message.type);
+}
+
+/** The one policy that the pages' headers allow: it makes the address of our own worker, and nothing else. */
+const policy = /** @type {{trustedTypes?: {createPolicy: Function}}} */ (/** @type {unknown} */ (globalThis)).trustedTypes
+  ?.createPolicy("quietroom", {
+    createScriptURL(/** @type {string} */ url) {
+      if (url !== WORKER) throw new TypeError("Only our own worker is started.");
+      return url;
+    },
+  });
+const WORKER = new URL("keys-worker.js", import.meta.url).href;
+
+/** @returns {Worker} */
+function startWorker() {
+  return new Worker(policy?.createScriptURL(WORKER) ?? WORKER, { type: "module" });
+}
+
+export class Keys {
+  /** @type {Extract<ToWorker, {type: 'start'}>} */ #start;
+  /** @type {(message: ClientMessage) => void} */ #send;
+  /** @type {() => void} */ #onState;
+  /** @type {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} */ #onOpened;
+  /** @type {() => Worker} */ #startWorker;
+  /** @type {Worker | null} */ #worker = null;
+  /** @type {KeysState} */ #state = NO_GROUP;
+  #sends = false;
+  /** @type {Map<string, KeysState>} */ #pairs = new Map();
+  /** @type {Map<string, string>} the generation of each group we were told of */ #generations = new Map();
+  /** @type {Readonly<Record<string, string>>} */ #expected = {};
+  /** @type {Map<number, () => void>} */ #firsts = new Map();
+  /** @type {Map<number, (counts: Readonly<Record<number, Counts>>) => void>} */ #asked = new Map();
+  #nextId = 1;
+  #deadline = 0;
+  /** Resolves when transforms can be made: one made before the worker has loaded may never be told of. */
+  ready = Promise.resolve();
+  /** Fires after the worker was replaced: every transform must be made anew, at once. */
+  onReplaced = () => {};
+
+  /**
+   * @param {object} options
+   * @param {string} options.meeting
+   * @param {{pid: string, name: string}} options.me our seat and label
+   * @param {{psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}} options.keys of the link secret
+   * @param {(message: ClientMessage) => void} options.send says something to the server
+   * @param {() => void} options.onState fires when `state`, `sends` or a pair's state changed
+   * @param {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} options.onOpened fires for
+   *   each message that a member sealed for us, in that epoch
+   * @param {() => Worker} [options.start] starts the worker
+   */
+  constructor({ meeting, me, keys, send, onState, onOpened, start = startWorker }) {
+    this.#start = { type: "start", meeting, me, keys };
+    this.#send = send;
+    this.#onState = onState;
+    this.#onOpened = onOpened;
+    this.#startWorker = start;
+    this.#begin();
+  }
+
+  /** @returns {KeysState} of the room's group. */
+  get state() {
+    return this.#state;
+  }
+
+  /** @returns {boolean} whether what we send can be opened by the members of the room's group, and nobody else. */
+  get sends() {
+    return this.#sends;
+  }
+
+  /** @returns {{generation: string, epoch: number} | null} the room's group as this page has kept it. */
+  get kept() {
+    const { phase, generation, epoch } = this.#state;
+    return phase === "secured" && generation !== null && epoch !== null ? { generation, epoch } : null;
+  }
+
+  /**
+   * @param {string} seat
+   * @returns {KeysState} of the pair of the therapist and that waiting seat.
+   */
+  pair(seat) {
+    return this.#pairs.get(seat) ?? NO_GROUP;
+  }
+
+  /**
+   * What the server says about a group.
+   *
+   * @param {GroupTold} message
+   */
+  receive(message) {
+    if (message.type === "group") this.#generations.set(message.group, message.generation);
+    this.#tell({ type: "server", message });
+  }
+
+  /**
+   * Put these out of the room's group without waiting for the server; for the page that commits.
+   *
+   * @param {readonly string[]} seats
+   */
+  remove(seats) {
+    this.#tell({ type: "remove", group: ROOM, seats });
+  }
+
+  /**
+   * Seal something for the members of a group.
+   *
+   * @param {string} group
+   * @param {Uint8Array<ArrayBuffer>} payload
+   */
+  seal(group, payload) {
+    this.#tell({ type: "seal", group, payload });
+  }
+
+  /**
+   * Who is in which slot: frames of anybody else are dropped there.
+   *
+   * @param {readonly {seat: string, mids: readonly string[]}[]} slots
+   */
+  expect(slots) {
+    this.#expected = Object.fromEntries(slots.flatMap(({ seat, mids }) => mids.map((mid) => [mid, seat])));
+    this.#tell({ type: "expect", seats: this.#expected });
+  }
+
+  /**
+   * Make what seals the frames of a sender.
+   *
+   * @param {string} mid
+   * @param {Context} context
+   * @param {() => void} onFirst fires when the first frame has been sealed
+   * @returns {{id: number, transform: RTCRtpScriptTransform}}
+   */
+  sealer(mid, context, onFirst) {
+    const made = this.#transform({ seals: true, context, mid });
+    this.#firsts.set(made.id, onFirst);
+    return made;
+  }
+
+  /**
+   * Make what opens the frames of a receiver.
+   *
+   * @param {string} mid
+   * @param {Context} context
+   * @returns {{id: number, transform: RTCRtpScriptTransform}}
+   */
+  opener(mid, context) {
+    return this.#transform({ seals: false, context, mid });
+  }
+
+  /**
+   * What has become of the frames of each transform so far.
+   *
+   * @returns {Promise<Readonly<Record<number, Counts>>>} by the transform's id. Never resolves if the worker is
+   *   dead; it is replaced meanwhile.
+   */
+  counts() {
+    const asking = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#asked.set(asking, resolve);
+      if (this.#deadline === 0) this.#deadline = window.setTimeout(() => this.replace(), PATIENCE);
+      this.#tell({ type: "counts", asking });
+    });
+  }
+
+  /** Go on with a new worker, which has no keys: the group is asked to put this page in anew. */
+  replace() {
+    if (this.#worker === null) return;
+    this.#end();
+    this.#begin();
+    this.#state = NO_GROUP;
+    this.#sends = false;
+    this.#pairs.clear();
+    this.#tell({ type: "expect", seats: this.#expected });
+    void this.ready.then(() => this.onReplaced());
+    for (const [group, generation] of this.#generations) this.#send({ type: "resync", group, generation });
+    this.#onState();
+  }
+
+  /** End the worker; its keys are gone with it. May be called twice. */
+  close() {
+    this.#end();
+    this.#state = NO_GROUP;
+    this.#sends = false;
+  }
+
+  #begin() {
+    const worker = this.#startWorker();
+    this.#worker = worker;
+    this.ready = new Promise((resolve) => {
+      worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => {
+        if (worker !== this.#worker) return;
+        if (data.type === "ready") resolve();
+        else this.#hear(data);
+      };
+    });
+    worker.onerror = () => {
+      if (worker !== this.#worker) return;
+      this.#state = { ...NO_GROUP, phase: "failed", failure: "no-worker" };
+      this.#sends = false;
+      this.#onState();
+    };
+    this.#tell(this.#start);
+  }
+
+  #end() {
+    window.clearTimeout(this.#deadline);
+    this.#deadline = 0;
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#firsts.clear();
+    this.#asked.clear();
+  }
+
+  /** @param {Exclude<FromWorker, {type: 'ready'}>} said */
+  #hear(said) {
+    switch (said.type) {
+      case "send":
+        this.#send(said.message);
+        break;
+      case "state":
+        if (said.group === ROOM) {
+          this.#state = said.state;
+          this.#sends = said.sends;
+        } else {
+          this.#pairs.set(said.group, said.state);
+        }
+        this.#onState();
+        break;
+      case "opened":
+        this.#onOpened(said.group, said.seat, said.payload, said.epoch);
+        break;
+      case "first":
+        this.#firsts.get(said.id)?.();
+        this.#firsts.delete(said.id);
+        break;
+      case "counts":
+        window.clearTimeout(this.#deadline);
+        this.#deadline = 0;
+        this.#asked.get(said.asking)?.(said.counts);
+        this.#asked.delete(said.asking);
+        break;
+    }
+  }
+
+  /** @param {Omit<TransformOptions, 'id'>} options */
+  #transform(options) {
+    if (this.#worker === null) throw new Error("The worker has ended.");
+    const id = this.#nextId++;
+    return { id, transform: new RTCRtpScriptTransform(this.#worker, { id, ...options }) };
+  }
+
+  /** @param {ToWorker} message */
+  #tell(message) {
+    this.#worker?.postMessage(message);
+  }
+}

@@ -1,0 +1,32 @@
+// Stands in for the group's protocol: the test dictates what the ring does, so that keys can be wrong or late.
+
+export class GroupSession {
+  #ring;
+  #changed;
+  #state = { phase: "none", generation: null, epoch: null, sending: null, members: [], failure: null };
+
+  constructor({ ring, changed }) {
+    this.#ring = ring;
+    this.#changed = changed;
+  }
+
+  receive({ steps }) {
+    for (const [what, how] of steps ?? []) {
+      if (what === "install") this.#ring.install({ epoch: how.epoch, baseKey: new Uint8Array(32).fill(how.key) });
+      else if (what === "state") {
+        this.#state = { ...this.#state, ...how };
+        this.#ring.people(how);
+      }
+      else if (what === "drop") this.#ring.drop(how);
+      else if (what === "clear") this.#ring.clear();
+      else if (what === "sendOn") this.#ring.sendOn(how);
+      else throw new Error(what);
+      this.#changed(this.#state);
+    }
+  }
+
+  remove() {}
+  async seal() {}
+  resync() {}
+  close() {}
+}

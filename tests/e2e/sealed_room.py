@@ -1,0 +1,308 @@
+"""A room whose pages seal their frames, without the visit around it.
+
+The media port is the real one; `Peer`, `Keys`, guard and worker are the product's, in real browsers under the
+pages' real headers. Who has which keys is said by the test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+from playwright.async_api import Browser, BrowserContext, Page
+
+from rooms.forwarding import Kind
+from rooms.media import MediaPort, Peer, PeerState
+from rooms.rtp import header_size
+from signaling.security import security_headers
+from tests.e2e.people import REMEMBER_CONNECTIONS
+from tests.rooms.raw_client import RawClient, until
+
+PARTS: Final = Path(__file__).parent / "sealed"
+STATIC: Final = Path(__file__).parents[2] / "static"
+NAMES: Final = ("A", "B", "C", "D")
+ROOM: Final = "room-1"
+PAGE: Final = "<!doctype html><html lang=en><meta charset=utf-8><title>seat</title><body>"
+SECONDS: Final = 20.0
+"""What anything may take on a slow shared machine."""
+
+
+@dataclass
+class Seat:
+    """One page of the room."""
+
+    name: str
+    place: int
+    page: Page
+    room: SealedRoom
+    peer: Peer | None = None
+    errors: list[str] = field(default_factory=list)
+
+    async def joins(self) -> None:
+        """Answer the offer of a new transport, and connect."""
+        self.peer = self.room.port.open_peer(ROOM, self.name, self.place, lambda _: None)
+        peer = self.peer
+        peer.answer(await self.page.evaluate("([sdp]) => take(sdp, false)", [peer.offer()]))
+        await until(lambda: peer.state is PeerState.CONNECTED, f"{self.name} connected", SECONDS)
+
+    async def restarts(self) -> None:
+        """An ICE restart on the same transport."""
+        assert self.peer is not None
+        self.peer.answer(await self.page.evaluate("([sdp]) => take(sdp, true)", [self.peer.restart()]))
+
+    async def dictates(self, *steps: tuple[str, Any]) -> None:
+        """Let the group's session of this page do these things to its key ring."""
+        await self.page.evaluate("(steps) => dictate(steps)", [list(step) for step in steps])
+
+    async def has_epoch(self, epoch: int, *, key: int | None = None, members: Sequence[str] = NAMES) -> None:
+        """Install an epoch with its people, and send on it.
+
+        Args:
+            epoch: its number.
+            key: fills the base key; the epoch itself unless given.
+            members: who is in it; a member's index is their place.
+        """
+        await self.dictates(
+            *self.installed(epoch, key=key, members=members), ("sendOn", self.sends_on(epoch))
+        )
+
+    def installed(
+        self, epoch: int, *, key: int | None = None, members: Sequence[str] = NAMES
+    ) -> list[tuple[str, Any]]:
+        """The steps that make an epoch received."""
+        people = [{"seat": name, "name": name, "index": NAMES.index(name)} for name in members]
+        return [
+            ("install", {"epoch": epoch, "key": (key if key is not None else 1 + epoch) & 0xFF}),
+            ("state", {"phase": "secured", "epoch": epoch, "members": people}),
+        ]
+
+    def sends_on(self, epoch: int) -> dict[str, int]:
+        """What `sendOn` takes."""
+        return {"epoch": epoch, "index": self.place}
+
+    async def expects_everybody(self) -> None:
+        """The slots as the server has told of them."""
+        slots = [
+            {"seat": other, "mids": [str(mid) for mid in (self.audio_of(place), self.audio_of(place) + 1)]}
+            for place, other in enumerate(NAMES)
+            if place != self.place
+        ]
+        await self.page.evaluate("(slots) => page.keys.expect(slots)", slots)
+
+    def audio_of(self, place: int) -> int:
+        """The mid of another place's sound; its picture is the next."""
+        return 3 + 2 * (place if place < self.place else place - 1)
+
+    async def figures(self) -> dict[str, dict[str, float]]:
+        """What the current connection has carried, by mid."""
+        found: dict[str, dict[str, float]] = await self.page.evaluate("figures()")
+        return found
+
+    async def counts(self) -> list[dict[str, float]]:
+        """What became of the frames of each transform."""
+        found: list[dict[str, float]] = await self.page.evaluate(
+            "async () => Object.values(await page.keys.counts())"
+        )
+        return found
+
+    async def total(self, what: str) -> float:
+        """One count over all transforms."""
+        return sum(of.get(what, 0) for of in await self.counts())
+
+    async def sees(self, other: Seat, *, frames: int = 10) -> None:
+        """Wait until that many more pictures of another are decoded."""
+        mid = str(self.audio_of(other.place) + 1)
+        goal = (await self.figures()).get(mid, {}).get("frames", 0) + frames
+
+        async def decoded() -> bool:
+            return (await self.figures()).get(mid, {}).get("frames", 0) >= goal
+
+        await until(decoded, f"{self.name} sees {other.name}", SECONDS, every=0.05)
+
+    async def hears(self, other: Seat) -> None:
+        """Wait until another's sound is heard."""
+        mid = str(self.audio_of(other.place))
+        before = (await self.figures()).get(mid, {}).get("energy", 0)
+
+        async def heard() -> bool:
+            return (await self.figures()).get(mid, {}).get("energy", 0) > before
+
+        await until(heard, f"{self.name} hears {other.name}", SECONDS, every=0.05)
+
+    async def brightness(self, other: Seat) -> float | None:
+        """Of what is seen of another, 0 to 255; ``None`` while nothing is."""
+        slot = (self.audio_of(other.place) - 3) // 2
+        found: float | None = await self.page.evaluate("(slot) => brightness(slot)", slot)
+        return found
+
+    async def sends(self) -> list[str | None]:
+        """What is on the senders of sound, camera and screen: ``camera`` is the real one."""
+        found: list[str | None] = await self.page.evaluate("sends()")
+        return found
+
+
+class Listener:
+    """Somebody to whom the server forwards everything, and who keeps every packet: the server itself, say."""
+
+    def __init__(self, client: RawClient, place: int) -> None:
+        self.client, self.place = client, place
+
+    def frames(self, kind: Kind, place: int) -> list[bytes]:
+        """Beginnings of frames of another place: whole frames of sound, the first packets of pictures."""
+        pair = place if place < self.place else place - 1
+        # A slot is announced by its media SSRC and, for a picture, that of its retransmissions.
+        ssrc = self.client.slots[3 * pair + (kind is Kind.CAMERA)]
+        found = []
+        for packet in self.client.of(ssrc):
+            size = header_size(packet)
+            assert size is not None
+            payload = packet[size:]
+            if packet[0] & 0x20 and payload:  # padding: nothing of a frame
+                payload = payload[: len(payload) - payload[-1]]
+            if not payload:
+                continue
+            if kind is Kind.AUDIO:
+                found.append(payload)
+            elif (first := _vp8_first(payload)) is not None:
+                found.append(first)
+        return found
+
+
+def _vp8_first(payload: bytes) -> bytes | None:
+    """What follows the VP8 payload descriptor (RFC 7741 §4.2) in the first packet of a frame."""
+    at = 1
+    if payload[0] & 0x80:
+        extension = payload[1]
+        at = 2
+        if extension & 0x80:
+            at += 2 if payload[at] & 0x80 else 1
+        at += bool(extension & 0x40) + bool(extension & 0x30)
+    return payload[at:] if payload[0] & 0x1F == 0x10 else None
+
+
+def sframe_header(frame: bytes) -> tuple[int, int]:
+    """Key id and counter of a sealed frame's SFrame header (RFC 9605 §4.3)."""
+    at = 1
+    kid, ctr = frame[0] >> 4 & 7, frame[0] & 7
+    if frame[0] & 0x80:
+        kid, at = int.from_bytes(frame[at : at + kid + 1]), at + kid + 1
+    if frame[0] & 0x08:
+        ctr = int.from_bytes(frame[at : at + ctr + 1])
+    return kid, ctr
+
+
+NOBODY: Final = 15
+"""The sender index of the key that nobody else has."""
+
+
+def sealed_by(frame: bytes, kind: Kind, index: int) -> tuple[int, int] | None:
+    """Epoch mod 16 and counter of a frame sealed by that sender; ``None`` for one that is not sealed so."""
+    rest = frame if kind is Kind.AUDIO else after_clear(frame)
+    if not rest:
+        return None
+    kid, ctr = sframe_header(rest)
+    context = list(Kind).index(kind)
+    return (kid & 15, ctr) if kid >> 4 == context << 4 | index and ctr < 100_000 else None
+
+
+def after_clear(frame: bytes) -> bytes:
+    """A sealed VP8 frame without the bytes that stay in clear."""
+    return frame[10:] if frame[0] & 1 == 0 else frame[1:]
+
+
+class SealedRoom:
+    """A media port, the files of the product, and whoever comes."""
+
+    def __init__(self, browser: Browser, port: MediaPort, url: str) -> None:
+        self.browser, self.port, self.url = browser, port, url
+        self._contexts: list[BrowserContext] = []
+        self._listeners: list[RawClient] = []
+        self.seats: list[Seat] = []
+
+    async def seat(
+        self, place: int, *, sealed: bool = True, without: Sequence[str] = (), joins: bool = True
+    ) -> Seat:
+        """Open a page.
+
+        Args:
+            place: of its seat.
+            sealed: whether it has a worker with keys.
+            without: defences to take away on this page: flag, same-task, proof, watchdog.
+            joins: connect at once.
+        """
+        context = await self.browser.new_context(permissions=["camera", "microphone"])
+        self._contexts.append(context)
+        await context.add_init_script(REMEMBER_CONNECTIONS)
+        page = await context.new_page()
+        seat = Seat(NAMES[place], place, page, self)
+        page.on("pageerror", lambda error: seat.errors.append(str(error)))
+        self.seats.append(seat)
+        await page.goto(f"{self.url}/page")
+        await page.evaluate("import('/test/page.mjs')")
+        await page.evaluate("(names) => weaken(names)", list(without))
+        await page.evaluate("(how) => begin(how)", {"seat": seat.name, "sealed": sealed})
+        if joins:
+            await seat.joins()
+            if sealed:
+                await seat.expects_everybody()
+        return seat
+
+    async def listener(self, place: int) -> Listener:
+        """Somebody without keys at that place."""
+        peer = self.port.open_peer(ROOM, NAMES[place], place, lambda _: None)
+        client = RawClient(peer.offer())
+        self._listeners.append(client)
+        peer.answer(client.answer())
+        await client.connect()
+        return Listener(client, place)
+
+    def admit(self, *places: int) -> None:
+        """Let exactly these exchange media."""
+        self.port.set_gate(ROOM, frozenset(NAMES[place] for place in places), frozenset())
+
+    async def close(self) -> None:
+        for client in self._listeners:
+            await client.close()
+        for context in self._contexts:
+            await context.close()
+        errors = [error for seat in self.seats for error in seat.errors]
+        assert not errors, errors
+
+
+@contextlib.asynccontextmanager
+async def running_room(browser: Browser) -> AsyncIterator[SealedRoom]:
+    """A room of its own."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html", headers=headers)
+
+    async def script(request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        path = {"page.mjs": PARTS / "page.mjs", "group-session.js": PARTS / "group-session.mjs"}.get(
+            name, STATIC / "js" / name
+        )
+        return web.FileResponse(path, headers={**headers, "Content-Type": "text/javascript"})
+
+    app = web.Application()
+    app.router.add_get("/page", page)
+    app.router.add_get("/test/{name}", script)
+    app.router.add_get("/static/js/{name}", script)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://localhost:{runner.addresses[0][1]}"
+    headers = security_headers(url)
+    port = MediaPort("127.0.0.1", 0)
+    await port.start()
+    room = SealedRoom(browser, port, url)
+    try:
+        yield room
+        await room.close()
+    finally:
+        await port.close()
+        await runner.cleanup()

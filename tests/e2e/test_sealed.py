@@ -1,0 +1,303 @@
+"""Frames that only the room can open: real browsers, the real media port, wrong keys, late transforms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from rooms.forwarding import Kind
+from tests.e2e.sealed_room import NOBODY, Listener, SealedRoom, Seat, running_room, sealed_by
+from tests.rooms.raw_client import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BLACK = 10
+"""Brightness of a black picture, at most; the made-up camera of the pages is never below 60."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def room(browser: Browser) -> AsyncIterator[SealedRoom]:
+    async with running_room(browser) as running:
+        yield running
+
+
+async def frames_come(listener: Listener, place: int, *, more: int = 50) -> None:
+    """Wait until the server has forwarded that many more frames of sound and half as many pictures."""
+    sound = len(listener.frames(Kind.AUDIO, place)) + more
+    pictures = len(listener.frames(Kind.CAMERA, place)) + more // 4
+    await until(
+        lambda: (
+            len(listener.frames(Kind.AUDIO, place)) >= sound
+            and len(listener.frames(Kind.CAMERA, place)) >= pictures
+        ),
+        "frames are forwarded",
+        20,
+        every=0.1,
+    )
+
+
+async def receives_packets(seat: Seat, mid: int, *, more: int = 100) -> None:
+    """Wait until that many more packets have come."""
+    goal = (await seat.figures()).get(str(mid), {}).get("packets", 0) + more
+
+    async def come() -> bool:
+        return (await seat.figures()).get(str(mid), {}).get("packets", 0) >= goal
+
+    await until(come, f"packets of mid {mid}", 20, every=0.1)
+
+
+# ---- who can open what ----------------------------------------------------------------------------------
+
+
+async def test_members_of_an_epoch_see_and_hear_each_other(room: SealedRoom) -> None:
+    anne, ben = await room.seat(0), await room.seat(1)
+    for seat in (anne, ben):
+        await seat.has_epoch(1)
+    room.admit(0, 1)
+    await anne.sees(ben, frames=30)
+    await ben.sees(anne, frames=30)
+    await anne.hears(ben)
+    await ben.hears(anne)
+    assert await anne.sends() == ["other", "camera", None]
+    assert (await ben.brightness(anne) or 0) > BLACK
+    for seat in (anne, ben):
+        for fault in ("forged", "malformed", "failed"):
+            assert await seat.total(fault) == 0
+
+
+async def test_with_a_wrong_key_no_picture_and_no_sound_arrives(room: SealedRoom) -> None:
+    anne, ben = await room.seat(0), await room.seat(1)
+    await anne.has_epoch(1)
+    await ben.has_epoch(1, key=200)
+    room.admit(0, 1)
+    await receives_packets(ben, ben.audio_of(0))
+    await receives_packets(ben, ben.audio_of(0) + 1, more=20)
+    figures = await ben.figures()
+    sound, picture = figures[str(ben.audio_of(0))], figures[str(ben.audio_of(0) + 1)]
+    assert picture["frames"] == 0
+    assert sound["energy"] == 0
+    assert sound["samples"] == sound["allConcealed"], "not one sample came out of a frame"
+    assert await ben.brightness(anne) is None
+    assert await ben.total("opened") == 0
+    assert await ben.total("forged") > 0
+
+
+async def test_a_member_of_no_epoch_opens_nothing_and_loses_nothing_afterwards(room: SealedRoom) -> None:
+    anne, ben = await room.seat(0), await room.seat(1)
+    await anne.has_epoch(1)
+    room.admit(0, 1)
+    await receives_packets(ben, ben.audio_of(0))
+    assert await ben.total("opened") == 0
+    assert await ben.total("noKey") > 0
+    await ben.has_epoch(1)
+    await ben.sees(anne)
+    await ben.hears(anne)
+
+
+async def test_frames_of_another_seat_in_this_slot_are_dropped(room: SealedRoom) -> None:
+    anne, ben = await room.seat(0), await room.seat(1)
+    for seat in (anne, ben):
+        await seat.has_epoch(1)
+    # The server says that Carl is in the slot in which it shows Anne.
+    mids = [str(ben.audio_of(0)), str(ben.audio_of(0) + 1)]
+    await ben.page.evaluate("(mids) => page.keys.expect([{seat: 'C', mids}])", mids)
+    room.admit(0, 1)
+    await receives_packets(ben, ben.audio_of(0))
+    figures = await ben.figures()
+    assert figures[mids[1]]["frames"] == 0
+    assert figures[mids[0]]["energy"] == 0
+    assert await ben.total("opened") == 0
+    assert await ben.total("wrongSender") > 0
+    await ben.expects_everybody()
+    await ben.sees(anne)
+
+
+# ---- what leaves a page ---------------------------------------------------------------------------------
+
+
+async def test_before_an_epoch_only_black_and_silence_leave_sealed_with_nobodys_key(room: SealedRoom) -> None:
+    anne, ben = await room.seat(0), await room.seat(1)
+    listener = await room.listener(2)
+    await ben.has_epoch(1)
+    room.admit(0, 1, 2)  # a server that does not keep its gate shut
+    await frames_come(listener, 0)
+    for kind in (Kind.AUDIO, Kind.CAMERA):
+        assert all(sealed_by(frame, kind, NOBODY) for frame in listener.frames(kind, 0))
+    assert await anne.sends() == ["other", "other", None]
+    assert (await ben.figures())[str(ben.audio_of(0) + 1)]["frames"] == 0
+
+    await anne.has_epoch(1)
+    await ben.sees(anne)
+    assert await anne.sends() == ["other", "camera", None]
+
+    await anne.dictates(("clear", None))
+    await until(lambda: _covered(anne), "the camera is taken off", 5, every=0.02)
+
+
+async def _covered(seat: Seat) -> bool:
+    return await seat.sends() == ["other", "other", None]
+
+
+async def test_sound_has_one_size_whatever_is_said(room: SealedRoom) -> None:
+    anne = await room.seat(0)
+    listener = await room.listener(1)
+    await anne.has_epoch(1)
+    room.admit(0, 1)
+    await frames_come(listener, 0, more=200)
+    # What the header takes depends on the counter; of the frame itself there is one size.
+    sizes = set()
+    for frame in listener.frames(Kind.AUDIO, 0):
+        found = sealed_by(frame, Kind.AUDIO, 0)
+        if found is not None:
+            sizes.add(len(frame) - (0 if found[1] < 8 else 1 if found[1] < 256 else 2))
+    assert len(sizes) == 1
+
+
+async def test_nonces_never_repeat_over_epochs_a_new_transport_and_a_new_worker(room: SealedRoom) -> None:
+    anne = await room.seat(0)
+    listener = await room.listener(1)
+    room.admit(0, 1)
+    for epoch in range(1, 9):
+        await anne.has_epoch(epoch)
+        await frames_come(listener, 0, more=20)
+        if epoch == 4:
+            await anne.joins()
+            room.admit(0, 1)
+            await frames_come(listener, 0, more=20)
+    await anne.page.evaluate("page.keys.replace()")
+    await until(lambda: _covered(anne), "nothing real leaves without keys", 5, every=0.02)
+    await frames_come(listener, 0, more=20)
+    assert (await anne.page.evaluate("page.sent")) == []  # this room's session never named a generation
+    await anne.has_epoch(9)
+    await frames_come(listener, 0, more=20)
+    for kind in (Kind.AUDIO, Kind.CAMERA):
+        found = [sealed_by(frame, kind, 0) for frame in listener.frames(kind, 0)]
+        nonces = [nonce for nonce in found if nonce is not None]
+        assert {epoch for epoch, _ in nonces} == set(range(1, 10))
+        assert len(set(nonces)) == len(nonces)
+
+
+async def test_six_epoch_changes_lose_no_frame_for_those_who_stay(room: SealedRoom) -> None:
+    seats = [await room.seat(0), await room.seat(1)]
+    for seat in seats:
+        await seat.has_epoch(1)
+    room.admit(0, 1)
+    anne, ben = seats
+    await anne.sees(ben)
+    await ben.sees(anne)
+    before = [await _lost(seat) for seat in seats]
+    for epoch in range(2, 8):
+        for seat in seats:
+            await seat.dictates(*seat.installed(epoch))
+        for seat in seats:
+            await seat.dictates(("sendOn", seat.sends_on(epoch)))
+        for seat in seats:
+            await seat.dictates(("drop", epoch - 2))  # the epoch before is kept: its frames are on their way
+        await anne.sees(ben, frames=15)
+        await ben.sees(anne, frames=15)
+    assert [await _lost(seat) for seat in seats] == before
+
+
+async def _lost(seat: Seat) -> dict[str, float]:
+    """Frames that did not open, and key frames that had to be asked for."""
+    lost = {
+        name: await seat.total(name) for name in ("noKey", "forged", "wrongSender", "malformed", "failed")
+    }
+    return lost | {"plis": sum(of.get("plis", 0) for of in (await seat.figures()).values())}
+
+
+async def test_a_restart_of_ice_keeps_transforms_and_picture(room: SealedRoom) -> None:
+    anne, ben = await room.seat(0), await room.seat(1)
+    for seat in (anne, ben):
+        await seat.has_epoch(1)
+    room.admit(0, 1)
+    await ben.sees(anne)
+    await anne.restarts()
+    await ben.sees(anne, frames=30)
+    assert len(await anne.page.evaluate("window.connections.map(() => 1)")) == 1
+    assert await anne.sends() == ["other", "camera", None]
+
+
+# ---- four defences, each alone -------------------------------------------------------------------------
+
+ALL = ("flag", "same-task", "proof", "watchdog")
+
+
+async def leaves_in_clear(room: SealedRoom, *without: str) -> tuple[Seat, Seat, Listener]:
+    """A page whose camera may leave in clear, somebody who would see it, somebody who keeps every packet."""
+    watcher = await room.seat(1, sealed=False)
+    listener = await room.listener(2)
+    anne = await room.seat(0, without=without, joins=False)
+    room.admit(0, 1, 2)
+    await anne.joins()
+    await anne.has_epoch(1)
+    return anne, watcher, listener
+
+
+async def test_without_any_defence_the_camera_leaves_in_clear(room: SealedRoom) -> None:
+    anne, watcher, _ = await leaves_in_clear(room, *ALL)
+    await watcher.sees(anne, frames=30)
+    assert (await watcher.brightness(anne) or 0) > BLACK
+    assert (await anne.page.evaluate("page.clear")) == 0
+
+
+async def test_the_flag_alone_keeps_frames_in_that_have_no_transform_yet(room: SealedRoom) -> None:
+    _, _, listener = await leaves_in_clear(room, "same-task", "proof", "watchdog")
+    await frames_come(listener, 0)
+    for kind in (Kind.AUDIO, Kind.CAMERA):
+        assert all(
+            sealed_by(frame, kind, 0) or sealed_by(frame, kind, NOBODY) for frame in listener.frames(kind, 0)
+        )
+
+
+async def test_the_flag_alone_keeps_everything_in_that_never_gets_a_transform(room: SealedRoom) -> None:
+    anne, _, listener = await leaves_in_clear(room, "transform", "proof", "watchdog")
+
+    async def encodes() -> bool:
+        return (await anne.figures()).get("1", {}).get("encoded", 0) > 30
+
+    await until(encodes, "the camera is encoded", 20, every=0.1)
+    assert (await anne.figures())["1"]["packets"] == 0
+    assert (await anne.figures())["0"]["packets"] == 0
+    assert listener.frames(Kind.AUDIO, 0) == listener.frames(Kind.CAMERA, 0) == []
+
+
+async def test_transforms_in_the_first_task_alone_seal_every_frame(room: SealedRoom) -> None:
+    _, _, listener = await leaves_in_clear(room, "flag", "proof", "watchdog")
+    await frames_come(listener, 0)
+    for kind in (Kind.AUDIO, Kind.CAMERA):
+        assert all(
+            sealed_by(frame, kind, 0) or sealed_by(frame, kind, NOBODY) for frame in listener.frames(kind, 0)
+        )
+
+
+async def test_proof_alone_lets_only_black_and_silence_out(room: SealedRoom) -> None:
+    anne, watcher, listener = await leaves_in_clear(room, "flag", "same-task", "watchdog")
+    await watcher.sees(anne, frames=20)  # so it does leave in clear
+    assert sealed_by(listener.frames(Kind.CAMERA, 0)[-1], Kind.CAMERA, 0) is None
+    for _ in range(3):
+        await watcher.sees(anne, frames=5)
+        assert (await watcher.brightness(anne) or 0) < BLACK
+        assert await anne.sends() == ["other", "other", None]
+    assert (await watcher.figures())[str(watcher.audio_of(0))][
+        "energy"
+    ] < 1e-6  # the microphone's beeps: above 1e-3
+
+
+async def test_the_watchdog_alone_stops_what_leaves_in_clear(room: SealedRoom) -> None:
+    anne, watcher, _ = await leaves_in_clear(room, "flag", "same-task", "proof")
+    await watcher.sees(anne, frames=5)
+    assert (await watcher.brightness(anne) or 0) > BLACK  # so it does leave
+
+    async def noticed() -> bool:
+        return bool(await anne.page.evaluate("page.clear") == 1)
+
+    await until(noticed, "the watchdog notices", 10, every=0.05)
+    assert await anne.sends() == [None, None, None]
+    # Nothing brings it back, not even a new transport.
+    await anne.page.evaluate("page.peer.setLocal('camera', page.camera)")
+    await anne.joins()
+    assert await anne.sends() == [None, None, None]
