@@ -187,15 +187,21 @@ const actions = {
   openRoom: () => void openRoom(),
   async act(action, seats, reason) {
     const key = pendingKey(action, seats);
+    const request = /** @type {const} */ ({ type: "act", action, seats, ...(reason === undefined ? {} : { reason }) });
+    const ready = action !== "admit" || (state.roster?.entered && state.roster["clinician-present"]);
+    // Painting takes as long as the server does: what can be asked now is asked before.
+    let reply = ready ? signal.ask(request) : null;
     apply({ type: "asked", key });
     apply({ type: "question", question: null });
-    if (action === "admit" && !state.roster?.entered && !(await openRoom())) {
-      apply({ type: "answered", key, problem: null });
-      return;
+    if (reply === null) {
+      if (!state.roster?.entered && !(await openRoom())) {
+        apply({ type: "answered", key, problem: null });
+        return;
+      }
+      await clinicianPresent();
+      reply = signal.ask(request);
     }
-    if (action === "admit") await clinicianPresent();
-    const request = /** @type {const} */ ({ type: "act", action, seats });
-    const { code, text } = await signal.ask(reason === undefined ? request : { ...request, reason });
+    const { code, text } = await reply;
     const problem = code === null ? null : (text ?? "That was not possible. Please try again.");
     apply({ type: "answered", key, problem });
   },
