@@ -163,6 +163,7 @@ class BatchEngine:
         Waking up costs more than a packet, so that looking less often is most of what can be saved.
         """
         paused, self._pause = self._pause is not None, None
+        count = RECEIVE
         try:
             for _ in range(TURNS):
                 count = mmsg.receive(self._system, self._fd, self._in)
@@ -172,9 +173,9 @@ class BatchEngine:
                 if count < RECEIVE:
                     break
         finally:
-            self._look_again(paused)
+            self._look_again(paused, behind=count == RECEIVE)
 
-    def _look_again(self, paused: bool) -> None:
+    def _look_again(self, paused: bool, behind: bool) -> None:
         if self._socket is None or self._loop is None:
             return
         now = self._loop.time()
@@ -185,7 +186,7 @@ class BatchEngine:
         if self._busy:
             if not paused:
                 self._loop.remove_reader(self._socket)
-            self._pause = self._loop.call_later(PAUSE, self._look)
+            self._pause = self._loop.call_later(0.0 if behind else PAUSE, self._look)
         elif paused:
             self._loop.add_reader(self._socket, self._look)
 

@@ -1,10 +1,11 @@
 """The media engine: what forwarding a packet costs the server, beside Janus where it is installed, and how
 long people wait for a picture.
 
-Servers are processes of their own, all running at once and loaded in turn, five seconds each; medians, and
-the spread in the notes. The load is in ``parts/load.py``: real ICE and DTLS, AES-256-GCM, 200 packets of each
-publisher a second, evenly paced. Cost is the CPU clock of the server's process; ratios are ours ÷ theirs in
-this run. Figures of two runs or two machines compare with nothing.
+Ours is ``quietroom serve`` with its store: sessions are booked, patients knock and are admitted, each seat
+has a page and a transport. Servers are processes of their own, all running at once and loaded in turn, five
+seconds each; medians, and the spread in the notes. The load is in ``parts/load.py``: real ICE and DTLS,
+AES-256-GCM, 200 packets of each publisher a second, evenly paced. Cost is the CPU clock of the server's
+process; ratios are ours ÷ theirs in this run. Figures of two runs or two machines compare with nothing.
 
     forward_1to1_us          CPU per packet that a subscriber receives; 20 rooms, one publisher and one
                              subscriber each
@@ -13,8 +14,9 @@ this run. Figures of two runs or two machines compare with nothing.
                              another one was chosen
     forward_vs_relay         CPU per second of one room, 1→3, VGA VP8, beside stock aiortc MediaRelay, which
                              decodes and encodes; the same film is sent to both
-    join_cpu_ms              CPU per client that connects: its offer and answer, ICE, DTLS
-    peer_memory_kb           resident memory per connected client
+    join_cpu_ms              CPU per client that connects: its offer and answer, ICE, DTLS; of the media port
+                             by itself, without page, password and record, which Janus has not
+    peer_memory_kb           resident memory per connected client, likewise
     publisher_memory_kb      what is added once its video flows
     rooms_of_three_per_core  a couple and their therapist, all seen by the others: 10⁶ ÷ (1200 × c₂).
                              1200 packets a second leave the server of such a room, and c₂ = (c₁ + 3 c₃) ÷ 4
@@ -45,11 +47,12 @@ from typing import Final
 from tests.bench.parts import browsers
 from tests.bench.parts.curve import Point, chart
 from tests.bench.parts.film import Film
+from tests.bench.parts.janus import JANUS
 from tests.bench.parts.load import KEPT_UP, RATE, Audience, Window, window
 from tests.bench.parts.memory import resident_kb
 from tests.bench.parts.relay import media_relay
 from tests.bench.parts.rooms import Bed, Joins, Turns, side_by_side, take_turns
-from tests.bench.parts.servers import outward, quietroom
+from tests.bench.parts.servers import alone, outward, served
 from tests.bench.rows import Row
 from tests.e2e.conftest import running_practice
 
@@ -110,6 +113,7 @@ async def forwarding(plan: Plan) -> Forwarding:
     """Load the servers side by side; says what came of each step."""
     async with side_by_side() as (beds, without):
         found = Forwarding(without)
+        found.joins[beds[0].server.name] = await _joins_alone(beds[0].audience, 1 + plan.rooms // _BATCH)
 
         async def load(rooms: Sequence[int], subscribers: int, rounds: int, seconds: float) -> Turns:
             turns = await take_turns(beds, rooms, rounds=rounds, seconds=seconds)
@@ -142,8 +146,21 @@ async def _fill(found: Forwarding, beds: Sequence[Bed], rooms: Sequence[int], su
         for start in range(0, len(rooms), _BATCH):
             first = not bed.rooms  # what is made once is made now
             joined = await bed.fill(rooms[start : start + _BATCH], subscribers)
-            if joined is not None and not first:
-                found.joins.setdefault(bed.server.name, []).append(joined)
+            if joined is not None and not first and bed.server.name == JANUS:
+                found.joins.setdefault(JANUS, []).append(joined)
+
+
+async def _joins_alone(audience: Audience, batches: int) -> list[Joins]:
+    """What it takes our media port by itself to connect some clients, a batch at a time."""
+    joins: list[Joins] = []
+    async with alone("127.0.0.1") as server:
+        bed = Bed(server, audience)
+        for batch in range(1 + batches):  # what is made once is made with the first
+            joined = await bed.fill(range(batch * _BATCH, (batch + 1) * _BATCH), 1)
+            assert joined is not None
+            joins.append(joined)
+        await bed.close()
+    return joins[1:]
 
 
 def forwarding_rows(found: Forwarding) -> list[Row]:
@@ -154,9 +171,9 @@ def forwarding_rows(found: Forwarding) -> list[Row]:
     for name, windows in (("forward_1to1", found.one), ("forward_1to3", found.three)):
         costs = {server: [done.microseconds for done in each] for server, each in windows.items()}
         note = ", ".join(filter(None, [f"{ours}: {_spread(windows[ours])}", missing]))
-        if "Janus" in windows:
-            note += f"; Janus: {_spread(windows['Janus'])}"
-        rows.append(Row.of(f"{name}_us", "µs", costs[ours], costs.get("Janus", ()), note))
+        if JANUS in windows:
+            note += f"; Janus: {_spread(windows[JANUS])}"
+        rows.append(Row.of(f"{name}_us", "µs", costs[ours], costs.get(JANUS, ()), note))
         if "plain" in windows and ours != "plain":
             plain = f"plain: {_spread(windows['plain'])}"
             rows.append(Row.of(f"{name}_vs_plain_us", "µs", costs[ours], costs["plain"], plain))
@@ -165,10 +182,10 @@ def forwarding_rows(found: Forwarding) -> list[Row]:
     cores = {server: rooms_of_three(found.one[server], found.three[server]) for server in found.one}
     return [
         *rows,
-        Row.of("join_cpu_ms", "ms", joins[ours], joins.get("Janus", ()), missing),
-        Row.of("peer_memory_kb", "kB", memory[ours], memory.get("Janus", ()), missing),
+        Row.of("join_cpu_ms", "ms", joins[ours], joins.get(JANUS, ()), missing),
+        Row.of("peer_memory_kb", "kB", memory[ours], memory.get(JANUS, ()), missing),
         Row.of("publisher_memory_kb", "kB", found.publishers_kb),
-        Row.of("rooms_of_three_per_core", "1", cores[ours], cores.get("Janus", ()), missing),
+        Row.of("rooms_of_three_per_core", "1", cores[ours], cores.get(JANUS, ()), missing),
     ]
 
 
@@ -194,7 +211,7 @@ def _kept(windows: Sequence[Window]) -> float:
 
 def picture(found: Forwarding) -> str:
     """The curve over the numbers of rooms."""
-    names = {"batch": "Quietroom", "plain": "Quietroom, plain", "Janus": "Janus"}
+    names = {"batch": "Quietroom", "plain": "Quietroom, plain", JANUS: JANUS}
     lines: dict[str, list[Point]] = {}
     for count, servers in sorted(found.curve.items()):
         for server, windows in servers.items():
@@ -223,7 +240,7 @@ async def relay_rows(seconds: float) -> list[Row]:
         return []
     audience = Audience()
     cost: list[float] = []
-    async with quietroom(address, "chosen") as ours, media_relay(address) as relay:
+    async with served("chosen") as ours, media_relay(address) as relay:
         alive = asyncio.create_task(audience.run())
         try:
             for server in (ours, relay):

@@ -10,6 +10,7 @@ import pytest
 from tests.bench import media
 from tests.bench.parts import film, janus
 from tests.bench.parts.curve import Point, chart
+from tests.bench.parts.janus import JANUS
 from tests.bench.parts.load import Window
 from tests.bench.parts.servers import outward
 
@@ -46,10 +47,10 @@ async def test_a_short_load_through_our_server_alone_gives_every_row(
 async def test_janus_takes_the_same_load() -> None:
     measured = await media.forwarding(media.Plan(rooms=1, curve=(), seconds=0.3, rounds=1))
     assert measured.without is None
-    assert [done.received for done in measured.three["Janus"]] == [180]
+    assert [done.received for done in measured.three[JANUS]] == [180]
     rows = {row.name: row for row in media.forwarding_rows(measured)}
     assert rows["forward_1to3_us"].ratio is not None
-    assert "Janus" in media.picture(measured)
+    assert JANUS in media.picture(measured)
 
 
 @pytest.mark.skipif(outward() is None, reason="MediaRelay serves no media on loopback")

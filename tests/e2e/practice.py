@@ -62,11 +62,13 @@ class Practice:
 
     Args:
         options: more of ``quietroom serve``; ``{port}`` in one is the port.
+        program: what serves.
     """
 
     data_dir: Path
     port: int = field(default_factory=free_port)
     options: tuple[str, ...] = ()
+    program: tuple[str, ...] = (QUIETROOM,)
     passwords: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     _cookies: dict[str, str] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Practice:
         """Start the server and wait until it is ready."""
         log = (self.data_dir.parent / "server.log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            QUIETROOM,
+            *self.program,
             "serve",
             "--data-dir",
             str(self.data_dir),

@@ -25,12 +25,16 @@ from aiortc.rtcdtlstransport import SRTP_AEAD_AES_256_GCM, RTCDtlsTransport
 
 from rooms.dtls import LiteIce
 from rooms.ice import Credentials
+from rooms.rtcp import build_receiver_report
 
 WITHIN: Final = 15.0
 """Seconds that setting up one transport may take on a slow shared machine."""
 
 KEEP_ALIVE: Final = 2.5
 """Seconds between two connectivity checks, as browsers do it."""
+
+REPORT_EVERY: Final = 1.0
+"""Seconds between two receiver reports; browsers send one a second about video."""
 
 _BUFFER: Final = 4 << 20
 _SAMPLE: Final = 64
@@ -82,6 +86,7 @@ class Endpoint:
         received: RTP packets that came since the last `forget`.
         kept: some of them, still encrypted.
         checked_at: monotonic seconds of the last connectivity check sent.
+        reported_at: the same of the last receiver report.
     """
 
     host: str
@@ -91,6 +96,7 @@ class Endpoint:
     received: int = 0
     kept: list[bytes] = field(default_factory=list)
     checked_at: float = 0.0
+    reported_at: float = 0.0
     candidate: str = field(init=False)
     _socket: socket.socket | None = field(init=False)
     _check: bytes = b""
@@ -158,6 +164,12 @@ class Endpoint:
         """One connectivity check, by which the server knows that we are there."""
         self.checked_at = now
         self.send(self._check)
+
+    def report(self, now: float) -> None:
+        """One empty receiver report, by which it knows that nobody speaks in our place."""
+        self.reported_at = now
+        if self._dtls is not None:
+            self.send(self._dtls._tx_srtp.protect_rtcp(build_receiver_report(self.audio, [])))
 
     def drain(self) -> None:
         """Read all that has come."""

@@ -1,11 +1,10 @@
-"""``python -m tests.bench.parts.host``: our media port alone in a process, so that its CPU clock is its own.
+"""``python -m tests.bench.parts.host``: our media port alone, for what a transport costs without its page.
 
 One request a line on standard input, one answer a line on standard output, both JSON; ends with its input.
 
     {"do": "open", "room": …, "seat": …, "place": 0}     → {"sdp": offer}
     {"do": "answer", "room": …, "seat": …, "sdp": …}     → {}
     {"do": "gate", "room": …, "seats": […]}              → {}
-    {"do": "counters"}                                   → the port's counters
 """
 
 from __future__ import annotations
@@ -13,30 +12,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Any, Final
+from typing import Any
 
-from rooms.engine import DatagramEngine
 from rooms.media import MediaPort, Peer
 from signaling.app import run as run_to_end
 
-PLAIN: Final = "plain"
-BATCH: Final = "batch"
 
-
-async def serve(host: str, engine: str) -> None:
-    """Open a port and do what is asked.
-
-    Args:
-        engine: ``plain``, or ``chosen`` for the one that the port chooses by itself.
-    """
-    port = MediaPort(host, 0, engine=DatagramEngine(host, 0) if engine == PLAIN else None)
+async def serve(host: str) -> None:
+    """Open a port and do what is asked."""
+    port = MediaPort(host, 0)
     await port.start()
     peers: dict[tuple[str, str], Peer] = {}
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
-    _say({"engine": PLAIN if isinstance(port._engine, DatagramEngine) else BATCH})
+    _say({"engine": port.engine_kind})
     while line := await reader.readline():
         _say(_do(port, peers, json.loads(line)))
     await port.close()
@@ -51,8 +42,6 @@ def _do(port: MediaPort, peers: dict[tuple[str, str], Peer], asked: dict[str, An
             peers[room, seat].answer(sdp)
         case {"do": "gate", "room": room, "seats": seats}:
             port.set_gate(room, frozenset(seats), frozenset())
-        case {"do": "counters"}:
-            return port.counters
         case _:
             raise ValueError(f"no such request: {asked}")
     return {}
@@ -63,4 +52,4 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run_to_end(serve(sys.argv[1], sys.argv[2]))
+    run_to_end(serve(sys.argv[1]))

@@ -25,6 +25,7 @@ from tests.bench.parts.endpoint import WITHIN, Endpoint, Remote
 from tests.bench.parts.servers import client_sdp
 from tests.e2e.practice import free_port
 
+JANUS: Final = "Janus"
 _PLUGIN: Final = "janus.plugin.videoroom"
 _LIBRARIES: Final = Path("/usr/lib")
 
@@ -187,7 +188,7 @@ async def janus(program: Path, address: str) -> AsyncIterator[Janus]:
         try:
             async with aiohttp.ClientSession() as http:
                 socket = await _reached(http, port)
-                running = Janus("Janus", process.pid, address, socket)
+                running = Janus(JANUS, process.pid, address, socket)
                 reader = asyncio.create_task(running.read())
                 await running.begin()
                 yield running

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from rooms.forwarding import OPUS, VP8
 from rooms.rtp import HEADER, HEADER_SIZE
-from tests.bench.parts.endpoint import KEEP_ALIVE, Endpoint
+from tests.bench.parts.endpoint import KEEP_ALIVE, REPORT_EVERY, Endpoint
 
 RATE: Final = 200
 """Packets that one publisher sends in a second."""
@@ -97,10 +97,12 @@ class Audience:
     endpoints: list[Endpoint] = field(default_factory=list)
 
     def keep_alive(self, now: float) -> None:
-        """Send the connectivity checks that are due."""
+        """Send the connectivity checks and reports that are due."""
         for endpoint in self.endpoints:
             if now - endpoint.checked_at > KEEP_ALIVE:
                 endpoint.check(now)
+            if now - endpoint.reported_at > REPORT_EVERY:
+                endpoint.report(now)
 
     async def run(self) -> None:
         """Keep all alive while no window runs; until cancelled."""

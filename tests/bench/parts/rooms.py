@@ -14,10 +14,9 @@ from typing import Final
 
 from tests.bench.parts import janus
 from tests.bench.parts.endpoint import Endpoint
-from tests.bench.parts.host import PLAIN
 from tests.bench.parts.load import Audience, Source, Synthetic, Window, cpu_seconds, window
 from tests.bench.parts.memory import resident_kb
-from tests.bench.parts.servers import Server, outward, quietroom
+from tests.bench.parts.servers import PLAIN, Server, outward, served
 
 Turns = dict[str, list[Window]]
 """The windows of each server, by its name."""
@@ -87,6 +86,12 @@ class Bed:
         await asyncio.sleep(0.02)  # what came for the event loop meanwhile
         return done
 
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        endpoints = self._endpoints()
+        self.audience.endpoints = [each for each in self.audience.endpoints if each not in endpoints]
+        await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
+
     def _endpoints(self) -> list[Endpoint]:
         return [
             endpoint for room in self.rooms.values() for endpoint in (room.source.endpoint, *room.subscribers)
@@ -129,10 +134,10 @@ async def side_by_side() -> AsyncIterator[tuple[list[Bed], str | None]]:
         without = "janus serves no media on loopback, and there is no other address"
     audience = Audience()
     async with AsyncExitStack() as stack:
-        ours = await stack.enter_async_context(quietroom(address or "127.0.0.1", "chosen"))
+        ours = await stack.enter_async_context(served("chosen"))
         servers: list[Server] = [ours]
         if ours.name != PLAIN:
-            servers.append(await stack.enter_async_context(quietroom(ours.address, PLAIN)))
+            servers.append(await stack.enter_async_context(served(PLAIN)))
         if program is not None and address is not None:
             servers.append(await stack.enter_async_context(janus.janus(program, address)))
         alive = asyncio.create_task(audience.run())

@@ -6,16 +6,23 @@ import asyncio
 import json
 import socket
 import sys
+import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from rooms.batch import works
 from rooms.forwarding import OPUS, VP8, VP8_RTX
 from tests.bench.parts.endpoint import FINGERPRINT, Endpoint, Remote
+from tests.bench.parts.visitors import COTHERAPIST
+from tests.e2e.practice import QUIETROOM, Practice
 
 PUBLISHER: Final = "publisher"
+PLAIN: Final = "plain"
+BATCH: Final = "batch"
 
 _ABS_SEND_TIME: Final = "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 _AUDIO_FORMATS: Final = (f"a=rtpmap:{OPUS} opus/48000/2",)
@@ -93,10 +100,10 @@ def client_sdp(sections: Sequence[tuple[str, str]], endpoint: Endpoint) -> str:
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A server process that answers one line of JSON with one."""
+    """A server process that answers each line of JSON with one, in their order."""
 
     process: asyncio.subprocess.Process
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _last: asyncio.Event | None = None
 
     async def ask(self, what: str, **fields: Any) -> Any:
         """One request.
@@ -105,9 +112,15 @@ class Child:
             RuntimeError: the process has ended.
         """
         assert self.process.stdin is not None
-        async with self._one_at_a_time:
-            self.process.stdin.write(json.dumps({"do": what} | fields).encode() + b"\n")
+        self.process.stdin.write(json.dumps({"do": what} | fields).encode() + b"\n")
+        before, mine = self._last, asyncio.Event()
+        self._last = mine
+        try:
+            if before is not None:
+                await before.wait()
             return await self.hear()
+        finally:
+            mine.set()
 
     async def hear(self) -> Any:
         """The next line."""
@@ -147,7 +160,7 @@ async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
 
 @dataclass(slots=True, eq=False)
 class Quietroom:
-    """Our media port in a process of its own; see `host.py`."""
+    """Our server: a whole one, whose pages are in `visitors.py`, or the media port alone, in `host.py`."""
 
     name: str
     pid: int
@@ -174,19 +187,42 @@ class Quietroom:
         directions += ["inactive"] + ["recvonly"] * 7
         answer = client_sdp(list(zip(medias, directions, strict=True)), endpoint)
         await self._child.ask("answer", room=key, seat=seat, sdp=answer)
-        await self._child.ask("gate", room=key, seats=names)
         await endpoint.connect(Remote.read(opened["sdp"]))
+        endpoint.report(time.monotonic())
+        await self._child.ask("gate", room=key, seats=names)
         return endpoint
 
 
 @asynccontextmanager
-async def quietroom(address: str, engine: str) -> AsyncIterator[Quietroom]:
-    """Our server.
+async def served(engine: str) -> AsyncIterator[Quietroom]:
+    """``quietroom serve`` with its store, on loopback, and everybody's pages in another process.
+
+    Args:
+        engine: ``plain``, or ``chosen`` for the one that the server chooses by itself.
+    """
+    plain = engine == PLAIN or not works()
+    program = (sys.executable, "-m", "tests.bench.parts.plain") if plain else (QUIETROOM,)
+    with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
+        practice = Practice(Path(name) / "data", program=program)
+        await practice.hire()
+        await practice.hires(COTHERAPIST, "therapist")
+        try:
+            await practice.start()
+            async with child("tests.bench.parts.visitors") as visitors:
+                await visitors.ask("practice", port=practice.port, passwords=practice.passwords)
+                assert practice.process is not None
+                yield Quietroom(PLAIN if plain else BATCH, practice.process.pid, "127.0.0.1", visitors)
+        finally:
+            await practice.stop()
+
+
+@asynccontextmanager
+async def alone(address: str) -> AsyncIterator[Quietroom]:
+    """Our media port by itself.
 
     Args:
         address: IPv4 address to bind.
-        engine: ``plain``, or ``chosen`` for the one that the port chooses by itself.
     """
-    async with child("tests.bench.parts.host", address, engine) as process:
+    async with child("tests.bench.parts.host", address) as process:
         told = await process.hear()
         yield Quietroom(told["engine"], process.process.pid, address, process)

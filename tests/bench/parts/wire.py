@@ -102,19 +102,22 @@ class Line:
 
     async def connect_media(self) -> None:
         """Connect the transport that was offered last, and be heard from now on."""
-        await self.when(lambda m: m["type"] == "offer")
-        offer = [m["sdp"] for _, m in self.messages if m["type"] == "offer"][-1]
-
-        async def answer(sdp: str) -> None:
-            await self.say("answer", sdp=sdp)
-            # Messages are taken in order: a reply to what has no effect tells that the answer was taken.
-            if self.is_host:
-                await self.reply("act", action="hold")
-            else:
-                await self.reply("knock")
-
-        self.heard = Heard(offer, answer)
+        self.heard = Heard(await self.offer(), self.answer)
         await self.heard.connect()
+
+    async def offer(self) -> str:
+        """The transport that was offered last, as SDP."""
+        await self.when(lambda m: m["type"] == "offer")
+        return str([m["sdp"] for _, m in self.messages if m["type"] == "offer"][-1])
+
+    async def answer(self, sdp: str) -> None:
+        """Answer it, and wait until the server has taken the answer."""
+        await self.say("answer", sdp=sdp)
+        # Messages are taken in order: a reply to what has no effect tells that the answer was taken.
+        if self.is_host:
+            await self.reply("act", action="hold")
+        else:
+            await self.reply("knock")
 
     async def close(self) -> None:
         """Hang up."""
@@ -167,9 +170,10 @@ class Wire:
         await line.ask("knock")
         return line
 
-    async def host(self, visit: Visit) -> Line:
-        """The therapist's page, outside the room."""
-        told = await self.practice.api("therapist", "POST", "/api/host-ticket", {"meeting": visit.meeting})
+    async def host(self, visit: Visit, account: str = "therapist") -> Line:
+        """The page of a therapist, outside the room."""
+        role = {"Quietroom-Role": "therapist"}
+        told = await self.practice.api(account, "POST", "/api/host-ticket", {"meeting": visit.meeting}, role)
         return await self._line(told["ticket"])
 
     async def hang_up(self) -> None:
