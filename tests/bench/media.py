@@ -113,7 +113,7 @@ async def forwarding(plan: Plan) -> Forwarding:
     """Load the servers side by side; says what came of each step."""
     async with side_by_side() as (beds, without):
         found = Forwarding(without)
-        found.joins[beds[0].server.name] = await _joins_alone(beds[0].audience, 1 + plan.rooms // _BATCH)
+        found.joins[beds[0].server.name] = await _joins_alone(beds[0].audience, min(_BATCH, plan.rooms))
 
         async def load(rooms: Sequence[int], subscribers: int, rounds: int, seconds: float) -> Turns:
             turns = await take_turns(beds, rooms, rounds=rounds, seconds=seconds)
@@ -150,13 +150,13 @@ async def _fill(found: Forwarding, beds: Sequence[Bed], rooms: Sequence[int], su
                 found.joins.setdefault(JANUS, []).append(joined)
 
 
-async def _joins_alone(audience: Audience, batches: int) -> list[Joins]:
-    """What it takes our media port by itself to connect some clients, a batch at a time."""
+async def _joins_alone(audience: Audience, size: int) -> list[Joins]:
+    """What it takes our media port by itself to connect clients, three times two for each of some rooms."""
     joins: list[Joins] = []
     async with alone("127.0.0.1") as server:
         bed = Bed(server, audience)
-        for batch in range(1 + batches):  # what is made once is made with the first
-            joined = await bed.fill(range(batch * _BATCH, (batch + 1) * _BATCH), 1)
+        for batch in range(4):  # what is made once is made with the first
+            joined = await bed.fill(range(batch * size, (batch + 1) * size), 1)
             assert joined is not None
             joins.append(joined)
         await bed.close()
@@ -201,8 +201,14 @@ def _spread(windows: Sequence[Window]) -> str:
     costs = [done.microseconds for done in windows]
     told = f"{min(costs):.1f}–{max(costs):.1f}"
     if (kept := _kept(windows)) < KEPT_UP:
-        told += f" (only {kept:.0%} came through)"
+        told += f" (only {kept:.0%} came through; {_where_lost(windows)})"
     return told
+
+
+def _where_lost(windows: Sequence[Window]) -> str:
+    there, here = sum(done.there for done in windows), sum(done.here for done in windows)
+    late = max(done.late for done in windows)
+    return f"dropped in the server's queue: {there}, in ours: {here}; the load was up to {late:.1f} s late"
 
 
 def _kept(windows: Sequence[Window]) -> float:

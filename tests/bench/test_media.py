@@ -14,7 +14,7 @@ from tests.bench.parts.janus import JANUS
 from tests.bench.parts.load import Window
 from tests.bench.parts.servers import outward
 
-SHORT = media.Plan(rooms=2, curve=(1, 3), seconds=0.2, rounds=1)
+SHORT = media.Plan(rooms=1, curve=(1, 2), seconds=0.2, rounds=1)
 NAMES = {
     "forward_1to1_us",
     "forward_1to3_us",
@@ -31,7 +31,7 @@ async def test_a_short_load_through_our_server_alone_gives_every_row(
     monkeypatch.setattr(janus, "installed", lambda: None)
     measured = await media.forwarding(SHORT)
     assert measured.without == "janus is not installed"
-    assert set(measured.curve) == {1, 2, 3}
+    assert set(measured.curve) == {1, 2}
     for windows in (measured.one, measured.three, *measured.curve.values()):
         for done in [done for each in windows.values() for done in each]:
             assert 0.9 * done.expected < done.received <= done.expected

@@ -5,17 +5,22 @@ over, each with the abs-send-time extension. Publishers take turns at even dista
 the packets one by one as long as this process gets its core. Packets are encrypted before the window begins.
 
 The server's cost is its process's CPU clock (all threads, user and system) from before the first packet until
-all have come out. While a window runs nothing else runs here.
+all have come out. While a window runs nothing else runs here. What does not come through is looked for: the
+kernel counts what it drops for want of room in each socket's queue, the server's and ours, and a load that
+did not get its core is late.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from pathlib import Path
 from typing import Final, Protocol
 
 from rooms.forwarding import OPUS, VP8
@@ -46,6 +51,16 @@ MARKER: Final = 0x80
 def cpu_seconds(pid: int) -> float:
     """The CPU clock of another process, all threads (clock_getcpuclockid(3) on Linux), to the microsecond."""
     return time.clock_gettime(~pid << 3 | 2)
+
+
+def queue_drops(pid: int) -> int:
+    """Datagrams that a process has lost because it did not read its UDP sockets in time."""
+    held = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed since
+            held.add(entry.readlink().name.removeprefix("socket:[").removesuffix("]"))
+    rows = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
+    return sum(int(row[-1]) for row in rows if row[9] in held)
 
 
 class Source(Protocol):
@@ -120,12 +135,19 @@ class Window:
         expected: packets that they should have got.
         cpu: seconds that the server computed.
         bad: packets of the sample that were not authentic.
+        there: packets dropped because the server did not read its queue in time; each is missed by all its
+            subscribers.
+        here: the same of ours, of packets that had come out.
+        late: seconds by which the load as a whole took too long.
     """
 
     received: int
     expected: int
     cpu: float
     bad: int
+    there: int = 0
+    here: int = 0
+    late: float = 0.0
 
     @property
     def microseconds(self) -> float:
@@ -158,23 +180,30 @@ def window(
     for endpoint in subscribers:
         endpoint.drain()
         endpoint.forget()
+    there, here = queue_drops(pid), queue_drops(os.getpid())
     before = cpu_seconds(pid)
-    _pace(plan, subscribers, audience)
+    late = _pace(plan, subscribers, audience)
     expected = len(plan) * len(subscribers) // len(sources)
     received = _stragglers(subscribers, expected)
     cpu = cpu_seconds(pid) - before
     if not received:
         raise RuntimeError("no packet came out of the server")
     bad = sum(endpoint.bad_samples() for endpoint in subscribers)
-    return Window(received, expected, cpu, bad)
+    return Window(
+        received, expected, cpu, bad, queue_drops(pid) - there, queue_drops(os.getpid()) - here, late
+    )
 
 
 def _pace(
     plan: Sequence[tuple[float, Callable[[bytes], None], bytes]],
     subscribers: Sequence[Endpoint],
     audience: Audience,
-) -> None:
-    """Send each packet when it is due and read the sockets in between, until all is through."""
+) -> float:
+    """Send each packet when it is due and read the sockets in between, until all is through.
+
+    Returns:
+        How late the last one was, in seconds.
+    """
     clock = time.perf_counter
     groups = [subscribers[part::_PARTS] for part in range(_PARTS)]
     start, drains = clock(), 0
@@ -189,6 +218,7 @@ def _pace(
         if passed < due:
             time.sleep(due - passed)
         send(sealed)
+    return clock() - start - plan[-1][0]
 
 
 def _stragglers(subscribers: Sequence[Endpoint], expected: int) -> int:

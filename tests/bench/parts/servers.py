@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import sys
 import tempfile
@@ -203,9 +204,7 @@ async def served(engine: str) -> AsyncIterator[Quietroom]:
     plain = engine == PLAIN or not works()
     program = (sys.executable, "-m", "tests.bench.parts.plain") if plain else (QUIETROOM,)
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
-        practice = Practice(Path(name) / "data", program=program)
-        await practice.hire()
-        await practice.hires(COTHERAPIST, "therapist")
+        practice = await _practice(Path(name) / "data", program)
         try:
             await practice.start()
             async with child("tests.bench.parts.visitors") as visitors:
@@ -214,6 +213,22 @@ async def served(engine: str) -> AsyncIterator[Quietroom]:
                 yield Quietroom(PLAIN if plain else BATCH, practice.process.pid, "127.0.0.1", visitors)
         finally:
             await practice.stop()
+
+
+_STAFFED: list[tuple[tempfile.TemporaryDirectory[str], Practice]] = []
+
+
+async def _practice(data: Path, program: tuple[str, ...]) -> Practice:
+    """A practice with two therapists. They are hired once, then copied: each takes a command of its own."""
+    if not _STAFFED:
+        folder = tempfile.TemporaryDirectory(prefix="quietroom-bench-")
+        staffed = Practice(Path(folder.name) / "data")
+        for name in ("therapist", COTHERAPIST):
+            await staffed.hires(name, "therapist")
+        _STAFFED.append((folder, staffed))
+    _, staffed = _STAFFED[0]
+    shutil.copytree(staffed.data_dir, data)
+    return Practice(data, program=program, passwords=dict(staffed.passwords))
 
 
 @asynccontextmanager
