@@ -417,3 +417,16 @@ async def test_much_traffic_is_looked_at_less_often_and_nothing_is_lost(
         sending()
         await until(lambda: len(b.client.rtp) == sent, "and notices them")
         assert room.port.counters["failed"] == 0
+
+
+async def test_a_queue_longer_than_one_look_is_read_on_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batch, "BUSY", -1)
+    monkeypatch.setattr(batch, "PAUSE", 60.0)
+    async with opened(Clocked("127.0.0.1", 0, engine=BatchEngine("127.0.0.1", 0))) as room:
+        sent = batch.TURNS * batch.RECEIVE + 10
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(sent):  # nothing is read meanwhile
+                stranger.sendto(b"\xff", ("127.0.0.1", room.port.port))
+        await until(lambda: room.port.counters["dropped_malformed"] == sent, "all of it is read")
