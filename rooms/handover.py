@@ -23,7 +23,7 @@ from rooms.events import SessionReloaded
 FORWARDS_FOR: Final = 6.0
 """Seconds that pages have to find the next owner and to connect their media there."""
 OVERLAP: Final = 2.0
-"""Seconds for which two owners may forward at once: the next one's first pictures are on their way."""
+"""Seconds for which the former owner goes on when the next one has everybody: pictures are on their way."""
 
 
 @dataclass(slots=True)
@@ -36,6 +36,9 @@ class Handover:
         session: as the store has it, with all that was decided here.
         until: when it is over in any case, monotonic seconds.
         patience: seconds of silence after which a clinician is taken not to hear.
+
+    Attributes:
+        ended: why it is over, for the log; ``None`` while it is not.
     """
 
     gate: SetGate
@@ -43,6 +46,7 @@ class Handover:
     session: SessionReloaded
     until: float
     patience: float
+    ended: str | None = field(default=None, init=False)
     _known: object = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,21 +54,22 @@ class Handover:
         self._known = _decided(self.session)
         inside = {row.seat for row in self.session.seats if row.state is SeatState.ADMITTED}
         if not self.session.open or not self.gate.seats <= inside:
-            self.end()
+            self.end("not inside")
 
     @property
     def over(self) -> bool:
         """Whether nothing is forwarded any more, for good."""
         return not self.gate.seats
 
-    def end(self) -> None:
-        """Somebody has said that it is enough."""
+    def end(self, why: str) -> None:
+        """It is enough; only the first reason counts."""
+        self.ended = self.ended or why
         self.gate = SetGate(frozenset(), self.gate.muted)
 
     def reloaded(self, session: SessionReloaded) -> None:
         """The session as the store has it now: the next owner decides, so any change ends what is here."""
         if _decided(session) != self._known:
-            self.end()
+            self.end("decided elsewhere")
 
     def look(self, now: float, heard: Mapping[SeatCode, float | None]) -> None:
         """Cut who has gone.
@@ -74,9 +79,13 @@ class Handover:
             heard: when media last came from each seat, ``None`` without a transport.
         """
         seats = frozenset(seat for seat in self.gate.seats if heard.get(seat) is not None)
-        if now >= self.until or len(seats) < 2 or not self._clinician_hears(seats, now, heard):
-            seats = frozenset()
         self.gate = SetGate(seats, self.gate.muted)
+        if now >= self.until:
+            self.end("time over")
+        elif not seats & self.hosts or len(seats) < 2:
+            self.end("moved")
+        elif not self._clinician_hears(seats, now, heard):
+            self.end("clinician not heard")
 
     def _clinician_hears(
         self, seats: Iterable[SeatCode], now: float, heard: Mapping[SeatCode, float | None]

@@ -147,6 +147,11 @@ class Room:
         return self._gate.seats
 
     @property
+    def moving(self) -> frozenset[SeatCode]:
+        """The seats for which another worker still forwards, as far as we know."""
+        return self._moving
+
+    @property
     def paused(self) -> frozenset[SeatCode]:
         """Admitted seats that are cut because no clinician is present, or was when last recorded."""
         return frozenset(self._paused)

@@ -393,6 +393,12 @@ class Runner:
         if handover.over or not await pass_on(frozenset(handover.gate.seats)):
             return
         self._say_goodbye()
+        await self._forward(handover)
+        log.info("room handed over", room=short_code(self.meeting), ended=handover.ended)
+
+    async def _forward(self, handover: Handover) -> None:
+        """Forward until that is over; of all that may come in, only what ends it matters now."""
+        clock, inside = asyncio.get_running_loop().time, handover.gate.seats
         while not handover.over:
             try:
                 async with asyncio.timeout_at(min(handover.until, clock() + CHECK_EVERY)):
@@ -403,13 +409,15 @@ class Runner:
                 match item:
                     case SessionReloaded():
                         handover.reloaded(item)
-                    case _Stop() | _Failed() | SignedOut() | StoreHealth(False):
-                        handover.end()
+                    case _Stop():
+                        handover.end("let go")
+                    case _Failed() | SignedOut() | StoreHealth(False):
+                        handover.end(type(item).__name__)
                     case Asked(action=action) if action in OWED:
-                        handover.end()  # it came too late to be carried out, and is asked for again there
-            heard = {code: self._transports.media_heard_at(code) for code in flowing}
+                        handover.end("asked too late")  # it is not carried out, and is asked for again there
+            heard = {code: self._transports.media_heard_at(code) for code in inside}
             handover.look(clock(), heard)
-            self.media.set_gate(self.meeting, frozenset(handover.gate.seats), frozenset(muted))
+            self.media.set_gate(self.meeting, frozenset(handover.gate.seats), frozenset(handover.gate.muted))
 
     async def _all_decided(self) -> bool:
         """Wait until all that was decided here is durable; whether it is."""
@@ -469,7 +477,7 @@ class Runner:
         match effect:
             case SetGate(seats, muted):
                 self.media.set_gate(self.meeting, frozenset(seats), frozenset(muted))
-                if seats:
+                if seats and not self.room.moving:
                     asyncio.get_running_loop().call_later(OVERLAP, self.let_former_go)
             case Commit(action=action):
                 if action in OWED:

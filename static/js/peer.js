@@ -32,8 +32,8 @@ const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 1_000; // ms between looks at what arrives
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
-const PATCHY = 1_000; // ms after its first packet that the new one may still lack something
-const STAYS = 300; // ms the former one is kept after that: the others need what it sends until they have switched
+const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
+const STAYS = 500; // ms the former one is kept after that: the others need what it sends until they have switched
 const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
 
 /**

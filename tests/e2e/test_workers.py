@@ -58,7 +58,11 @@ WATCH = """() => {
   };
   look();
 }"""
-WATCHED = "() => ({...window.longest, alarms: [...window.alarms]})"
+WATCHED = """() => {
+  const seen = {...window.longest, alarms: [...window.alarms]};
+  window.longest.video = window.longest.audio = 0;
+  return seen;
+}"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -118,15 +122,18 @@ async def test_a_worker_that_is_renewed_hands_its_visit_over(node: Practice, eve
     before, transports = await node.audit(visit.meeting), [await person.transports() for person in people]
     left = await node.owner(visit)
     await asyncio.gather(*(person.page.evaluate(WATCH) for person in people))
-    await asyncio.gather(*(person.sees_and_hears(2) for person in people))
+    await asyncio.gather(*(person.sees_and_hears(2, frames=60) for person in people))
+    quiet = [await person.page.evaluate(WATCHED) for person in people]
     os.kill(left, signal.SIGTERM)
     took = await back(people, transports, time.monotonic())
     await asyncio.gather(*(person.sees_and_hears(2) for person in people))
-    watched = [await person.page.evaluate(WATCHED) for person in people]
-    print(f"connected anew after {took:.2f} s; {watched}; load {os.getloadavg()[0]:.1f}")
-    for gaps in watched:
-        assert gaps["alarms"] == []
-        assert max(gaps["video"], gaps["audio"]) / 1000 < GAP_WITHIN
+    moved = [await person.page.evaluate(WATCHED) for person in people]
+    print(f"connected anew after {took:.2f} s; {quiet} -> {moved}; load {os.getloadavg()[0]:.1f}")
+    for before_it, during in zip(quiet, moved, strict=True):
+        assert during["alarms"] == []
+        for kind in ("video", "audio"):
+            # A machine that is too slow for the call as such is not measured here: what the move adds is.
+            assert during[kind] - before_it[kind] < 1000 * GAP_WITHIN
     assert took < BACK_WITHIN
     assert await node.owner(visit) != left
     await same_seats(node, visit, before)
