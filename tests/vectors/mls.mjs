@@ -1,0 +1,106 @@
+// Plays the passive client of scenarios in the form of the official RFC 9420 vectors, with the vendored MLS module: the same
+// code in Node and in real browsers.
+
+const SUITES = /** @type {Record<number, import("ts-mls/crypto/ciphersuite.js").CiphersuiteName>} */ ({
+  1: "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
+  83: "MLS_256_XWING_AES256GCM_SHA512_Ed25519",
+});
+
+/**
+ * Follow every scenario of a suite that is in the module: join by the welcome, apply the proposals and commits, and be in
+ * the same epoch as the group each time.
+ *
+ * @param {typeof import("../../static/vendor/mls.js")} mls
+ * @param {any[]} scenarios as in passive-client-*.json of github.com/mlswg/mls-implementations
+ * @returns {Promise<{faults: string[], scenarios: number, epochs: number}>} what differs, and how much was looked at
+ */
+export async function check(mls, scenarios) {
+  const faults = [];
+  let followed = 0;
+  let epochs = 0;
+  for (const [at, scenario] of scenarios.entries()) {
+    const name = SUITES[scenario.cipher_suite];
+    if (name === undefined) continue;
+    followed += 1;
+    try {
+      epochs += await follow(mls, name, scenario);
+    } catch (error) {
+      faults.push(`scenario ${at}: ${error instanceof Error ? `${error.name}: ${error.message}` : error}`);
+    }
+  }
+  return { faults, scenarios: followed, epochs };
+}
+
+/**
+ * @param {typeof import("../../static/vendor/mls.js")} mls
+ * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteName} name
+ * @param {any} scenario
+ * @returns {Promise<number>} how many epochs it was in
+ */
+async function follow(mls, name, scenario) {
+  const suite = await mls.defaultCryptoProvider.getCiphersuiteImpl(mls.getCiphersuiteFromName(name));
+  const psks = new Map(scenario.external_psks.map((/** @type {any} */ each) => [each.psk_id, bytes(each.psk)]));
+  /** @type {import("ts-mls/clientState.js").ClientState | undefined} */ let state;
+  const finder = {
+    /** @param {import("ts-mls/presharedkey.js").PreSharedKeyID} id */
+    findPsk(id) {
+      if (id.psktype === "external") return psks.get(hex(id.pskId));
+      if (state?.groupContext.epoch === id.pskEpoch) return state.keySchedule.resumptionPsk;
+      return state?.historicalReceiverData.get(id.pskEpoch)?.resumptionPsk;
+    },
+  };
+  const { keyPackage } = message(mls, scenario.key_package, "mls_key_package");
+  const { welcome } = message(mls, scenario.welcome, "mls_welcome");
+  const tree = scenario.ratchet_tree === null ? undefined : mls.decodeRatchetTree(bytes(scenario.ratchet_tree), 0)?.[0];
+  const own = {
+    initPrivateKey: bytes(scenario.init_priv),
+    hpkePrivateKey: bytes(scenario.encryption_priv),
+    signaturePrivateKey: bytes(scenario.signature_priv),
+  };
+  state = await mls.joinGroup(welcome, keyPackage, own, finder, suite, tree);
+  isIn(state, scenario.initial_epoch_authenticator, 0);
+  for (const [at, epoch] of scenario.epochs.entries()) {
+    for (const text of [...epoch.proposals, epoch.commit]) {
+      const decoded = mls.decodeMlsMessage(bytes(text), 0)?.[0];
+      if (decoded?.wireformat === "mls_public_message") {
+        state = (await mls.processPublicMessage(state, decoded.publicMessage, finder, suite)).newState;
+      } else if (decoded?.wireformat === "mls_private_message") {
+        state = (await mls.processPrivateMessage(state, decoded.privateMessage, finder, suite)).newState;
+      } else throw new Error("neither a public nor a private message");
+    }
+    isIn(state, epoch.epoch_authenticator, at + 1);
+  }
+  return scenario.epochs.length + 1;
+}
+
+/**
+ * @param {import("ts-mls/clientState.js").ClientState} state
+ * @param {string} authenticator
+ * @param {number} at
+ */
+function isIn(state, authenticator, at) {
+  if (hex(state.keySchedule.epochAuthenticator) !== authenticator) throw new Error(`in another epoch than the group, after ${at} commits`);
+}
+
+/**
+ * @template {import("ts-mls/message.js").MLSMessage["wireformat"]} W
+ * @param {typeof import("../../static/vendor/mls.js")} mls
+ * @param {string} text
+ * @param {W} wireformat
+ * @returns {Extract<import("ts-mls/message.js").MLSMessage, {wireformat: W}>}
+ */
+function message(mls, text, wireformat) {
+  const decoded = mls.decodeMlsMessage(bytes(text), 0)?.[0];
+  if (decoded?.wireformat !== wireformat) throw new Error(`not an ${wireformat}`);
+  return /** @type {any} */ (decoded);
+}
+
+/** @param {string} text */
+function bytes(text) {
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+/** @param {Uint8Array} value */
+function hex(value) {
+  return Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
