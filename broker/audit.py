@@ -73,6 +73,8 @@ class EventType(StrEnum):
     SEAT_DEVICE_CHANGED = "seat.device-changed"
     MEDIA_UP = "media.up"
     MEDIA_DOWN = "media.down"
+    KEYS_ROTATED = "keys.rotated"
+    KEYS_CHECKED = "keys.checked"
     STAFF_ADDED = "staff.added"
     STAFF_LOGIN = "staff.login"
     STAFF_LOGIN_FAILED = "staff.login-failed"

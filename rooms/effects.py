@@ -13,6 +13,7 @@ from enum import StrEnum
 from broker.audit import EventType
 from broker.seats import SeatAction, SeatCode, SeatRole
 from rooms.events import Device, HostAction, Link, RoomAction
+from rooms.groups import Tell
 from rooms.quality import Level, Standing
 
 
@@ -54,7 +55,7 @@ class Record:
     seat: SeatCode
     actor: str
     reason: str | None = None
-    suite: str | None = None
+    detail: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,4 +208,4 @@ class Finished:
     """Nobody is here any more; the shell may forget the room. The store keeps every seat."""
 
 
-Effect = Commit | Record | SetGate | OpenPeer | ClosePeer | Show | Reply | Close | Finished
+Effect = Commit | Record | SetGate | OpenPeer | ClosePeer | Show | Reply | Tell | Close | Finished

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from broker.seats import SeatAction, SeatCode, SeatState
+from rooms.groups import GroupEvent
 from rooms.quality import Standing
 
 Link = str
@@ -38,6 +39,7 @@ class Connected:
         actor: who is behind the page, as the audit stream names it (``seat:A`` or ``staff:…``).
         media_kept: the page still has the transport it had before; no new offer is needed if it lives.
         ingest: not a page but a program, which showed no password.
+        kept: generation and epoch of the room's group that the page says it has kept.
     """
 
     seat: SeatCode
@@ -46,6 +48,7 @@ class Connected:
     actor: str
     media_kept: bool = False
     ingest: bool = False
+    kept: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,5 +202,6 @@ Event = (
     | StoreHealth
     | FormerEnded
     | SessionReloaded
+    | GroupEvent
     | Tick
 )

@@ -26,6 +26,7 @@ from broker.audit import EventType
 from broker.seats import PLACED_STATES, PLANS, SeatAction, SeatCode, SeatState
 from rooms import views
 from rooms.commits import Commits
+from rooms.delivery import Delivery, Keys, attendee
 from rooms.effects import (
     Close,
     ClosePeer,
@@ -62,6 +63,20 @@ from rooms.events import (
     StoreHealth,
     Tick,
 )
+from rooms.groups import (
+    CheckEnded,
+    CommitSent,
+    GroupEffect,
+    GroupEvent,
+    KeyPackageSent,
+    KeysNoted,
+    NotTaken,
+    PairAsked,
+    ReadySaid,
+    ResyncAsked,
+    SealedSent,
+    Tell,
+)
 from rooms.seat import Page, Seat
 
 SYSTEM: Final = "system"
@@ -89,6 +104,7 @@ class Room:
         wall_ms: now, milliseconds since the epoch.
         moving: the seats for which another worker still forwards, until ``FormerEnded`` or the time is over.
         moving_until: monotonic seconds.
+        delivery: the groups of an end-to-end encrypted session; ``None`` where there are none.
     """
 
     def __init__(
@@ -102,7 +118,9 @@ class Room:
         wall_ms: int,
         moving: frozenset[SeatCode] = frozenset(),
         moving_until: float = 0.0,
+        delivery: Delivery | None = None,
     ) -> None:
+        self._delivery = delivery
         self.kind, self.open, self.starts_ms, self.ends_ms = kind, is_open, starts_ms, ends_ms
         self.store_ok = True
         self.seats: dict[SeatCode, Seat] = {}
@@ -140,6 +158,11 @@ class Room:
             and code not in closing
             for code, seat in self.seats.items()
         )
+
+    @property
+    def keys(self) -> Keys | None:
+        """How the room's encryption group stands; ``None`` where there is none."""
+        return None if self._delivery is None else self._delivery.keys
 
     @property
     def flowing(self) -> frozenset[SeatCode]:
@@ -209,6 +232,16 @@ class Room:
                 self._moving = frozenset()
             case Tick():
                 pass
+            case (
+                KeyPackageSent()
+                | CommitSent()
+                | ReadySaid()
+                | SealedSent()
+                | ResyncAsked()
+                | PairAsked()
+                | CheckEnded()
+            ):
+                self._group_said(event, now, wall_ms)
             case _:
                 assert_never(event)
         self._settle(now, wall_ms)
@@ -217,7 +250,7 @@ class Room:
     # ---- pages come and go -------------------------------------------------------------------------------
 
     def _connected(self, event: Connected, now: float) -> None:
-        seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor)
+        seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor, event.kept)
         if event.ingest and not (seat.lets_ingest(page.device) and seat.admits(page.device, now)):
             self._emit(Close(page.link, "device-refused"))
             return
@@ -265,7 +298,12 @@ class Room:
             seat.silent = False  # a handshake is being heard
         actor = seat.page.actor if seat.page else SYSTEM
         self._emit(
-            Record(EventType.MEDIA_UP if up else EventType.MEDIA_DOWN, seat.plan.code, actor, suite=suite)
+            Record(
+                EventType.MEDIA_UP if up else EventType.MEDIA_DOWN,
+                seat.plan.code,
+                actor,
+                detail={} if suite is None else {"suite": suite},
+            )
         )
 
     def _device_answered(self, link: Link, yielded: bool, number: int) -> None:
@@ -452,6 +490,7 @@ class Room:
         self._settle_gate()
         if now >= self._moving_until or self._moving <= self.flowing:
             self._moving = frozenset()
+        self._settle_groups()
         self._settle_views()
         self._settle_deadline(now, wall_ms)
         self._loaded = True
@@ -496,6 +535,34 @@ class Room:
         if gate != self._gate:
             self._gate = gate
             self._effects.insert(0, gate)
+
+    def _settle_groups(self) -> None:
+        """Let whoever is out be out of the groups too, and whoever came in be added."""
+        if self._delivery is not None:
+            closing = self.closing_seats
+            self._carry_out(
+                self._delivery.settle(
+                    {
+                        code: attendee(seat, self.open and code not in closing, code in self.flowing)
+                        for code, seat in self.seats.items()
+                    }
+                )
+            )
+
+    def _group_said(self, event: GroupEvent, now: float, wall_ms: int) -> None:
+        if self._delivery is None:
+            self._emit(Tell(event.link, NotTaken("not-allowed")))
+        else:
+            self._carry_out(self._delivery.hear(event, now, wall_ms))
+
+    def _carry_out(self, effects: Iterable[GroupEffect]) -> None:
+        for effect in effects:
+            if isinstance(effect, KeysNoted):
+                page = self.seats[effect.seat].page
+                actor = page.actor if page else SYSTEM
+                self._emit(Record(effect.event, effect.seat, actor, effect.reason, effect.detail))
+            else:
+                self._emit(effect)
 
     def _settle_views(self) -> None:
         for seat in self.seats.values():

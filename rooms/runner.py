@@ -57,6 +57,7 @@ from rooms.events import (
     StoreHealth,
     Tick,
 )
+from rooms.groups import GroupNews, Tell
 from rooms.handover import FORWARDS_FOR, OVERLAP, Handover
 from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
@@ -100,6 +101,9 @@ class PageOutbox(Protocol):
 
     def reply(self, request: int, code: str | None) -> None:
         """Answer a request: done, or refused with a code."""
+
+    def tell(self, news: GroupNews) -> None:
+        """Tell of an encryption group."""
 
     def close(self, code: str) -> None:
         """Say why, then close."""
@@ -198,6 +202,7 @@ class Runner:
         *,
         media_kept: bool,
         ingest: bool = False,
+        kept: tuple[str, int] | None = None,
     ) -> bool:
         """Bring a page in.
 
@@ -207,6 +212,7 @@ class Runner:
             actor: as the audit stream names the person.
             media_kept: the page says that its transport of before still lives.
             ingest: not a page but a program: it has no transport before it offers one to ``take_offer``.
+            kept: generation and epoch of the room's group that the page says it has kept.
 
         Returns:
             False when this room has just finished: ask for a new one.
@@ -214,7 +220,7 @@ class Runner:
         if self.finished:
             return False
         self._pages[link] = _Page(seat, device, outbox, asyncio.get_running_loop().time(), ingest)
-        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept, ingest))
+        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept, ingest, kept))
         return True
 
     def part(self, link: Link) -> None:
@@ -496,6 +502,9 @@ class Runner:
             case Reply(link, request, code):
                 if (page := self._pages.get(link)) is not None:
                     page.outbox.reply(request, code)
+            case Tell(link, news):
+                if (page := self._pages.get(link)) is not None:
+                    page.outbox.tell(news)
             case Close(link, code):
                 if (page := self._pages.pop(link, None)) is not None:
                     page.outbox.close(code)

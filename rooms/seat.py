@@ -31,11 +31,16 @@ OWN_MOVES_BURST: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One signaling connection: which device it is and who is behind it."""
+    """One signaling connection: which device it is and who is behind it.
+
+    Attributes:
+        kept: generation and epoch of the room's group that it has kept from before, as it says.
+    """
 
     link: Link
     device: Device
     actor: str
+    kept: tuple[str, int] | None = None
 
 
 @dataclass(slots=True)

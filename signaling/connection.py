@@ -21,10 +21,13 @@ from broker.seats import SeatAction, SeatCode, SeatRole
 from rooms.bucket import Bucket
 from rooms.effects import PlaceView, RosterView, View
 from rooms.events import Asked, DeviceAnswered, HostAction, Link
+from rooms.groups import GroupEvent
 from signaling.codec import decode_message
+from signaling.group_wire import event_of
 from signaling.messages import (
     Act,
     Answer,
+    Checked,
     ClientMessage,
     DeviceAnswer,
     Enter,
@@ -32,11 +35,17 @@ from signaling.messages import (
     Hello,
     Knock,
     Leave,
+    OpenPair,
     Other,
     Place,
     RestartMedia,
+    Resync,
     Roster,
     RosterSeat,
+    SayReady,
+    SendCommit,
+    SendKeyPackage,
+    SendSealed,
 )
 
 MESSAGES_PER_SECOND: Final = 20.0
@@ -55,10 +64,17 @@ PING_EVERY: Final = {SeatRole.HOST: 0.5, SeatRole.PATIENT: 1.0}
 LEFT_PAGE: Final = "left-page"
 """The reason on record when somebody left quickly; ``/api/seat-leave`` gives the same."""
 
-_EVERYONE: Final[frozenset[type[ClientMessage]]] = frozenset({Hello, Leave, Answer, RestartMedia})
+WEIGHTY: Final = (SendKeyPackage, SendCommit, Resync, OpenPair)
+WEIGHTY_PER_SECOND: Final = 2.0
+WEIGHTY_BURST: Final = 20.0
+"""What a group's pages send seldom, and what costs its members or us some work."""
+
+_EVERYONE: Final[frozenset[type[ClientMessage]]] = frozenset(
+    {Hello, Leave, Answer, RestartMedia, SendKeyPackage, SayReady, SendSealed, Resync}
+)
 MAY_SEND: Final[dict[SeatRole, frozenset[type[ClientMessage]]]] = {
     SeatRole.PATIENT: _EVERYONE.union((Knock, DeviceAnswer)),
-    SeatRole.HOST: _EVERYONE.union((Enter, Act)),
+    SeatRole.HOST: _EVERYONE.union((Enter, Act, SendCommit, OpenPair, Checked)),
 }
 """Which messages a page may send; everything else is a mistake."""
 
@@ -73,9 +89,14 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Greeted:
-    """The page said hello: welcome it and bring it into the room."""
+    """The page said hello: welcome it and bring it into the room.
+
+    Attributes:
+        kept: generation and epoch of the room's group that it has kept.
+    """
 
     media_kept: bool
+    kept: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +132,7 @@ class End:
     code: str
 
 
-Outcome = Greeted | Asked | DeviceAnswered | AnsweredOffer | RestartAsked | Complain | Ping | End
+Outcome = Greeted | Asked | DeviceAnswered | GroupEvent | AnsweredOffer | RestartAsked | Complain | Ping | End
 
 
 @dataclass(slots=True)
@@ -132,6 +153,7 @@ class Connection:
     _ping_at: float = field(init=False)
     _messages: Bucket = field(init=False)
     _restarts: Bucket = field(init=False)
+    _weighty: Bucket = field(init=False)
     _mistakes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +161,7 @@ class Connection:
         self._heard_at = self.opened_at
         self._messages = Bucket(MESSAGES_PER_SECOND, BURST, self.opened_at)
         self._restarts = Bucket(RESTARTS_PER_SECOND, RESTART_BURST, self.opened_at)
+        self._weighty = Bucket(WEIGHTY_PER_SECOND, WEIGHTY_BURST, self.opened_at)
         self._ping_at = self.opened_at + PING_EVERY[self.role]
 
     @property
@@ -179,7 +202,12 @@ class Connection:
             return self._mistake("bad-message", "Say hello first, and once.")
         if isinstance(message, RestartMedia) and not self._restarts.take(now):
             return self._mistake("too-fast", "Wait a second before restarting media again.")
-        return [self._meaning(message)]
+        if isinstance(message, WEIGHTY) and not self._weighty.take(now):
+            return self._mistake("too-fast", "Send at most two key messages in a second.")
+        try:
+            return [self._meaning(message)]
+        except BadInput as error:
+            return self._mistake("bad-message", error.text)
 
     def pong(self, now: float) -> list[Outcome]:
         """A pong or a ping came: the page lives. They count like messages, since each costs as much."""
@@ -209,9 +237,10 @@ class Connection:
 
     def _meaning(self, message: ClientMessage) -> Outcome:
         match message:
-            case Hello(media_kept):
+            case Hello(media_kept, generation, epoch):
                 self.state = State.OPEN
-                return Greeted(media_kept)
+                kept = None if generation is None or epoch is None else (generation, epoch)
+                return Greeted(media_kept, kept)
             case Knock(number):
                 return Asked(self.link, number, SeatAction.KNOCK)
             case Enter(number):
@@ -228,7 +257,8 @@ class Connection:
                 return RestartAsked(fresh)
             case DeviceAnswer(allow, asking):
                 return DeviceAnswered(self.link, allow, asking)
-        raise AssertionError("Every message of the union has its case above.")
+            case _:
+                return event_of(self.link, message)
 
     def _mistake(self, code: str, text: str) -> list[Outcome]:
         self._mistakes += 1

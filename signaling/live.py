@@ -178,9 +178,16 @@ class House:
     # ---- pages -------------------------------------------------------------------------------------------
 
     async def enter(
-        self, grant: Grant, link: Link, outbox: PageOutbox, *, media_kept: bool, ingest: bool = False
+        self,
+        grant: Grant,
+        link: Link,
+        outbox: PageOutbox,
+        *,
+        media_kept: bool,
+        ingest: bool = False,
+        kept: tuple[str, int] | None = None,
     ) -> Runner:
-        """Bring a page, or (``ingest``) a program that publishes, into its room.
+        """Bring a page, or (``ingest``) a program that publishes, into its room; see ``Runner.join``.
 
         Raises:
             StoreUnavailable: the room is not running here, or may be another's by now, and nobody can tell.
@@ -192,7 +199,14 @@ class House:
             if grant.sign_in:
                 self._clinicians[grant.device] = grant
             joined = runner.join(
-                link, grant.seat, grant.device, grant.actor, outbox, media_kept=media_kept, ingest=ingest
+                link,
+                grant.seat,
+                grant.device,
+                grant.actor,
+                outbox,
+                media_kept=media_kept,
+                ingest=ingest,
+                kept=kept,
             )
             if joined:
                 return runner
@@ -349,7 +363,7 @@ class House:
             session=meeting,
             seat=record.seat,
             reason=record.reason,
-            detail={} if record.suite is None else {"suite": record.suite},
+            detail=dict(record.detail),
         )
         try:
             self.ledger.append_later(event)

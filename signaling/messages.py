@@ -433,7 +433,10 @@ class Accepted(Message, frozen=True, tag="accepted"):
 
 
 class CommitDiscarded(Message, frozen=True, tag="commit-refused"):
-    """Sent to the committer: its commit is void, the state is as it was. ``epoch`` is the one that stands."""
+    """Sent to the committer: its commit is void, the state is as it was. ``epoch`` is the one that stands.
+
+    The candidates it named are forgotten; each that may still be added follows as ``candidate`` again.
+    """
 
     group: GroupName
     generation: Generation

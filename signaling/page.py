@@ -21,7 +21,8 @@ from broker.errors import BadInput, QuietroomError
 from broker.ids import short_code
 from broker.tickets import Grant
 from rooms.effects import View
-from rooms.events import Asked, DeviceAnswered, Link
+from rooms.events import Link
+from rooms.groups import GroupNews
 from rooms.runner import Runner
 from signaling.close_codes import ending
 from signaling.codec import encode
@@ -36,6 +37,7 @@ from signaling.connection import (
     RestartAsked,
     message_of,
 )
+from signaling.group_wire import message_of_news
 from signaling.live import House, IceServersUntil
 from signaling.messages import Bye, ErrorMessage, Offer, Reply, ServerMessage, Welcome
 from signaling.problems import code_of, text_of
@@ -101,6 +103,10 @@ class Outbox:
     def reply(self, request: int, code: str | None) -> None:
         """See ``rooms.runner.PageOutbox``."""
         self.put(Reply(request, code, None if code is None else text_of(code).detail))
+
+    def tell(self, news: GroupNews) -> None:
+        """See ``rooms.runner.PageOutbox``."""
+        self.put(message_of_news(news))
 
     def close(self, code: str) -> None:
         """See ``rooms.runner.PageOutbox``. Only the first reason counts."""
@@ -186,10 +192,8 @@ class Page:
 
     async def _carry_out(self, outcome: Outcome) -> None:
         match outcome:
-            case Greeted(media_kept):
-                await self._enter(media_kept)
-            case Asked() | DeviceAnswered():
-                self._room().tell(outcome)
+            case Greeted(media_kept, kept):
+                await self._enter(media_kept, kept)
             case AnsweredOffer(sdp):
                 self._answer(sdp)
             case RestartAsked(fresh):
@@ -200,12 +204,16 @@ class Page:
                 self._outbox.ping()
             case End(code):
                 self._outbox.close(code)
+            case _:
+                self._room().tell(outcome)
 
-    async def _enter(self, media_kept: bool) -> None:
+    async def _enter(self, media_kept: bool, kept: tuple[str, int] | None) -> None:
         grant = self._grant
         self._outbox.put(Welcome(grant.seat, grant.role.value, time.time_ns() // 1_000_000))
         try:
-            self._runner = await self._house.enter(grant, self._link, self._outbox, media_kept=media_kept)
+            self._runner = await self._house.enter(
+                grant, self._link, self._outbox, media_kept=media_kept, kept=kept
+            )
         except QuietroomError as error:
             self._outbox.close(code_of(error))
 

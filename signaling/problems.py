@@ -75,6 +75,9 @@ TEXTS: Final[dict[str, Text]] = {
         "Offer at most one audio and one video, sent over one DTLS-SRTP transport (BUNDLE, rtcp-mux), with "
         "their SSRCs announced.",
     ),
+    "bad-group-message": Text(
+        400, "This key message cannot be used", "Reload the page; if it happens again, tell the practice."
+    ),
     "no-common-codec": Text(
         406, "There is no common codec", "Offer Opus for sound and VP8 for pictures; others are not taken."
     ),

@@ -15,6 +15,7 @@ from broker.errors import Refused
 from broker.seats import SeatAction, SeatState
 from rooms.effects import PlaceView, View
 from rooms.events import Asked, DeviceAnswered, Link
+from rooms.groups import GroupNews
 from rooms.runner import Runner
 
 ANSWERED_WITHIN: Final = 5.0
@@ -80,6 +81,9 @@ class Program:
         """Keep the answer for whoever waits for it."""
         self._replies[request] = code
         self._wake()
+
+    def tell(self, news: GroupNews) -> None:
+        """A program is in no encryption group: its session is none that has any."""
 
     def close(self, code: str) -> None:
         """The room has done with this program."""

@@ -246,6 +246,8 @@
 /**
  * Sent to the committer: its commit is void, the state is as it was. `epoch` is the one that stands.
  *
+ * The candidates it named are forgotten; each that may still be added follows as `candidate` again.
+ *
  * @typedef {{ type: 'commit-refused', "group": string, "generation": string, "epoch": number }} CommitDiscarded
  */
 
@@ -539,6 +541,10 @@ export const TEXTS = Object.freeze({
   "bad-sdp": {
     "title": "This offer cannot be taken",
     "detail": "Offer at most one audio and one video, sent over one DTLS-SRTP transport (BUNDLE, rtcp-mux), with their SSRCs announced."
+  },
+  "bad-group-message": {
+    "title": "This key message cannot be used",
+    "detail": "Reload the page; if it happens again, tell the practice."
   },
   "no-common-codec": {
     "title": "There is no common codec",

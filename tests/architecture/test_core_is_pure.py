@@ -21,6 +21,7 @@ PURE = {
     *(
         "rooms.commits",
         "rooms.crowd",
+        "rooms.delivery",
         "rooms.description",
         "rooms.effects",
         "rooms.events",
@@ -28,6 +29,8 @@ PURE = {
         "rooms.forwarding",
         "rooms.framing",
         "rooms.gate",
+        "rooms.group",
+        "rooms.groups",
         "rooms.handover",
         "rooms.ingest_sdp",
         "rooms.lateness",
@@ -37,7 +40,8 @@ PURE = {
         "rooms.rtcp",
     ),
     *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.uplink", "rooms.views", "rooms.weak"),
-    *("signaling.close_codes", "signaling.codec", "signaling.messages", "signaling.problems"),
+    *("signaling.close_codes", "signaling.codec", "signaling.group_wire"),
+    *("signaling.messages", "signaling.problems"),
 }
 
 WORLDLY = {

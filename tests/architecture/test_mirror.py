@@ -10,6 +10,7 @@ from tests.architecture.tree import PACKAGES, ROOT, modules
 # Modules without a test file of their own, each with the reason.
 TESTED_ELSEWHERE = {
     "rooms.effects": "orders without behaviour; tests/rooms/test_room.py speaks in them",
+    "rooms.groups": "words without behaviour; tests/rooms/test_group.py and test_delivery.py speak in them",
     "rooms.events": "facts without behaviour; tests/rooms/test_room.py speaks in them",
 }
 

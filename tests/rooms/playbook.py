@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Self
 
 from broker.seats import MOVES, PLANS, SeatAction, SeatCode, SeatState, SessionKind, roster
+from rooms.delivery import Delivery
 from rooms.effects import Close, Commit, Effect, PlaceView, Record, Reply, RosterView, SetGate, Show
 from rooms.events import (
     Asked,
@@ -23,6 +24,7 @@ from rooms.events import (
     SeatReloaded,
     Tick,
 )
+from rooms.groups import GroupNews, Tell
 from rooms.room import Room
 
 A, B, P, T, C = (SeatCode(code) for code in "ABPTC")
@@ -42,6 +44,7 @@ class Play:
         with_cotherapist: bool = False,
         holders: dict[SeatCode, str | None] | None = None,
         moving: frozenset[SeatCode] = frozenset(),
+        delivery: Delivery | None = None,
     ) -> None:
         self.now = 1000.0
         self.truth = {
@@ -72,6 +75,7 @@ class Play:
             wall_ms=self.wall_ms,
             moving=moving,
             moving_until=self.now + 6,
+            delivery=delivery,
         )
 
     @property
@@ -105,10 +109,15 @@ class Play:
                     self.gate = effect
                 case Commit():
                     self.waiting_commits.append(effect)
+                case Tell(link, news):
+                    self.tell(link, news)
                 case _:
                     pass
         while self.waiting_commits and not self.hold_answers:
             self.answer_one()
+
+    def tell(self, link: str, news: GroupNews) -> None:
+        """A page is told of an encryption group; see ``tests.rooms.group_pages``."""
 
     def answer_one(self) -> None:
         """Let the store answer the oldest commit."""
@@ -147,10 +156,17 @@ class Play:
 
     # ---- what people do ----------------------------------------------------------------------------------
 
-    def opens(self, seat: SeatCode, link: str | None = None, device: str | None = None, **more: bool) -> Self:
+    def opens(
+        self,
+        seat: SeatCode,
+        link: str | None = None,
+        device: str | None = None,
+        kept: tuple[str, int] | None = None,
+        **more: bool,
+    ) -> Self:
         """A page of the seat connects; by default one page ``a``, ``b``, ``t`` on a device of its own."""
         link = link or seat.lower()
-        return self >> Connected(seat, link, device or f"device-{seat}", f"seat:{seat}", **more)
+        return self >> Connected(seat, link, device or f"device-{seat}", f"seat:{seat}", kept=kept, **more)
 
     def asks(
         self, link: str, action: SeatAction | HostAction, *seats: SeatCode, reason: str | None = None

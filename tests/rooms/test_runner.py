@@ -25,6 +25,7 @@ from rooms.events import (
     SessionReloaded,
     StoreHealth,
 )
+from rooms.groups import GroupNews
 from rooms.handover import OVERLAP
 from rooms.media import MediaPort
 from rooms.quality import Grade, Level, Quality, Standing
@@ -52,6 +53,7 @@ class Outbox:
     views: list[View] = field(default_factory=list)
     offers: list[tuple[str, bool]] = field(default_factory=list)
     replies: dict[int, str | None] = field(default_factory=dict)
+    news: list[GroupNews] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
     def show(self, view: View) -> None:
@@ -62,6 +64,9 @@ class Outbox:
 
     def reply(self, request: int, code: str | None) -> None:
         self.replies[request] = code
+
+    def tell(self, news: GroupNews) -> None:
+        self.news.append(news)
 
     def close(self, code: str) -> None:
         self.closed.append(code)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from broker.seats import SeatAction, SeatCode, SeatRole
 from rooms.effects import OtherSeat, PlaceView, Presence, RosterSeat, RosterView
 from rooms.events import Asked, DeviceAnswered, HostAction
+from rooms.groups import SealedSent
 from signaling import messages
 from signaling.connection import (
     BURST,
@@ -20,6 +21,7 @@ from signaling.connection import (
     MAY_SEND,
     MISTAKES,
     PING_EVERY,
+    WEIGHTY_BURST,
     AnsweredOffer,
     Complain,
     Connection,
@@ -33,6 +35,7 @@ from signaling.connection import (
     slot_of,
 )
 
+GROUP = {"group": "room", "generation": "0" * 16}
 EXAMPLES: dict[type[messages.ClientMessage], dict[str, Any]] = {
     messages.Hello: {"type": "hello"},
     messages.Knock: {"type": "knock", "id": 1},
@@ -42,6 +45,13 @@ EXAMPLES: dict[type[messages.ClientMessage], dict[str, Any]] = {
     messages.Answer: {"type": "answer", "sdp": "v=0"},
     messages.RestartMedia: {"type": "restart-media"},
     messages.DeviceAnswer: {"type": "device-answer", "allow": True, "asking": 1},
+    messages.SendKeyPackage: {"type": "key-package", **GROUP, "key-package": "AAAA", "tag": "A" * 43},
+    messages.SendCommit: {"type": "commit", **GROUP, "epoch": 0, "commit": "AAAA"},
+    messages.SayReady: {"type": "ready", **GROUP, "epoch": 0},
+    messages.SendSealed: {"type": "sealed", **GROUP, "message": "AAAA"},
+    messages.Resync: {"type": "resync", **GROUP},
+    messages.OpenPair: {"type": "pair", "seat": "A"},
+    messages.Checked: {"type": "checked", "generation": "0" * 16, "epoch": 1, "verified": True},
 }
 
 
@@ -114,6 +124,34 @@ def test_only_hosts_act_and_only_patients_knock() -> None:
     assert messages.Act not in MAY_SEND[SeatRole.PATIENT]
     assert messages.Enter not in MAY_SEND[SeatRole.PATIENT]
     assert messages.Knock not in MAY_SEND[SeatRole.HOST]
+
+
+def test_there_is_an_example_of_every_message() -> None:
+    assert set(EXAMPLES) == set(get_args(messages.ClientMessage))
+
+
+def test_a_page_says_what_it_has_kept() -> None:
+    hello = {"type": "hello", "generation": "0" * 16, "epoch": 4}
+    assert said(Connection("link", SeatRole.HOST, 0.0), hello) == Greeted(False, ("0" * 16, 4))
+
+
+def test_what_is_said_of_a_group_becomes_an_event() -> None:
+    connection = opened()
+    assert said(connection, EXAMPLES[messages.SendSealed]) == SealedSent("link", "room", "0" * 16, bytes(3))
+
+
+def test_bytes_that_are_none_are_a_mistake() -> None:
+    wrong = EXAMPLES[messages.SendSealed] | {"message": "AAAAA"}
+    assert complaints(opened().receive(json.dumps(wrong), 0.0)) == ["bad-message"]
+
+
+def test_messages_that_cost_work_come_at_a_measured_pace() -> None:
+    connection = opened(SeatRole.HOST)
+    commit = json.dumps(EXAMPLES[messages.SendCommit])
+    for _ in range(int(WEIGHTY_BURST)):
+        assert complaints(connection.receive(commit, 0.0)) == []
+    assert complaints(connection.receive(commit, 0.0)) == ["too-fast"]
+    assert complaints(connection.receive(commit, 1.0)) == []
 
 
 def test_mistakes_are_forgiven_a_few_times() -> None:

@@ -19,6 +19,7 @@ from broker.seats import SeatAction, SeatCode, SeatRole
 from broker.tickets import Grant
 from rooms.effects import Commit, View
 from rooms.events import CommitRefused, HostAction
+from rooms.groups import GroupNews
 from signaling import tenancy
 from tests.signaling.visits import Visit, book, visiting
 from tests.support.waiting import eventually
@@ -35,6 +36,7 @@ class Nothing:
     def show(self, view: View) -> None: ...
 
     def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None: ...
+    def tell(self, news: GroupNews) -> None: ...
 
     def reply(self, request: int, code: str | None) -> None: ...
 
