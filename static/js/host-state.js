@@ -4,6 +4,8 @@
 // What is true comes whole with each `roster` message; this adds only what the page itself knows: which question
 // is open, which request is on its way, and what went wrong.
 
+import { NO_CHAT, advanceChat, chatNews, isChatEvent, unread } from "./chat-state.js";
+import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal } from "./encryption-state.js";
 import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
@@ -12,6 +14,10 @@ import { pictureOf, weakSentence } from "./link-words.js";
 /** @typedef {import('./devices.js').DeviceReport} DeviceReport */
 /** @typedef {import('./signal.js').LineState} LineState */
 /** @typedef {import('./peer.js').TransportState} TransportState */
+
+/** @typedef {import('./chat-state.js').Chat} Chat */
+/** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
+/** @typedef {import('./encryption-state.js').KeysState} KeysState */
 
 /** @typedef {'admit' | 'ask-to-wait' | 'deny' | 'hold' | 'resume' | 'move-back' | 'mute' | 'unmute' | 'remove' | 'readmit' | 'end'} Action */
 
@@ -29,6 +35,9 @@ import { pictureOf, weakSentence } from "./link-words.js";
  * @property {{action: 'deny' | 'remove' | 'end', seat: string | null} | null} question open on the page
  * @property {readonly string[]} pending requests on their way, as `pendingKey`
  * @property {string | null} problem what went wrong last
+ * @property {boolean} secret this page was given the secret of the session's links
+ * @property {KeysState} keys
+ * @property {Chat} chat
  * @property {{code: string, text: string | null} | null} over
  */
 
@@ -46,6 +55,9 @@ export const START = Object.freeze({
   question: null,
   pending: [],
   problem: null,
+  secret: false,
+  keys: NO_KEYS,
+  chat: NO_CHAT,
   over: null,
 });
 
@@ -62,6 +74,11 @@ export const START = Object.freeze({
  *   | {type: 'asked', key: string}
  *   | {type: 'answered', key: string, problem: string | null}
  *   | {type: 'problem-read'}
+ *   | {type: 'secret-given'}
+ *   | {type: 'secret-refused', problem: string}
+ *   | {type: 'keys', keys: KeysState}
+ *   | {type: 'sent-clear'}
+ *   | ChatEvent
  *   | {type: 'over', code: string, text: string | null}
  *   | {type: 'came-back'}} LocalEvent
  */
@@ -74,6 +91,18 @@ export const START = Object.freeze({
  * @returns {Readonly<HostState>}
  */
 export function advance(state, event) {
+  const after = isChatEvent(event) ? { ...state, chat: advanceChat(state.chat, event) } : moved(state, event);
+  if (after.over !== null) return after;
+  const stop = mustStop(after.roster, after.keys, { secret: after.secret, clear: event.type === "sent-clear" });
+  return stop === null ? after : over(after, stop, null);
+}
+
+/**
+ * @param {Readonly<HostState>} state
+ * @param {Exclude<LocalEvent, ChatEvent> | (Welcome & {at: number}) | Roster} event
+ * @returns {Readonly<HostState>}
+ */
+function moved(state, event) {
   switch (event.type) {
     case "roster":
       return shown(state, event);
@@ -109,21 +138,41 @@ export function advance(state, event) {
       };
     case "problem-read":
       return { ...state, problem: null };
+    case "secret-given":
+      return { ...state, secret: true, problem: null };
+    case "secret-refused":
+      return { ...state, problem: event.problem };
+    case "keys":
+      return { ...state, keys: event.keys };
+    case "sent-clear":
+      return { ...state };
     case "over":
-      return {
-        ...state,
-        over: { code: event.code, text: event.text },
-        question: null,
-        pending: [],
-        opening: false,
-        inside: false,
-        sharing: false,
-        line: "idle",
-        transport: "none",
-      };
+      return over(state, event.code, event.text);
     case "came-back":
-      return { ...START, skew: state.skew };
+      return { ...START, skew: state.skew, secret: state.secret };
   }
+}
+
+/**
+ * @param {Readonly<HostState>} state
+ * @param {string} code
+ * @param {string | null} text
+ * @returns {HostState}
+ */
+function over(state, code, text) {
+  return {
+    ...state,
+    over: { code, text },
+    question: null,
+    pending: [],
+    opening: false,
+    inside: false,
+    sharing: false,
+    line: "idle",
+    transport: "none",
+    keys: NO_KEYS,
+    chat: NO_CHAT,
+  };
 }
 
 /**
@@ -144,6 +193,7 @@ function shown(state, roster) {
     question: stands ? question : null,
     inside: state.inside && roster.open && !elsewhere,
     sharing: state.sharing && !elsewhere,
+    chat: roster.open ? state.chat : NO_CHAT,
   };
 }
 
@@ -155,6 +205,7 @@ function shown(state, roster) {
  * @returns {boolean}
  */
 export function shouldEnter(state) {
+  if (needsSecret(state.roster, state.secret)) return false;
   return state.inside && state.fresh && !state.opening && state.line === "open" && state.roster?.entered === false;
 }
 
@@ -264,6 +315,7 @@ export function someoneCame(before, after) {
  * @returns {string}
  */
 export function titleOf(state) {
+  if (unread(state.chat) > 0) return "New message – Quietroom";
   const count = waiting(state.roster).length;
   if (count > 0) return `(${count}) Waiting – Quietroom`;
   return state.roster?.entered ? "In the room – Quietroom" : "Visit – Quietroom";
@@ -273,12 +325,13 @@ export function titleOf(state) {
  * The one word for what the page shows.
  *
  * @param {Readonly<HostState>} state
- * @returns {'over' | 'loading' | 'outside' | 'elsewhere' | 'room'}
+ * @returns {'over' | 'loading' | 'room-code' | 'outside' | 'elsewhere' | 'room'}
  */
 export function word(state) {
   if (state.over) return "over";
   if (!state.roster) return "loading";
   if (!state.roster.open) return "over";
+  if (needsSecret(state.roster, state.secret)) return "room-code";
   if (state.inside) return "room";
   if (!state.roster.entered) return "outside";
   return state.roster["media-here"] ? "room" : "elsewhere";
@@ -298,6 +351,8 @@ export function banner(state) {
       text: "The connection to the server was lost. Patients in the room are put on hold until you are back. Connecting again …",
     };
   }
+  const unsafe = encryptionBanner(state.keys, true);
+  if (unsafe !== null) return unsafe;
   if (state.transport === "broken") {
     return { tone: "alarm", text: "Sound and picture are interrupted. Connecting again …" };
   }
@@ -335,6 +390,10 @@ export function announcement(before, after) {
     return { assertive: warning.tone === "alarm", text: warning.text };
   }
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
+  const safety = encryptionNews(before.keys, after.keys) ?? stranger(before, after);
+  if (safety !== null) return safety;
+  const written = chatNews(before.chat, after.chat);
+  if (written !== null) return { assertive: false, text: written };
   if (after.roster === null || before.roster === after.roster) return null;
   if (weakHere(before) !== null && weakHere(after) === null && word(after) === "room") {
     return { assertive: false, text: "The picture comes back." };
@@ -351,6 +410,19 @@ export function announcement(before, after) {
   }
   const text = news.filter(Boolean).join(" ");
   return text === "" ? null : { assertive: false, text };
+}
+
+/**
+ * @param {Readonly<HostState>} before
+ * @param {Readonly<HostState>} after
+ * @returns {{assertive: boolean, text: string} | null} about somebody whose keys could not be taken.
+ */
+function stranger(before, after) {
+  for (const seat of after.roster?.seats ?? []) {
+    const found = refusal(after.keys, seat.seat);
+    if (found && !refusal(before.keys, seat.seat)) return { assertive: true, text: `${seat.label}: ${found.heading}.` };
+  }
+  return null;
 }
 
 /**

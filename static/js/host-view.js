@@ -2,6 +2,10 @@
 // What the therapist sees: the couple as one card, the room beside it. A function of the page's state.
 
 import { html, useEffect, useRef } from "../vendor/preact-htm.js";
+import { ROOM, threadOf } from "./chat-state.js";
+import { ChatButton, ChatPanel } from "./chat-view.js";
+import { nameOf, promised, refusal, stopOf, unopened } from "./encryption-state.js";
+import { ProtectionLine, RoomCode, SpokenCheck, Stopped, Unsealed } from "./encryption-view.js";
 import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, LinkMark, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
 import { actionsFor, banner, own, patients, pendingKey, summary, waiting, word } from "./host-state.js";
@@ -17,7 +21,7 @@ import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
 /**
  * What the view may ask of its shell.
  *
- * @typedef {object} HostActions
+ * @typedef {object} OwnActions
  * @property {() => void} openRoom
  * @property {(action: Action, seats: readonly string[], reason?: string) => void} act
  * @property {(question: HostState['question']) => void} ask
@@ -29,6 +33,9 @@ import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
  * @property {() => void} unblockSound
  * @property {() => void} problemRead
  */
+/** @typedef {import('./chat-view.js').ChatActions} ChatActions */
+/** @typedef {import('./encryption-view.js').EncryptionActions} EncryptionActions */
+/** @typedef {OwnActions & ChatActions & EncryptionActions} HostActions */
 
 /** @typedef {import('./visit-view.js').Live} Live */
 
@@ -62,11 +69,14 @@ export function hostView(state, act, live) {
     </section>`;
   }
   if (shown === "over") return html`<${Over} key="over" state=${state} act=${act} />`;
+  if (shown === "room-code") return html`<${RoomCode} key="room-code" problem=${state.problem} host act=${act} />`;
   return html`<${Visit} key="visit" state=${state} roster=${state.roster} act=${act} live=${live} />`;
 }
 
 /** @param {{state: HostState, act: HostActions}} props */
 function Over({ state, act }) {
+  const code = state.over?.code ?? "";
+  if (stopOf(code) !== null) return html`<${Stopped} code=${code} act=${act} />`;
   const ended = state.over === null || state.over.code === "ended";
   const moved = state.over?.code === "opened-elsewhere" || state.over?.code === "replaced";
   return html`<section class="card">
@@ -195,11 +205,41 @@ function Seat({ seat, state, roster, act, now, quiet }) {
     <ul class="tags" aria-label=${`About ${seat.label}`}>
       ${notes(seat).map((note) => html`<li key=${note}>${note}</li>`)}
     </ul>
+    <${Mismatch} keys=${state.keys} seat=${seat.seat} />
     ${actionsFor(seat).length > 0 &&
-    html`<div class="row" role="group" aria-label=${`Actions for ${seat.label}`}>${actionsFor(seat).map(button)}</div>`}
+    html`<div class="row" role="group" aria-label=${`Actions for ${seat.label}`}>
+      ${actionsFor(seat).map(button)}
+      ${writable(state, seat) &&
+      html`<${ChatButton} chat=${state.chat} group=${seat.seat} act=${act} label="Write" whom=${seat.label} />`}
+    </div>`}
+    ${writable(state, seat) && threadOf(state.chat, seat.seat).open &&
+    html`<${ChatPanel} chat=${state.chat} group=${seat.seat} title=${`You and ${seat.label}`} act=${act}
+      note=${`Only ${seat.label} and you can read this. It is gone when the visit is over.`} />`}
     ${(asked === "deny" || asked === "remove") &&
     html`<${Question} key=${asked} action=${asked} seat=${seat} act=${act} />`}
   </li>`;
+}
+
+/**
+ * Whether the therapist may write to this seat alone: it waits, and this page lets people into the room.
+ *
+ * @param {HostState} state
+ * @param {RosterSeat} seat
+ */
+function writable(state, seat) {
+  return state.keys.committer && seat.role === "patient" && ["waiting", "asked-to-wait", "held"].includes(seat.state);
+}
+
+/** @param {{keys: import('./encryption-state.js').KeysState, seat: string}} props */
+function Mismatch({ keys, seat }) {
+  const found = refusal(keys, seat);
+  return (
+    found &&
+    html`<div class="question mismatch">
+      <p><strong>${found.heading}</strong></p>
+      <p>${found.text}</p>
+    </div>`
+  );
 }
 
 /**
@@ -299,33 +339,40 @@ function Room({ state, roster, act, live }) {
   }
   const others = roster.seats.filter((seat) => seat.slot !== null && seat["in-room"]);
   const me = own(roster);
-  return html`<section class="room" aria-labelledby="room">
+  const { keys, chat } = state;
+  const talks = keys.phase !== "off";
+  const writes = talks && threadOf(chat, ROOM).open;
+  return html`<section class=${writes ? "room writing" : "room"} aria-labelledby="room">
     <h2 id="room">The room</h2>
+    <${Unsealed} said=${promised(roster)} keys=${keys} />
+    ${talks && html`<${SpokenCheck} keys=${keys} host may=${keys.committer && keys.members.length > 1} act=${act} />`}
     <div class="stage" data-people=${others.length}>
       <${SharedScreen} stream=${live.screen} />
       ${others.map(
         (seat) =>
-          html`<${Tile} key=${seat.seat} who=${seat} media=${live.media(seat.slot ?? 0)}
-            onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked}
-            receives=${me?.receives ?? "all"} />`,
+          html`<${Tile} key=${seat.seat} who=${{ ...seat, label: nameOf(keys, seat) }}
+            media=${live.media(seat.slot ?? 0)} onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked}
+            receives=${me?.receives ?? "all"} unopened=${unopened(keys, seat)} />`,
       )}
       ${others.length === 0 &&
       html`<div class="pause"><p class="lead">Nobody is with you in the room. Nobody sees or hears you.</p></div>`}
     </div>
+    ${writes && html`<${ChatPanel} chat=${chat} group=${ROOM} title="Chat" act=${act} note=${ROOM_CHAT} />`}
     <div class="under">
       <${SelfView} devices=${state.devices}
         note=${html`${me?.sends === "all" ? "You" : "You · paused for the others"}
           ${me?.quality && html`<br /><${LinkMark} link=${me} />`}`} />
       <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${true}
         onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
+        ${talks && html`<${ChatButton} chat=${chat} group=${ROOM} act=${act} />`}
         <button type="button" onClick=${act.leave}><${LeaveIcon} />Leave the room</button>
       <//>
     </div>
-    <p class="quiet encryption">
-      Sound and picture are encrypted between each person and the practice’s server. Nothing is recorded.
-    </p>
+    <${ProtectionLine} said=${promised(roster)} keys=${keys} host />
   </section>`;
 }
+
+const ROOM_CHAT = "Everybody who is in the room can read this. It is gone when the visit is over.";
 
 /** @param {{state: HostState, act: HostActions}} props */
 function Ending({ state, act }) {

@@ -10,6 +10,9 @@ import { hostView } from "./host-view.js";
 import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
 import { Signal, followThePage, socketUrl } from "./signal.js";
+import { NO_CODE } from "./encryption-state.js";
+import { secretIn } from "./link-secret.js";
+import { talkActions } from "./talk.js";
 import { signIn } from "./staff-account.js";
 
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
@@ -184,6 +187,20 @@ function silence() {
 
 /** @type {import('./host-view.js').HostActions} */
 const actions = {
+  ...talkActions({
+    state: () => state,
+    apply,
+    seals: () => null,
+    pair: (seat) => void signal.send({ type: "pair", seat }),
+  }),
+  giveCode(text) {
+    if (secretIn(text) === null) {
+      apply({ type: "secret-refused", problem: NO_CODE });
+      document.getElementById("code")?.focus();
+    } else {
+      apply({ type: "secret-given" });
+    }
+  },
   openRoom: () => void openRoom(),
   async act(action, seats, reason) {
     const key = pendingKey(action, seats);

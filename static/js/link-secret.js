@@ -42,6 +42,20 @@ export function readLinkSecret(text) {
 }
 
 /**
+ * The link secret in what a person pasted or typed: their whole link, the part behind its `#`, or the bare code.
+ *
+ * @param {string} text
+ * @returns {string | null} as drawLinkSecret writes it; null when there is none.
+ */
+export function secretIn(text) {
+  for (const part of text.slice(0, 2_000).replace(/^.*#/s, "").split(".")) {
+    const secret = readLinkSecret(part);
+    if (secret !== null) return secret;
+  }
+  return null;
+}
+
+/**
  * @typedef {object} LinkKeys
  * @property {Uint8Array<ArrayBuffer>} authenticator 32 bytes, shown to the server
  * @property {Uint8Array<ArrayBuffer>} psk 64 bytes, the group's external pre-shared key (RFC 9420 §8.4)

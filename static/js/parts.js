@@ -105,13 +105,19 @@ const SHAPES = Object.freeze({
   microphone: "M12 3a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0V6a3 3 0 0 0-3-3Z M6 11a6 6 0 0 0 12 0 M12 17v4",
   camera: "M4 7h10a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1Z M15 11l6-3v8l-6-3",
   screen: "M4 5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1Z M9 21h6 M12 14V9 M9.5 11L12 8.5l2.5 2.5",
+  chat: "M5 5h14a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1h-8l-4.5 4v-4H5a1 1 0 0 1-1-1V6a1 1 0 0 1 1-1Z",
+  lock: "M6.5 10.5h11a1 1 0 0 1 1 1v7a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1Z M8.5 10.5V8a3.5 3.5 0 0 1 7 0v2.5",
+  "lock-checked":
+    "M6.5 10.5h11a1 1 0 0 1 1 1v7a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1Z M8.5 10.5V8a3.5 3.5 0 0 1 7 0v2.5 M9 15l2.2 2.2L15.2 13",
+  "lock-open":
+    "M6.5 10.5h11a1 1 0 0 1 1 1v7a1 1 0 0 1-1 1h-11a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1Z M8.5 10.5V7a3.5 3.5 0 0 1 6.6-1.6",
   leave: "M14 4H6a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h8 M10 12h11 M17 8l4 4-4 4",
 });
 
 /**
  * @param {{shape: string, off?: boolean}} props `off` strikes it through
  */
-function Icon({ shape, off = false }) {
+export function Icon({ shape, off = false }) {
   return html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
     <path d=${SHAPES[shape]} />
     ${off && html`<path class="strike" d="M4 4l16 16" />`}
@@ -166,11 +172,13 @@ export function LeaveIcon() {
  * @param {number} props.unblocked
  * @param {Level} props.receives what goes over one's own link
  * @param {boolean} [props.silent] their sound must not be played now
+ * @param {string | null} [props.unopened] why what they send cannot be opened
  */
-export function Tile({ who, media, onBlocked, unblocked, receives, silent = false }) {
+export function Tile({ who, media, onBlocked, unblocked, receives, silent = false, unopened = null }) {
   // A pause is told before the page notices that the frames have stopped: no frozen face stays behind.
   const moves = media.moving && receives === "all" && who.sends === "all";
-  const note = who.presence === "away" ? "Reconnecting …" : moves ? null : missingPicture(receives, who.sends);
+  const missing = unopened ?? (moves ? null : missingPicture(receives, who.sends));
+  const note = who.presence === "away" ? "Reconnecting …" : missing;
   return html`<figure class="tile" data-presence=${who.presence}>
     <${Picture} stream=${media.video} label=${`Picture of ${who.label}`} />
     ${note && html`<div class="no-picture"><span>${note}</span></div>`}

@@ -2,9 +2,13 @@
 // What a patient sees while the server holds a place for them: the waiting room, the room, on hold, denied.
 
 import { html } from "../vendor/preact-htm.js";
+import { ROOM, threadOf } from "./chat-state.js";
+import { ChatButton, ChatPanel } from "./chat-view.js";
+import { nameOf, promised, unopened } from "./encryption-state.js";
+import { ProtectionLine, SpokenCheck, Unsealed } from "./encryption-view.js";
 import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
-import { banner, word } from "./visit-state.js";
+import { banner, conversation, word } from "./visit-state.js";
 import { duration, timeOfDay } from "./words.js";
 
 /** @typedef {import('./visit-state.js').VisitState} VisitState */
@@ -76,6 +80,8 @@ function WaitingRoom({ state, act, live }) {
       </p>`}
     ${shown === "expected" &&
     html`<button type="button" class="primary wide" onClick=${act.knock}>Enter the waiting room</button>`}
+    <${Writing} state=${state} act=${act} />
+    <${Unsealed} said=${promised(place)} keys=${state.keys} />
     ${shown !== "resuming" && html`<${WaitingBody} state=${state} act=${act} />`}
   </section>`;
 }
@@ -99,6 +105,18 @@ function WaitingBody({ state, act }) {
     </div>`;
 }
 
+/**
+ * The conversation with the therapist alone, once the therapist has begun it.
+ *
+ * @param {{state: VisitState, act: VisitActions}} props
+ */
+function Writing({ state, act }) {
+  const group = conversation(state);
+  if (group === null || group === ROOM) return null;
+  return html`<${ChatPanel} chat=${state.chat} group=${group} title="Your therapist writes to you" lasting
+    note="Only your therapist and you can read this. It is gone when the visit is over." act=${act} />`;
+}
+
 /** @param {{state: VisitState, act: VisitActions}} props */
 function Denial({ state, act }) {
   return html`<section class="card">
@@ -116,20 +134,26 @@ function Denial({ state, act }) {
 /** @param {{state: VisitState, place: Place, act: VisitActions, live: Live}} props */
 function Room({ state, place, act, live }) {
   const admitted = place.state === "admitted";
-  return html`<section class="room">
+  const { keys, chat } = state;
+  const talks = conversation(state) === ROOM;
+  const writes = talks && threadOf(chat, ROOM).open;
+  return html`<section class=${writes ? "room writing" : "room"}>
     <${Heading}>${ROOM_HEADINGS[place.state]}<//>
+    <${Unsealed} said=${promised(place)} keys=${keys} />
     ${bannerView(banner(state))}
     <${AskDevice} state=${state} act=${act} />
     <${SoundBlocked} blocked=${live.soundBlocked} onUnblock=${act.unblockSound} />
     ${admitted && place.muted &&
     html`<p class="banner calm">Your therapist has muted you. The others see you but do not hear you.</p>`}
+    ${admitted && keys.phase !== "off" && html`<${SpokenCheck} keys=${keys} host=${false} may=${false} act=${act} />`}
     <div class="stage" data-people=${admitted ? place.others.length : 0}>
       ${admitted
         ? html`<${SharedScreen} stream=${live.screen} />
             ${place.others.map(
               (other) =>
-                html`<${Tile} key=${other.seat} who=${other} media=${live.media(other.slot)}
-                  onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked} receives=${place.receives} />`,
+                html`<${Tile} key=${other.seat} who=${{ ...other, label: nameOf(keys, other) }}
+                  media=${live.media(other.slot)} onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked}
+                  receives=${place.receives} unopened=${unopened(keys, other)} />`,
             )}`
         : html`<div class="pause">
             <div class="breath" aria-hidden="true"></div>
@@ -141,18 +165,23 @@ function Room({ state, place, act, live }) {
             ${place.reason && html`<p>${place.reason}</p>`}
           </div>`}
     </div>
+    <${Writing} state=${state} act=${act} />
+    ${writes &&
+    html`<${ChatPanel} chat=${chat} group=${ROOM} title="Chat" act=${act} note=${ROOM_CHAT}
+      closed=${admitted ? null : "While you are on hold nobody can write."} />`}
     <div class="under">
       <${SelfView} devices=${state.devices} note=${selfNote(place)} />
       <${Controls} devices=${state.devices} sharing=${state.sharing} canShare=${admitted}
         onMicrophone=${act.toggleMicrophone} onCamera=${act.toggleCamera} onShare=${act.toggleShare}>
+        ${talks && html`<${ChatButton} chat=${chat} group=${ROOM} act=${act} />`}
         <button type="button" class="danger" onClick=${act.leave}><${LeaveIcon} />Leave</button>
       <//>
     </div>
-    <p class="quiet encryption">
-      Sound and picture are encrypted between you and the practice’s server. Nothing is recorded.
-    </p>
+    ${(admitted || keys.phase === "off") && html`<${ProtectionLine} said=${promised(place)} keys=${keys} />`}
   </section>`;
 }
+
+const ROOM_CHAT = "Everybody who is in the room can read this. It is gone when the visit is over.";
 
 /** @param {Place} place */
 function selfNote(place) {

@@ -7,9 +7,14 @@
 //    │ └──▶ unsupported                                             │
 //    └──────────────────────── come back ───────────────────────────┘
 //
+// Between credentials and check stands `room-code` if the visit is end-to-end encrypted and this page lacks the secret
+// of its link. Whatever the encryption does not allow ends in `over`.
+//
 // `place` is all that the server decides (waiting, admitted, paused, held, denied …): what it shows is the
 // newest `place` message. Everything before it is between the person and their own device.
 
+import { NO_CHAT, ROOM, advanceChat, chatNews, isChatEvent, threadOf } from "./chat-state.js";
+import { NO_KEYS, encryptionBanner, encryptionNews, groupOf, mustStop, needsSecret } from "./encryption-state.js";
 import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Place} Place */
@@ -21,7 +26,11 @@ import { pictureOf, weakSentence } from "./link-words.js";
 /** @typedef {import('./signal.js').LineState} LineState */
 /** @typedef {import('./peer.js').TransportState} TransportState */
 
-/** @typedef {'opening' | 'unsupported' | 'credentials' | 'check' | 'agreement' | 'place' | 'over'} Step */
+/** @typedef {import('./chat-state.js').Chat} Chat */
+/** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
+/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+
+/** @typedef {'opening' | 'unsupported' | 'credentials' | 'room-code' | 'check' | 'agreement' | 'place' | 'over'} Step */
 
 /**
  * @typedef {object} VisitState
@@ -42,6 +51,9 @@ import { pictureOf, weakSentence } from "./link-words.js";
  * @property {TransportState} transport
  * @property {number} skew server time minus this device's, milliseconds
  * @property {Place | null} place
+ * @property {boolean} secret this page was given the secret of its link
+ * @property {KeysState} keys
+ * @property {Chat} chat
  * @property {{code: string, text: string | null} | null} over
  */
 
@@ -64,6 +76,9 @@ export const START = Object.freeze({
   transport: "none",
   skew: 0,
   place: null,
+  secret: false,
+  keys: NO_KEYS,
+  chat: NO_CHAT,
   over: null,
 });
 
@@ -85,6 +100,10 @@ export const START = Object.freeze({
  *   | {type: 'knock-answered', code: string | null, text: string | null}
  *   | {type: 'line', line: LineState, at: number}
  *   | {type: 'transport', transport: TransportState}
+ *   | {type: 'secret-given'}
+ *   | {type: 'keys', keys: KeysState}
+ *   | {type: 'sent-clear'}
+ *   | ChatEvent
  *   | {type: 'over', code: string, text: string | null}
  *   | {type: 'came-back'}} LocalEvent
  */
@@ -103,6 +122,18 @@ const KNOCKABLE = new Set(["expected", "left", "denied"]);
  * @returns {Readonly<VisitState>} the same object when nothing changed.
  */
 export function advance(state, event) {
+  const after = isChatEvent(event) ? talked(state, event) : moved(state, event);
+  if (after.step === "over" || after === state) return after;
+  const stop = mustStop(after.place ?? after.entered, after.keys, { secret: after.secret, clear: event.type === "sent-clear" });
+  return stop === null ? after : over(after, stop, null);
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {Exclude<LocalEvent, ChatEvent> | (Welcome & {at: number}) | Place} event
+ * @returns {Readonly<VisitState>}
+ */
+function moved(state, event) {
   switch (event.type) {
     case "lacking":
       return { ...state, step: "unsupported", lack: event.lack };
@@ -145,6 +176,14 @@ export function advance(state, event) {
       return { ...state, line: event.line };
     case "transport":
       return { ...state, transport: event.transport };
+    case "secret-given":
+      return state.step === "room-code" && state.entered !== null
+        ? entered({ ...state, secret: true }, state.entered)
+        : { ...state, secret: true };
+    case "keys":
+      return { ...state, keys: event.keys };
+    case "sent-clear":
+      return { ...state };
     case "welcome":
       return { ...state, skew: event.now - event.at };
     case "place":
@@ -152,8 +191,34 @@ export function advance(state, event) {
     case "over":
       return over(state, event.code, event.text);
     case "came-back":
-      return { ...START, meeting: state.meeting, entered: state.entered, skew: state.skew };
+      return { ...START, meeting: state.meeting, entered: state.entered, skew: state.skew, secret: state.secret };
   }
+}
+
+/**
+ * @param {Readonly<VisitState>} state
+ * @param {ChatEvent} event
+ * @returns {Readonly<VisitState>}
+ */
+function talked(state, event) {
+  // To somebody who waits, what the therapist writes shows by itself.
+  const shows = event.type === "chat-said" && event.group !== ROOM;
+  const chat = advanceChat(state.chat, event);
+  return { ...state, chat: shows ? advanceChat(chat, { type: "chat-opened", group: event.group }) : chat };
+}
+
+/**
+ * The conversation this person may read now: that of the room, or the one with the therapist alone.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {string | null} name of its group; null when there is none.
+ */
+export function conversation({ place, keys, chat }) {
+  if (place === null || keys.phase === "off") return null;
+  if (place.state === "admitted" || place.state === "paused") return ROOM;
+  if (!["waiting", "asked-to-wait", "held"].includes(place.state)) return null;
+  const begun = groupOf(keys, place.seat).phase !== "none" || threadOf(chat, place.seat).lines.length > 0;
+  return begun ? place.seat : null;
 }
 
 /**
@@ -220,6 +285,8 @@ export function banner(state) {
   if (state.line === "lost") {
     return { tone: "alarm", text: "The connection was lost. Your place is kept. Connecting again …" };
   }
+  const unsafe = encryptionBanner(state.keys, false);
+  if (unsafe !== null) return unsafe;
   if (state.transport === "broken" && scene(state) === "room") {
     return { tone: "alarm", text: "Sound and picture are interrupted. Connecting again …" };
   }
@@ -266,7 +333,11 @@ export function announcement(before, after) {
   if (place?.["device-asks"] && place["device-asks"] !== before.place?.["device-asks"]) {
     return { assertive: true, text: "Another device asks to take your place." };
   }
+  const written = chatNews(before.chat, after.chat);
+  if (written !== null) return { assertive: false, text: written };
   if (place !== null && before.place !== null && scene(after) === "room") {
+    const secured = place.state === "admitted" ? encryptionNews(before.keys, after.keys) : null;
+    if (secured !== null) return secured;
     if (place.muted !== before.place.muted) {
       const text = place.muted ? "Your therapist has muted you." : "You are no longer muted.";
       return { assertive: false, text };
@@ -322,7 +393,8 @@ function companyChange(before, after) {
 function entered(state, seat) {
   // A denied person comes back to the reason they were given, not to the camera.
   const resumes = PLACED.has(seat.state) || seat.state === "denied";
-  return { ...state, step: resumes ? "place" : "check", entered: seat, busy: false, problem: null };
+  const step = needsSecret(seat, state.secret) ? "room-code" : resumes ? "place" : "check";
+  return { ...state, step, entered: seat, busy: false, problem: null };
 }
 
 /**
@@ -404,5 +476,7 @@ function over(state, code, text) {
     sharing: false,
     line: "idle",
     transport: "none",
+    keys: NO_KEYS,
+    chat: NO_CHAT,
   };
 }

@@ -2,6 +2,9 @@
 // What a patient sees at each point of the visit: a function of the visit's state.
 
 import { html, useState } from "../vendor/preact-htm.js";
+import { RoomCode, Stopped } from "./encryption-view.js";
+import { stopOf } from "./encryption-state.js";
+import { unread } from "./chat-state.js";
 import { Heading } from "./page.js";
 import { Level, SelfView } from "./parts.js";
 import { placeView } from "./place-view.js";
@@ -12,10 +15,13 @@ import { word } from "./visit-state.js";
 /** @typedef {import('./devices.js').DeviceReport} DeviceReport */
 /** @typedef {import('../vendor/preact-htm.js').Child} Child */
 
+/** @typedef {import('./chat-view.js').ChatActions} ChatActions */
+/** @typedef {import('./encryption-view.js').EncryptionActions} EncryptionActions */
+
 /**
  * What the view may ask of its shell.
  *
- * @typedef {object} VisitActions
+ * @typedef {object} OwnActions
  * @property {(fields: {meeting: string, token: string, password: string}) => void} enter
  * @property {() => Promise<boolean>} copyLink
  * @property {() => void} askDevices ask for camera and microphone (again)
@@ -34,6 +40,7 @@ import { word } from "./visit-state.js";
  * @property {() => void} toggleShare
  * @property {() => void} unblockSound
  */
+/** @typedef {OwnActions & ChatActions & EncryptionActions} VisitActions */
 
 /**
  * What the view shows that is no state of the visit.
@@ -63,7 +70,8 @@ const TITLES = Object.freeze({
  * @returns {string}
  */
 export function titleOf(state) {
-  return `${TITLES[word(state)] ?? "Your visit"} – Quietroom`;
+  const what = unread(state.chat) > 0 ? "New message" : TITLES[word(state)];
+  return `${what ?? "Your visit"} – Quietroom`;
 }
 
 /**
@@ -83,6 +91,8 @@ export function visitView(state, act, live) {
       return html`<${Unsupported} key="unsupported" state=${state} act=${act} />`;
     case "credentials":
       return html`<${Credentials} key="credentials" state=${state} act=${act} />`;
+    case "room-code":
+      return html`<${RoomCode} key="room-code" problem=${state.problem} act=${act} />`;
     case "check":
       return html`<${Check} key="check" state=${state} act=${act} />`;
     case "agreement":
@@ -333,6 +343,7 @@ const ENDINGS = Object.freeze({
 /** @param {{state: VisitState, act: VisitActions}} props */
 function Over({ state, act }) {
   const code = state.over?.code ?? "";
+  if (stopOf(code) !== null) return html`<${Stopped} code=${code} act=${act} />`;
   const ending = ENDINGS[code] ?? {
     heading: "The connection was closed",
     text: state.over?.text ?? "You can try to come back.",

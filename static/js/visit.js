@@ -10,6 +10,9 @@ import { announce, copy, painter } from "./page.js";
 import { Peer } from "./peer.js";
 import { Signal, delayBefore, followThePage, socketUrl } from "./signal.js";
 import { lackOf } from "./support.js";
+import { NO_CODE } from "./encryption-state.js";
+import { secretIn } from "./link-secret.js";
+import { talkActions } from "./talk.js";
 import { START, advance, announcement, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
 import { titleOf, visitView } from "./visit-view.js";
 
@@ -270,6 +273,15 @@ function hush() {
 
 /** @type {import('./visit-view.js').VisitActions} */
 const actions = {
+  ...talkActions({ state: () => state, apply, seals: () => null, pair: () => undefined }),
+  giveCode(text) {
+    if (secretIn(text) === null) {
+      apply({ type: "refused", text: NO_CODE, wrong: ["code"] });
+      document.getElementById("code")?.focus();
+    } else {
+      apply({ type: "secret-given" });
+    }
+  },
   async enter(fields) {
     const typed = readMeeting(fields.meeting);
     const body = {

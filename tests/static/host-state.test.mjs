@@ -17,6 +17,7 @@ import {
   waiting,
   word,
 } from "../../static/js/host-state.js";
+import { NO_KEYS } from "../../static/js/encryption-state.js";
 
 const seat = (letter, state, more = {}) => ({
   seat: letter,
@@ -191,4 +192,58 @@ test("a patient's paused camera is announced with its reason", () => {
   assert.equal(announcement(paused, before)?.text, "The picture of Partner A comes back.");
   const quality = advance(before, withMe({}, seat("A", "admitted", { quality: "weak" })));
   assert.equal(announcement(before, quality), null, "a word that changed is there to be read, not to interrupt");
+});
+
+// ---- end-to-end encryption -------------------------------------------------------------------------------
+
+const SEALED = { encryption: "end-to-end" };
+const keys = (more = {}) => ({
+  type: "keys",
+  keys: { ...NO_KEYS, phase: "secured", committer: true, members: [{ seat: "T", name: "Therapist" }], ...more },
+});
+
+test("without the secret of the links the page asks for it, and does not come into the room by itself", () => {
+  const reloaded = { ...START, inside: true, line: "open" };
+  const asks = advance(reloaded, roster("waiting", "expected", { ...SEALED, entered: false }));
+  assert.equal(word(asks), "room-code");
+  assert.equal(shouldEnter(asks), false);
+  const given = advance(asks, { type: "secret-given" });
+  assert.equal(word(given), "room");
+  assert.equal(shouldEnter(given), true);
+});
+
+test("a page with the secret refuses a session said to be less", () => {
+  const told = shown({ type: "secret-given" }, roster("waiting", "expected", { encryption: "transport-only" }));
+  assert.equal(word(told), "over");
+  assert.equal(told.over.code, "downgraded");
+});
+
+test("somebody whose link does not match is told at once", () => {
+  const before = shown({ type: "secret-given" }, roster("admitted", "waiting", SEALED), keys());
+  const after = advance(before, keys({ refused: [{ seat: "A", code: "tag" }] }));
+  assert.deepEqual(announcement(before, after), {
+    assertive: true,
+    text: "Partner A: This person’s link does not match.",
+  });
+});
+
+test("pictures that differ stand above everything but a lost line", () => {
+  const differ = shown({ type: "secret-given" }, roster("admitted", "admitted", SEALED), keys({ check: { phase: "mismatch", emoji: [] } }));
+  assert.match(banner(differ).text, /^Your pictures differ/);
+  assert.match(banner(advance(differ, { type: "line", line: "lost" })).text, /^The connection to the server was lost/);
+});
+
+test("messages are told and counted, and gone when the visit is over", () => {
+  const before = shown(roster("admitted", "admitted"), keys());
+  const after = advance(before, { type: "chat-said", group: "room", name: "Partner A", text: "Hi", at: 0 });
+  assert.deepEqual(announcement(before, after), { assertive: false, text: "New message from Partner A." });
+  assert.equal(titleOf(after), "New message – Quietroom");
+  assert.deepEqual(advance(after, { type: "over", code: "left", text: null }).chat, {});
+  assert.deepEqual(advance(after, roster("ended", "ended", { open: false })).chat, {});
+});
+
+test("what left unsealed ends the visit on this page", () => {
+  const after = advance(shown(roster("admitted", "admitted"), keys()), { type: "sent-clear" });
+  assert.equal(after.over.code, "clear");
+  assert.equal(after.inside, false);
 });

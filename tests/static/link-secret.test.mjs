@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { authenticatorHash, authenticatorText, drawLinkSecret, linkKeys, readLinkSecret } from "../../static/js/link-secret.js";
+import { authenticatorHash, authenticatorText, drawLinkSecret, linkKeys, readLinkSecret, secretIn } from "../../static/js/link-secret.js";
 
 const VECTOR = JSON.parse(readFileSync(new URL("../vectors/link-secret.json", import.meta.url), "utf8"));
 
@@ -40,5 +40,22 @@ test("a secret is read as people type it", () => {
 test("anything else is no secret", () => {
   for (const text of ["", "7XKM", `${VECTOR.secret}A`, VECTOR.secret.slice(1), `U${VECTOR.secret.slice(1)}`, "-".repeat(5000), `ß${VECTOR.secret.slice(1)}`]) {
     assert.equal(readLinkSecret(text), null, text.slice(0, 40));
+  }
+});
+
+test("the secret is found in a whole link, in what follows its #, and alone", () => {
+  const secret = "0123456789ABCDEFGHJKMNPQRS";
+  const token = "A-ABCD-EFGH-JKMN-PQRS";
+  for (const text of [
+    secret,
+    ` ${secret.toLowerCase()} `,
+    `#${token}.${secret}`,
+    `https://visit.example.org/j/k7f3q2#${token}.${secret}.ABCDE-FGHJK`,
+    `https://visit.example.org/host/k7f3q2#${secret}`,
+  ]) {
+    assert.equal(secretIn(text), secret);
+  }
+  for (const text of ["", token, `https://visit.example.org/j/k7f3q2#${token}`, "x".repeat(100_000)]) {
+    assert.equal(secretIn(text), null);
   }
 });

@@ -3,7 +3,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { START, advance, announcement, banner, needsDevices, scene, shouldKnock, word } from "../../static/js/visit-state.js";
+import { NO_KEYS } from "../../static/js/encryption-state.js";
+import {
+  START,
+  advance,
+  announcement,
+  banner,
+  conversation,
+  needsDevices,
+  scene,
+  shouldKnock,
+  word,
+} from "../../static/js/visit-state.js";
 
 const AGREED = { meeting: "m", seat: "A", label: "Partner A", kind: "couple", agreed: true, state: "expected" };
 const NEW = { ...AGREED, agreed: false };
@@ -205,4 +216,64 @@ test("somebody else's paused picture is announced with its reason, and its retur
   const paused = advance(all, place("admitted", { others: [{ ...other("B"), sends: "sound" }] }));
   assert.equal(announcement(all, paused)?.text, "The picture of Partner B is paused: their connection is weak.");
   assert.equal(announcement(paused, all)?.text, "The picture of Partner B comes back.");
+});
+
+// ---- end-to-end encryption -------------------------------------------------------------------------------
+
+const SEALED = { ...AGREED, encryption: "end-to-end" };
+const GIVEN = { type: "secret-given" };
+const keys = (more = {}) => ({ type: "keys", keys: { ...NO_KEYS, phase: "secured", ...more } });
+const pair = (phase) => keys({ phase: "none", pairs: { A: { phase, members: [] } } });
+const said = (group) => ({ type: "chat-said", group, name: "Therapist", text: "Hello", at: 0 });
+
+test("without the link's secret the page asks for it before anything else, and then goes on", () => {
+  const asks = after(entered(SEALED));
+  assert.equal(word(asks), "room-code");
+  assert.equal(needsDevices(asks), false);
+  assert.equal(word(advance(asks, GIVEN)), "check");
+  assert.equal(word(after(GIVEN, entered(SEALED))), "check");
+  assert.equal(word(advance(after(entered({ ...SEALED, state: "admitted" })), GIVEN)), "resuming");
+});
+
+test("a page with the link's secret refuses a visit said to be less than end-to-end encrypted", () => {
+  for (const encryption of ["transport-only", undefined]) {
+    const stopped = after(GIVEN, entered({ ...AGREED, encryption }));
+    assert.deepEqual([word(stopped), stopped.line], ["downgraded", "idle"]);
+  }
+  const later = after(GIVEN, entered(SEALED), CHECKED, place("waiting", { encryption: "transport-only" }));
+  assert.equal(word(later), "downgraded");
+});
+
+test("frames that left unsealed, and keys that cannot be had, stop the visit here", () => {
+  const inside = after(GIVEN, entered(SEALED), CHECKED, place("admitted", { encryption: "end-to-end" }));
+  assert.equal(word(inside), "admitted");
+  assert.equal(word(advance(inside, { type: "sent-clear" })), "clear");
+  assert.equal(word(advance(inside, keys({ phase: "failed" }))), "keys-failed");
+});
+
+test("whoever waits sees no conversation until the therapist begins one, and then by itself", () => {
+  const waits = after(entered(), CHECKED, OPEN, place("waiting"), keys({ phase: "none" }));
+  assert.equal(conversation(waits), null);
+  assert.equal(conversation(advance(waits, pair("securing"))), "A");
+  const written = advance(advance(waits, pair("secured")), said("A"));
+  assert.equal(written.chat.A.open, true);
+  assert.deepEqual(announcement(advance(waits, pair("secured")), written), {
+    assertive: false,
+    text: "New message from Therapist.",
+  });
+  assert.equal(conversation(advance(written, keys({ phase: "none" }))), "A", "what was written can still be read");
+});
+
+test("the conversation is that of the room in the room, and the one with the therapist on hold", () => {
+  const at = (state) => conversation(after(entered(), CHECKED, OPEN, place(state), pair("secured")));
+  assert.deepEqual(["admitted", "paused", "held", "denied"].map(at), ["room", "room", "A", null]);
+  assert.equal(conversation(after(entered(), CHECKED, OPEN, place("admitted"))), null, "without keys there is none");
+});
+
+test("nothing written is kept once the visit is over or left", () => {
+  const talked = after(entered(), CHECKED, OPEN, place("admitted"), keys(), said("room"));
+  assert.equal(talked.chat.room.lines.length, 1);
+  for (const end of [place("ended"), place("removed"), { type: "over", code: "left", text: null }]) {
+    assert.deepEqual(advance(talked, end).chat, {});
+  }
 });

@@ -1,0 +1,284 @@
+// @ts-check
+// What people are told of the end-to-end encryption of their visit: what holds now, what is missing, what to do. Pure.
+//
+// Two things are put side by side: what the server says the session is, and what this page's own keys say. Only the
+// second is ever shown as "end-to-end encrypted"; the server cannot make a page say so.
+
+/** @typedef {'end-to-end' | 'transport-only'} Promised */
+/** @typedef {{tone: 'alarm' | 'calm', text: string}} Banner */
+
+/**
+ * The spoken check: five pictures that are the same for everybody only if nobody sits in between.
+ *
+ * @typedef {object} Check
+ * @property {'none' | 'preparing' | 'comparing' | 'verified' | 'mismatch' | 'lost' | 'interrupted'} phase `lost`: it
+ *   held until somebody came or left; `interrupted`: that happened before it was done
+ * @property {readonly {emoji: string, name: string}[]} emoji five of them while comparing
+ */
+
+/** @typedef {'off' | 'none' | 'securing' | 'secured' | 'failed'} Phase `off`: this page has no link secret */
+
+/**
+ * How one group stands on this page.
+ *
+ * @typedef {object} GroupView
+ * @property {Phase} phase
+ * @property {readonly {seat: string, name: string}[]} members oneself too, named as their own pages do
+ */
+
+/**
+ * What this page's keys say.
+ *
+ * @typedef {object} KeysState
+ * @property {Phase} phase of the room's group
+ * @property {boolean} committer this page lets people into the group
+ * @property {readonly {seat: string, name: string}[]} members
+ * @property {readonly {seat: string, code: string}[]} refused whom this page could not let in; `tag`: their link is
+ *   not of this session
+ * @property {Readonly<Record<string, GroupView>>} pairs the therapist and one seat that waits, by that seat
+ * @property {Check} check
+ */
+
+/** @type {Readonly<Check>} */
+export const NO_CHECK = Object.freeze({ phase: "none", emoji: [] });
+
+/** @type {Readonly<KeysState>} */
+export const NO_KEYS = Object.freeze({
+  phase: "off",
+  committer: false,
+  members: [],
+  refused: [],
+  pairs: {},
+  check: NO_CHECK,
+});
+
+/**
+ * What the server says of a session, in whichever of its messages.
+ *
+ * @param {object | null} view
+ * @returns {Promised | null} null while it has not said; then nothing may be shown as safe.
+ */
+export function promised(view) {
+  if (view === null || !("encryption" in view)) return null;
+  return view.encryption === "end-to-end" || view.encryption === "transport-only" ? view.encryption : null;
+}
+
+/**
+ * The sentence under the room, and the mark beside it.
+ *
+ * @param {Promised | null} said
+ * @param {KeysState} keys
+ * @param {boolean} host
+ * @returns {{mark: 'sealed' | 'verified' | 'securing' | 'open' | 'plain', text: string}} `open`: it must be plain that
+ *   this is not end-to-end encrypted
+ */
+export function protection(said, keys, host) {
+  if (keys.phase === "off") {
+    if (said === "transport-only") {
+      return {
+        mark: "open",
+        text:
+          "Not end-to-end encrypted. Sound and picture are encrypted on their way, but the practice’s server could " +
+          "see and hear them. It records nothing.",
+      };
+    }
+    const whom = host ? "each person" : "you";
+    return {
+      mark: "plain",
+      text: `Sound and picture are encrypted between ${whom} and the practice’s server. Nothing is recorded.`,
+    };
+  }
+  if (keys.phase !== "secured") {
+    return { mark: "securing", text: "Securing the conversation … Nobody sees or hears you until that is done." };
+  }
+  const sealed = "End-to-end encrypted: only those in this room can see, hear and read what is said here.";
+  return keys.check.phase === "verified"
+    ? { mark: "verified", text: `${sealed} You have checked together that nobody listens in.` }
+    : { mark: "sealed", text: sealed };
+}
+
+/**
+ * What stands on the tile of somebody whose sound and picture cannot be opened.
+ *
+ * @param {KeysState} keys
+ * @param {{seat: string, label: string}} who
+ * @returns {string | null} null when they can.
+ */
+export function unopened({ phase, members, refused }, { seat, label }) {
+  if (phase === "off" || (phase === "secured" && members.some((member) => member.seat === seat))) return null;
+  return refused.some((one) => one.seat === seat)
+    ? `${label} is not let into the conversation`
+    : `Securing the conversation with ${label} …`;
+}
+
+/**
+ * A person's name: from their own keys as soon as there are any, else as the server says.
+ *
+ * @param {KeysState} keys
+ * @param {{seat: string, label: string}} who
+ * @returns {string}
+ */
+export function nameOf(keys, { seat, label }) {
+  return (keys.phase === "secured" && keys.members.find((member) => member.seat === seat)?.name) || label;
+}
+
+/**
+ * How a group stands: the room's, or the pair of the therapist and a seat that waits.
+ *
+ * @param {KeysState} keys
+ * @param {string} group
+ * @returns {GroupView}
+ */
+export function groupOf(keys, group) {
+  return group === "room" ? keys : (keys.pairs[group] ?? { phase: "none", members: [] });
+}
+
+/**
+ * What the therapist reads on the card of somebody whose keys could not be taken.
+ *
+ * @param {KeysState} keys
+ * @param {string} seat
+ * @returns {{heading: string, text: string} | null}
+ */
+export function refusal(keys, seat) {
+  const refused = keys.refused.find((one) => one.seat === seat);
+  if (refused === undefined) return null;
+  return refused.code === "tag"
+    ? {
+        heading: "This person’s link does not match",
+        text:
+          "They are not let into the conversation: nobody sees or hears them. It may be somebody else. Move them back " +
+          "or remove them, call the person you expect, and give them their own link of this visit again.",
+      }
+    : {
+        heading: "The conversation with this person could not be secured",
+        text: "Nobody sees or hears them. Ask them to reload their page; if that does not help, move them back.",
+      };
+}
+
+/**
+ * What must be said above everything else on account of the encryption.
+ *
+ * @param {KeysState} keys
+ * @param {boolean} host
+ * @returns {Banner | null}
+ */
+export function encryptionBanner(keys, host) {
+  if (keys.check.phase === "mismatch") {
+    return {
+      tone: "alarm",
+      text: host
+        ? "Your pictures differ: somebody may be listening in. Say nothing private here. End this visit, book a new " +
+          "one, and send its links another way than last time, for example by text message instead of by mail."
+        : "Your pictures differ: somebody may be listening in. Say nothing private here. Leave, and ask your practice " +
+          "by telephone for a new link, sent another way than the last one.",
+    };
+  }
+  return null;
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const CHECK_NEWS = Object.freeze({
+  comparing: "Five pictures are shown, to check together that nobody listens in.",
+  verified: "Checked: nobody listens in.",
+  lost: "Somebody has come or gone. The check for listeners no longer counts.",
+  interrupted: "The check was interrupted because somebody came or left.",
+});
+
+/**
+ * What a listener must hear after a change of the keys.
+ *
+ * @param {KeysState} before
+ * @param {KeysState} after
+ * @returns {{assertive: boolean, text: string} | null}
+ */
+export function encryptionNews(before, after) {
+  const { phase } = after.check;
+  if (phase !== before.check.phase) {
+    const text = CHECK_NEWS[phase];
+    if (text !== undefined) return { assertive: false, text };
+  }
+  if (before.phase === "securing" && after.phase === "secured") {
+    return { assertive: false, text: "The conversation is end-to-end encrypted." };
+  }
+  if (before.phase === "secured" && after.phase === "securing") {
+    return { assertive: false, text: "The conversation is being secured again." };
+  }
+  return null;
+}
+
+/**
+ * Pages that a visit ends on when its encryption cannot hold. The page goes on only after a reload, or not at all.
+ *
+ * @typedef {object} Stop
+ * @property {string} heading
+ * @property {readonly string[]} text for whom it concerns, one paragraph each
+ * @property {boolean} reload whether loading the page anew may help
+ */
+
+/** @type {Readonly<Record<string, Stop>>} */
+const STOPS = Object.freeze({
+  clear: {
+    heading: "We have stopped sound and picture",
+    text: [
+      "Your browser began to send without end-to-end encryption. Camera and microphone were turned off at once.",
+      "Reload this page to try again. If it happens a second time, use another browser, and tell your practice.",
+    ],
+    reload: true,
+  },
+  "keys-failed": {
+    heading: "The conversation could not be secured",
+    text: [
+      "We tried several times. Nothing was sent without end-to-end encryption; camera and microphone are off.",
+      "Reload this page to try again. If it happens a second time, tell your practice.",
+    ],
+    reload: true,
+  },
+  downgraded: {
+    heading: "This visit is not protected as your link says",
+    text: [
+      "Your link is for an end-to-end encrypted visit, but the server says that this one is not. So we did not go on; " +
+        "camera and microphone are off.",
+      "Please call your practice and ask for a new link.",
+    ],
+    reload: false,
+  },
+});
+
+/**
+ * @param {string} code why the visit is over on this page
+ * @returns {Stop | null} null when it is not on account of the encryption.
+ */
+export function stopOf(code) {
+  return STOPS[code] ?? null;
+}
+
+/**
+ * Whether the visit must stop on this page now, and why.
+ *
+ * @param {object | null} view what the server said last of the session; null while it has said nothing
+ * @param {KeysState} keys
+ * @param {{secret: boolean, clear: boolean}} page `secret`: it was given a link secret; `clear`: something left it
+ *   without being sealed
+ * @returns {'clear' | 'keys-failed' | 'downgraded' | null}
+ */
+export function mustStop(view, keys, { secret, clear }) {
+  if (clear) return "clear";
+  if (secret && view !== null && promised(view) !== "end-to-end") return "downgraded";
+  return keys.phase === "failed" ? "keys-failed" : null;
+}
+
+/**
+ * Whether the person must be asked for the link secret before the page can go on.
+ *
+ * @param {object | null} view as above
+ * @param {boolean} secret
+ * @returns {boolean}
+ */
+export function needsSecret(view, secret) {
+  return !secret && promised(view) === "end-to-end";
+}
+
+/** What somebody reads whose text holds no link secret. */
+export const NO_CODE =
+  "This is neither a whole link nor a whole room code. Please look again: the code has 26 letters and numbers.";

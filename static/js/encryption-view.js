@@ -1,0 +1,140 @@
+// @ts-check
+// End-to-end encryption as people see it: the sentence under the room, the spoken check, and where a visit stops.
+
+import { html } from "../vendor/preact-htm.js";
+import { protection, stopOf } from "./encryption-state.js";
+import { Heading } from "./page.js";
+import { Icon } from "./parts.js";
+
+/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+/** @typedef {import('./encryption-state.js').Promised} Promised */
+
+/**
+ * What the views may ask of their shell.
+ *
+ * @typedef {object} EncryptionActions
+ * @property {() => void} startCheck
+ * @property {() => void} confirmCheck the pictures are the same
+ * @property {() => void} refuseCheck they differ
+ * @property {(text: string) => void} giveCode what was typed or pasted: a whole link, or a room code
+ * @property {() => void} reload
+ */
+
+/**
+ * What holds now, in one sentence with a mark.
+ *
+ * @param {{said: Promised | null, keys: KeysState, host?: boolean}} props
+ */
+export function ProtectionLine({ said, keys, host = false }) {
+  const { mark, text } = protection(said, keys, host);
+  const shapes = { sealed: "lock", verified: "lock-checked", securing: "lock", open: "lock-open", plain: null };
+  const shape = shapes[mark];
+  return html`<p class="quiet encryption" data-encryption=${mark}>${shape && html`<${Icon} shape=${shape} />`}<span>${text}</span></p>`;
+}
+
+/**
+ * Says at the top, in few words, that a visit is not end-to-end encrypted; nothing where it is, or is not yet known.
+ *
+ * @param {{said: Promised | null, keys: KeysState}} props
+ */
+export function Unsealed({ said, keys }) {
+  if (protection(said, keys, false).mark !== "open") return null;
+  return html`<p class="unsealed"><${Icon} shape="lock-open" />Not end-to-end encrypted</p>`;
+}
+
+/**
+ * The spoken check: offered to the therapist, then five pictures for everybody to compare aloud.
+ *
+ * @param {{keys: KeysState, host: boolean, may: boolean, act: EncryptionActions}} props `may`: this page may begin one
+ */
+export function SpokenCheck({ keys, host, may, act }) {
+  const { phase, emoji } = keys.check;
+  if (phase === "comparing") return html`<${Comparing} emoji=${emoji} host=${host} act=${act} />`;
+  if (phase === "preparing") return html`<p class="quiet check" role="status">The pictures are being drawn …</p>`;
+  const said = { lost: "Somebody has come or gone since you checked.", interrupted: "The check was interrupted because somebody came or left." }[
+    /** @type {string} */ (phase)
+  ];
+  const again = phase !== "none";
+  if (!may) return said ? html`<p class="quiet check">${said} Your therapist can check again.</p>` : null;
+  if (phase === "mismatch") return null; // the banner says what to do now
+  return html`<div class="check-offer">
+    ${said && html`<p class="quiet">${said}</p>`}
+    <button type="button" onClick=${act.startCheck}>
+      <${Icon} shape="lock-checked" />${again ? "Check again that nobody listens in" : "Check that nobody listens in"}
+    </button>
+  </div>`;
+}
+
+/** @param {{emoji: readonly {emoji: string, name: string}[], host: boolean, act: EncryptionActions}} props */
+function Comparing({ emoji, host, act }) {
+  return html`<section class="comparing card" aria-labelledby="comparing">
+    <h3 id="comparing">Check that nobody listens in</h3>
+    <p>
+      ${host
+        ? "Read these five aloud, in this order. Then ask each person whether theirs are the same."
+        : "Your therapist reads five pictures aloud. Say whether yours are the same, in the same order."}
+    </p>
+    <ol class="emoji">
+      ${emoji.map(({ emoji: picture, name }, at) => html`<li key=${at}><span aria-hidden="true">${picture}</span>${name}</li>`)}
+    </ol>
+    <div class="row">
+      <button type="button" class="primary" onClick=${act.confirmCheck}>
+        ${host ? "Everybody says they are the same" : "They are the same"}
+      </button>
+      <button type="button" class="danger" onClick=${act.refuseCheck}>They differ</button>
+    </div>
+    <p class="hint">
+      Only voices count: compare by talking, not in the chat. If they differ, somebody may sit in between.
+    </p>
+  </section>`;
+}
+
+/**
+ * Asks for the secret of an end-to-end encrypted visit.
+ *
+ * @param {{problem: string | null, host?: boolean, act: EncryptionActions}} props
+ */
+export function RoomCode({ problem, host = false, act }) {
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    act.giveCode(String(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)).get("code") ?? ""));
+  };
+  return html`<section class="card room-code">
+    <${Heading}>${host ? "Paste your own link of this visit" : "Paste your full link"}<//>
+    <p>
+      This visit is end-to-end encrypted. What opens it is the last part of your link, and
+      ${host ? " this device does not have it. " : " that part is missing here. "} It is not on our server, so we
+      cannot look it up.
+    </p>
+    <form onSubmit=${submit} novalidate>
+      <label for="code">Your full link, or the room code</label>
+      <p class="hint" id="code-hint">
+        The room code has 26 letters and numbers. It was ${host ? "shown when the visit was booked." : "given to you with your link."}
+      </p>
+      <input id="code" name="code" required autocomplete="off" autocapitalize="characters" spellcheck="false"
+        aria-invalid=${String(problem !== null)} aria-describedby=${`code-hint${problem === null ? "" : " problem"}`} />
+      <p class="problem" id="problem" role="alert">${problem}</p>
+      <button type="submit" class="primary wide">Continue</button>
+    </form>
+    <p class="quiet">
+      ${host
+        ? "You find your link on the device on which the visit was booked, under “Your sessions”."
+        : "If you cannot find your link, call your practice. They can read the room code to you."}
+    </p>
+  </section>`;
+}
+
+/**
+ * Where a visit stops because its encryption cannot hold.
+ *
+ * @param {{code: string, act: EncryptionActions}} props
+ */
+export function Stopped({ code, act }) {
+  const stop = stopOf(code);
+  if (stop === null) return null;
+  return html`<section class="card stopped">
+    <${Heading}>${stop.heading}<//>
+    ${stop.text.map((paragraph) => html`<p key=${paragraph}>${paragraph}</p>`)}
+    ${stop.reload && html`<button type="button" class="primary" onClick=${act.reload}>Reload this page</button>`}
+  </section>`;
+}

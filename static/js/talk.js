@@ -1,0 +1,80 @@
+// @ts-check
+// What a page does with its keys besides sound and picture: writing, reading, the spoken check.
+//
+//   typed ──▶ is anything in the way? ──no──▶ sealed by the worker ──▶ sent to the members
+//                    └──yes──▶ the text stays in the box
+
+import { NOT_SENT, ROOM, obstacle, threadOf } from "./chat-state.js";
+import { readText, sealable } from "./chat-codec.js";
+import { groupOf } from "./encryption-state.js";
+
+/** @typedef {import('./chat-state.js').Chat} Chat */
+/** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
+/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+
+/**
+ * Seals for the members of a group; runs the spoken check.
+ *
+ * @typedef {object} Seals
+ * @property {(group: string, payload: Uint8Array<ArrayBuffer>) => Promise<boolean>} seal resolves with whether it was
+ *   sealed and handed over; never rejects
+ * @property {{start: () => void, confirm: () => void, mismatch: () => void}} check
+ */
+
+/**
+ * @typedef {object} TalkSettings
+ * @property {() => {chat: Chat, keys: KeysState, line: string}} state
+ * @property {(event: ChatEvent) => void} apply
+ * @property {() => Seals | null} seals null while this page has no keys
+ * @property {(seat: string) => void} pair asks for a group with that waiting seat
+ */
+
+/**
+ * What the views may ask for.
+ *
+ * @param {TalkSettings} settings
+ */
+export function talkActions({ state, apply, seals, pair }) {
+  return {
+    openChat(/** @type {string} */ group) {
+      apply({ type: "chat-opened", group });
+      if (group !== ROOM && groupOf(state().keys, group).phase === "none") pair(group);
+    },
+    closeChat: (/** @type {string} */ group) => apply({ type: "chat-closed", group }),
+    typeChat: (/** @type {string} */ group, /** @type {string} */ text) => apply({ type: "chat-typed", group, text }),
+    async sendChat(/** @type {string} */ group) {
+      const { chat, keys, line } = state();
+      const payload = sealable(threadOf(chat, group).draft);
+      const { phase, members } = groupOf(keys, group);
+      const by = seals();
+      const problem = obstacle({ connected: line === "open", phase, members: members.length });
+      if (problem !== null || by === null || payload === null) {
+        apply({ type: "chat-not-sent", group, problem: problem ?? NOT_SENT });
+        return;
+      }
+      apply({ type: "chat-sending", group });
+      if (await by.seal(group, payload)) apply({ type: "chat-sent", group, at: Date.now() });
+      else apply({ type: "chat-not-sent", group, problem: NOT_SENT });
+    },
+    startCheck: () => seals()?.check.start(),
+    confirmCheck: () => seals()?.check.confirm(),
+    refuseCheck: () => seals()?.check.mismatch(),
+    reload: () => location.reload(),
+  };
+}
+
+/**
+ * What a member sealed for us, as an event of the page.
+ *
+ * @param {KeysState} keys
+ * @param {string} group
+ * @param {string} seat whose signature it bears
+ * @param {Uint8Array} payload
+ * @returns {ChatEvent | null} null when it is nothing that people write to each other.
+ */
+export function said(keys, group, seat, payload) {
+  const text = readText(payload);
+  // Signed by nobody whom the group names: they were taken out while it was on its way.
+  const name = groupOf(keys, group).members.find((member) => member.seat === seat)?.name;
+  return text === null || name === undefined ? null : { type: "chat-said", group, name, text, at: Date.now() };
+}

@@ -1,0 +1,125 @@
+// What people are told of the encryption: never more than their own page's keys say.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  NO_KEYS,
+  encryptionBanner,
+  encryptionNews,
+  groupOf,
+  mustStop,
+  nameOf,
+  needsSecret,
+  promised,
+  protection,
+  refusal,
+  stopOf,
+  unopened,
+} from "../../static/js/encryption-state.js";
+
+const A = { seat: "A", name: "Partner A", index: 1 };
+const keys = (phase, more = {}) => ({ ...NO_KEYS, phase, members: phase === "secured" ? [A] : [], ...more });
+const checked = (phase, emoji = []) => keys("secured", { check: { phase, emoji } });
+
+test("the server's word alone never makes a page say end-to-end encrypted", () => {
+  for (const said of [null, "end-to-end", "transport-only"]) {
+    for (const phase of ["off", "none", "securing", "failed"]) {
+      assert.doesNotMatch(protection(said, keys(phase), false).text, /^End-to-end/);
+    }
+  }
+  assert.match(protection("end-to-end", keys("secured"), false).text, /^End-to-end encrypted/);
+});
+
+test("a session that is not end-to-end encrypted says so plainly", () => {
+  const { mark, text } = protection("transport-only", NO_KEYS, false);
+  assert.equal(mark, "open");
+  assert.match(text, /^Not end-to-end encrypted\./);
+});
+
+test("an older server's sessions look as before", () => {
+  assert.equal(promised({ seat: "A" }), null);
+  assert.equal(promised({ encryption: "anything" }), null);
+  assert.match(protection(null, NO_KEYS, true).text, /between each person and the practice’s server/);
+  assert.equal(unopened(NO_KEYS, { seat: "A", label: "Partner A" }), null);
+});
+
+test("a person's tile says securing until their keys are in this page's group", () => {
+  const who = (seat) => ({ seat, label: `Partner ${seat}` });
+  assert.equal(unopened(keys("securing"), who("A")), "Securing the conversation with Partner A …");
+  assert.equal(unopened(keys("secured"), who("A")), null);
+  assert.equal(unopened(keys("secured"), who("B")), "Securing the conversation with Partner B …");
+  const refused = keys("secured", { refused: [{ seat: "B", code: "tag" }] });
+  assert.equal(unopened(refused, who("B")), "Partner B is not let into the conversation");
+});
+
+test("once secured, names are those of people's own keys", () => {
+  const who = { seat: "A", label: "as the server says" };
+  assert.equal(nameOf(keys("securing", { members: [A] }), who), "as the server says");
+  assert.equal(nameOf(keys("secured"), who), "Partner A");
+  assert.equal(nameOf(keys("secured"), { seat: "B", label: "B" }), "B");
+});
+
+test("a page with a link secret goes on with nothing less than end-to-end", () => {
+  const page = { secret: true, clear: false };
+  assert.equal(mustStop(null, NO_KEYS, page), null);
+  assert.equal(mustStop({ encryption: "end-to-end" }, NO_KEYS, page), null);
+  for (const view of [{ encryption: "transport-only" }, { encryption: "none" }, {}]) {
+    assert.equal(mustStop(view, NO_KEYS, page), "downgraded");
+    assert.equal(mustStop(view, NO_KEYS, { ...page, secret: false }), null);
+  }
+});
+
+test("a page without the link secret asks for it where it is needed", () => {
+  assert.equal(needsSecret({ encryption: "end-to-end" }, false), true);
+  assert.equal(needsSecret({ encryption: "end-to-end" }, true), false);
+  assert.equal(needsSecret({ encryption: "transport-only" }, false), false);
+  assert.equal(needsSecret(null, false), false);
+});
+
+test("what left unsealed, and keys that cannot be had, end the visit on this page with what to do", () => {
+  const page = { secret: true, clear: false };
+  const view = { encryption: "end-to-end" };
+  assert.equal(mustStop(view, keys("secured"), { ...page, clear: true }), "clear");
+  assert.equal(mustStop(view, keys("failed"), page), "keys-failed");
+  for (const code of ["clear", "keys-failed", "downgraded"]) {
+    const stop = stopOf(code);
+    assert.ok(stop.heading);
+    assert.match(stop.text.join(" "), /tell your practice|call your practice/);
+  }
+  assert.equal(stopOf("downgraded").reload, false);
+  assert.equal(stopOf("left"), null);
+});
+
+test("whose link does not match is named on the card, with what to do", () => {
+  const found = refusal(keys("secured", { refused: [{ seat: "B", code: "tag" }] }), "B");
+  assert.equal(found.heading, "This person’s link does not match");
+  assert.match(found.text, /call the person you expect/);
+  assert.match(refusal(keys("secured", { refused: [{ seat: "B", code: "key-package" }] }), "B").text, /reload their page/);
+  assert.equal(refusal(keys("secured"), "B"), null);
+});
+
+test("pictures that differ are an alarm with a way out, for both sides", () => {
+  for (const [host, out] of [[true, /book a new one/], [false, /ask your practice by telephone/]]) {
+    const { tone, text } = encryptionBanner(checked("mismatch"), host);
+    assert.equal(tone, "alarm");
+    assert.match(text, out);
+    assert.match(text, /another way/);
+  }
+  assert.equal(encryptionBanner(checked("verified"), true), null);
+});
+
+test("the check's end, its loss and new keys are told to listeners", () => {
+  assert.match(encryptionNews(checked("comparing"), checked("verified")).text, /nobody listens in/);
+  assert.match(encryptionNews(checked("verified"), checked("lost")).text, /no longer counts/);
+  assert.match(encryptionNews(keys("securing"), keys("secured")).text, /end-to-end encrypted/);
+  assert.match(encryptionNews(keys("secured"), keys("securing")).text, /secured again/);
+  assert.equal(encryptionNews(keys("secured"), keys("secured")), null);
+  assert.equal(protection("end-to-end", checked("verified"), true).mark, "verified");
+  assert.equal(protection("end-to-end", checked("lost"), true).mark, "sealed");
+});
+
+test("a group nobody has begun has nobody in it", () => {
+  assert.deepEqual(groupOf(keys("secured"), "B"), { phase: "none", members: [] });
+  assert.equal(groupOf(keys("secured"), "room").phase, "secured");
+});

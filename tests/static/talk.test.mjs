@@ -1,0 +1,63 @@
+// Writing through the keys: what is sealed, for whom, and what happens when it cannot be.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { NO_CHAT, ROOM, advanceChat, threadOf } from "../../static/js/chat-state.js";
+import { readText, sealable } from "../../static/js/chat-codec.js";
+import { NO_KEYS } from "../../static/js/encryption-state.js";
+import { said, talkActions } from "../../static/js/talk.js";
+
+const members = [
+  { seat: "T", name: "Therapist" },
+  { seat: "A", name: "Partner A" },
+];
+
+function page({ phase = "secured", line = "open", goesOut = true, pairs = {} } = {}) {
+  const now = { chat: NO_CHAT, keys: { ...NO_KEYS, phase, members, pairs }, line };
+  const sealed = [];
+  const asked = [];
+  const actions = talkActions({
+    state: () => now,
+    apply: (event) => (now.chat = advanceChat(now.chat, event)),
+    seals: () => ({ seal: async (group, payload) => (sealed.push([group, readText(payload)]), goesOut), check: {} }),
+    pair: (seat) => asked.push(seat),
+  });
+  return { now, sealed, asked, ...actions };
+}
+
+test("a message is sealed for its group and shown once it is out", async () => {
+  const at = page();
+  at.typeChat(ROOM, "Hello");
+  await at.sendChat(ROOM);
+  assert.deepEqual(at.sealed, [[ROOM, "Hello"]]);
+  assert.deepEqual(threadOf(at.now.chat, ROOM).lines.map(({ text }) => text), ["Hello"]);
+});
+
+test("nothing is sealed while the line or the group is away, and the text stays", async () => {
+  for (const trouble of [{ line: "lost" }, { phase: "securing" }, { phase: "off" }, { goesOut: false }]) {
+    const at = page(trouble);
+    at.typeChat(ROOM, "Hello");
+    await at.sendChat(ROOM);
+    const { draft, lines, problem } = threadOf(at.now.chat, ROOM);
+    assert.deepEqual([draft, lines], ["Hello", []]);
+    assert.match(problem, /^Not sent/);
+    assert.equal(at.sealed.length, trouble.goesOut === false ? 1 : 0);
+  }
+});
+
+test("opening a conversation with somebody who waits asks for a group of two, once", () => {
+  const at = page({ pairs: { B: { phase: "secured", members } } });
+  at.openChat("A");
+  at.openChat("B");
+  at.openChat(ROOM);
+  assert.deepEqual(at.asked, ["A"]);
+});
+
+test("what is shown bears the name of the member who signed it", () => {
+  const { keys } = page().now;
+  assert.equal(said(keys, ROOM, "A", sealable("Hi")).name, "Partner A");
+  assert.equal(said(keys, ROOM, "B", sealable("Hi")), null);
+  assert.equal(said(keys, "A", "A", sealable("Hi")), null);
+  assert.equal(said(keys, ROOM, "A", new Uint8Array([9])), null);
+});
