@@ -7,13 +7,12 @@
 /** @typedef {'end-to-end' | 'transport-only'} Promised */
 /** @typedef {{tone: 'alarm' | 'calm', text: string}} Banner */
 
+/** @typedef {import('./spoken-check.js').CheckState} CheckState */
+
 /**
- * The spoken check: five pictures that are the same for everybody only if nobody sits in between.
+ * The spoken check on this page.
  *
- * @typedef {object} Check
- * @property {'none' | 'preparing' | 'comparing' | 'verified' | 'mismatch' | 'lost' | 'interrupted'} phase `lost`: it
- *   held until somebody came or left; `interrupted`: that happened before it was done
- * @property {readonly {emoji: string, name: string}[]} emoji five of them while comparing
+ * @typedef {CheckState & {once: boolean}} Check `once`: it held at some time of this visit
  */
 
 /** @typedef {'off' | 'none' | 'securing' | 'secured' | 'failed'} Phase `off`: this page has no link secret */
@@ -29,7 +28,7 @@
 /**
  * What this page's keys say.
  *
- * @typedef {object} KeysState
+ * @typedef {object} KeysView
  * @property {Phase} phase of the room's group
  * @property {boolean} committer this page lets people into the group
  * @property {readonly {seat: string, name: string}[]} members
@@ -40,9 +39,9 @@
  */
 
 /** @type {Readonly<Check>} */
-export const NO_CHECK = Object.freeze({ phase: "none", emoji: [] });
+export const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false, once: false });
 
-/** @type {Readonly<KeysState>} */
+/** @type {Readonly<KeysView>} */
 export const NO_KEYS = Object.freeze({
   phase: "off",
   committer: false,
@@ -51,6 +50,28 @@ export const NO_KEYS = Object.freeze({
   pairs: {},
   check: NO_CHECK,
 });
+
+/**
+ * Take over what the keys say now, and remember that a check has held, so that its loss can be told.
+ *
+ * @param {KeysView} before
+ * @param {KeysView} now
+ * @returns {KeysView}
+ */
+export function withKeys(before, now) {
+  const once = now.check.phase !== "mismatch" && (now.check.verified || before.check.once);
+  return { ...now, check: { ...now.check, once } };
+}
+
+/**
+ * Whether a check held until somebody came.
+ *
+ * @param {KeysView} keys
+ * @returns {boolean}
+ */
+export function checkLost({ phase, check }) {
+  return phase === "secured" && check.phase === "idle" && check.once && !check.verified;
+}
 
 /**
  * What the server says of a session, in whichever of its messages.
@@ -67,7 +88,7 @@ export function promised(view) {
  * The sentence under the room, and the mark beside it.
  *
  * @param {Promised | null} said
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {boolean} host
  * @returns {{mark: 'sealed' | 'verified' | 'securing' | 'open' | 'plain', text: string}} `open`: it must be plain that
  *   this is not end-to-end encrypted
@@ -92,7 +113,7 @@ export function protection(said, keys, host) {
     return { mark: "securing", text: "Securing the conversation … Nobody sees or hears you until that is done." };
   }
   const sealed = "End-to-end encrypted: only those in this room can see, hear and read what is said here.";
-  return keys.check.phase === "verified"
+  return keys.check.verified
     ? { mark: "verified", text: `${sealed} You have checked together that nobody listens in.` }
     : { mark: "sealed", text: sealed };
 }
@@ -100,7 +121,7 @@ export function protection(said, keys, host) {
 /**
  * What stands on the tile of somebody whose sound and picture cannot be opened.
  *
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {{seat: string, label: string}} who
  * @returns {string | null} null when they can.
  */
@@ -114,7 +135,7 @@ export function unopened({ phase, members, refused }, { seat, label }) {
 /**
  * A person's name: from their own keys as soon as there are any, else as the server says.
  *
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {{seat: string, label: string}} who
  * @returns {string}
  */
@@ -125,7 +146,7 @@ export function nameOf(keys, { seat, label }) {
 /**
  * How a group stands: the room's, or the pair of the therapist and a seat that waits.
  *
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {string} group
  * @returns {GroupView}
  */
@@ -136,7 +157,7 @@ export function groupOf(keys, group) {
 /**
  * What the therapist reads on the card of somebody whose keys could not be taken.
  *
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {string} seat
  * @returns {{heading: string, text: string} | null}
  */
@@ -159,7 +180,7 @@ export function refusal(keys, seat) {
 /**
  * What must be said above everything else on account of the encryption.
  *
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {boolean} host
  * @returns {Banner | null}
  */
@@ -177,26 +198,27 @@ export function encryptionBanner(keys, host) {
   return null;
 }
 
-/** @type {Readonly<Record<string, string>>} */
-const CHECK_NEWS = Object.freeze({
-  comparing: "Five pictures are shown, to check together that nobody listens in.",
-  verified: "Checked: nobody listens in.",
-  lost: "Somebody has come or gone. The check for listeners no longer counts.",
-  interrupted: "The check was interrupted because somebody came or left.",
-});
-
 /**
  * What a listener must hear after a change of the keys.
  *
- * @param {KeysState} before
- * @param {KeysState} after
+ * @param {KeysView} before
+ * @param {KeysView} after
  * @returns {{assertive: boolean, text: string} | null}
  */
 export function encryptionNews(before, after) {
-  const { phase } = after.check;
-  if (phase !== before.check.phase) {
-    const text = CHECK_NEWS[phase];
-    if (text !== undefined) return { assertive: false, text };
+  const { check } = after;
+  const turned = check.phase !== before.check.phase;
+  if (turned && check.phase === "comparing") {
+    return { assertive: false, text: "Five pictures are shown, to check together that nobody listens in." };
+  }
+  if (turned && check.phase === "aborted") {
+    return { assertive: false, text: "The check was interrupted because somebody came or left." };
+  }
+  if (check.verified && !before.check.verified && before.check.phase === "comparing") {
+    return { assertive: false, text: "Checked: nobody listens in." };
+  }
+  if (checkLost(after) && !checkLost(before)) {
+    return { assertive: false, text: "Somebody has come in. The check for listeners no longer counts." };
   }
   if (before.phase === "securing" && after.phase === "secured") {
     return { assertive: false, text: "The conversation is end-to-end encrypted." };
@@ -257,7 +279,7 @@ export function stopOf(code) {
  * Whether the visit must stop on this page now, and why.
  *
  * @param {object | null} view what the server said last of the session; null while it has said nothing
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {{secret: boolean, clear: boolean}} page `secret`: it was given a link secret; `clear`: something left it
  *   without being sealed
  * @returns {'clear' | 'keys-failed' | 'downgraded' | null}

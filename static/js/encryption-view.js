@@ -2,20 +2,19 @@
 // End-to-end encryption as people see it: the sentence under the room, the spoken check, and where a visit stops.
 
 import { html } from "../vendor/preact-htm.js";
-import { protection, stopOf } from "./encryption-state.js";
+import { checkLost, protection, stopOf } from "./encryption-state.js";
 import { Heading } from "./page.js";
 import { Icon } from "./parts.js";
 
-/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+/** @typedef {import('./encryption-state.js').KeysView} KeysView */
 /** @typedef {import('./encryption-state.js').Promised} Promised */
 
 /**
  * What the views may ask of their shell.
  *
  * @typedef {object} EncryptionActions
- * @property {() => void} startCheck
- * @property {() => void} confirmCheck the pictures are the same
- * @property {() => void} refuseCheck they differ
+ * @property {() => void} beginCheck
+ * @property {(same: boolean) => void} answerCheck whether the pictures are the same
  * @property {(text: string) => void} giveCode what was typed or pasted: a whole link, or a room code
  * @property {() => void} reload
  */
@@ -23,7 +22,7 @@ import { Icon } from "./parts.js";
 /**
  * What holds now, in one sentence with a mark.
  *
- * @param {{said: Promised | null, keys: KeysState, host?: boolean}} props
+ * @param {{said: Promised | null, keys: KeysView, host?: boolean}} props
  */
 export function ProtectionLine({ said, keys, host = false }) {
   const { mark, text } = protection(said, keys, host);
@@ -35,7 +34,7 @@ export function ProtectionLine({ said, keys, host = false }) {
 /**
  * Says at the top, in few words, that a visit is not end-to-end encrypted; nothing where it is, or is not yet known.
  *
- * @param {{said: Promised | null, keys: KeysState}} props
+ * @param {{said: Promised | null, keys: KeysView}} props
  */
 export function Unsealed({ said, keys }) {
   if (protection(said, keys, false).mark !== "open") return null;
@@ -45,28 +44,30 @@ export function Unsealed({ said, keys }) {
 /**
  * The spoken check: offered to the therapist, then five pictures for everybody to compare aloud.
  *
- * @param {{keys: KeysState, host: boolean, may: boolean, act: EncryptionActions}} props `may`: this page may begin one
+ * @param {{keys: KeysView, host: boolean, may: boolean, act: EncryptionActions}} props `may`: this page may begin one
  */
 export function SpokenCheck({ keys, host, may, act }) {
-  const { phase, emoji } = keys.check;
-  if (phase === "comparing") return html`<${Comparing} emoji=${emoji} host=${host} act=${act} />`;
-  if (phase === "preparing") return html`<p class="quiet check" role="status">The pictures are being drawn …</p>`;
-  const said = { lost: "Somebody has come or gone since you checked.", interrupted: "The check was interrupted because somebody came or left." }[
-    /** @type {string} */ (phase)
-  ];
-  const again = phase !== "none";
-  if (!may) return said ? html`<p class="quiet check">${said} Your therapist can check again.</p>` : null;
-  if (phase === "mismatch") return null; // the banner says what to do now
+  const { phase, pictures, verified } = keys.check;
+  if (phase === "comparing") return html`<${Comparing} pictures=${pictures} host=${host} act=${act} />`;
+  if (phase === "exchanging") return html`<p class="quiet" role="status">The pictures are being drawn …</p>`;
+  const why =
+    phase === "aborted"
+      ? "The check was interrupted because somebody came or left."
+      : checkLost(keys)
+        ? "Somebody has come in since you checked that nobody listens in."
+        : null;
+  if (!may) return why && html`<p class="quiet">${why} Your therapist can check again.</p>`;
+  const again = why !== null || verified || phase === "mismatch";
   return html`<div class="check-offer">
-    ${said && html`<p class="quiet">${said}</p>`}
-    <button type="button" onClick=${act.startCheck}>
+    ${why && html`<p class="quiet">${why}</p>`}
+    <button type="button" onClick=${act.beginCheck}>
       <${Icon} shape="lock-checked" />${again ? "Check again that nobody listens in" : "Check that nobody listens in"}
     </button>
   </div>`;
 }
 
-/** @param {{emoji: readonly {emoji: string, name: string}[], host: boolean, act: EncryptionActions}} props */
-function Comparing({ emoji, host, act }) {
+/** @param {{pictures: readonly import('./spoken-check.js').Picture[], host: boolean, act: EncryptionActions}} props */
+function Comparing({ pictures, host, act }) {
   return html`<section class="comparing card" aria-labelledby="comparing">
     <h3 id="comparing">Check that nobody listens in</h3>
     <p>
@@ -75,13 +76,13 @@ function Comparing({ emoji, host, act }) {
         : "Your therapist reads five pictures aloud. Say whether yours are the same, in the same order."}
     </p>
     <ol class="emoji">
-      ${emoji.map(({ emoji: picture, name }, at) => html`<li key=${at}><span aria-hidden="true">${picture}</span>${name}</li>`)}
+      ${pictures.map(({ symbol, name }, at) => html`<li key=${at}><span aria-hidden="true">${symbol}</span>${name}</li>`)}
     </ol>
     <div class="row">
-      <button type="button" class="primary" onClick=${act.confirmCheck}>
+      <button type="button" class="primary" onClick=${() => act.answerCheck(true)}>
         ${host ? "Everybody says they are the same" : "They are the same"}
       </button>
-      <button type="button" class="danger" onClick=${act.refuseCheck}>They differ</button>
+      <button type="button" class="danger" onClick=${() => act.answerCheck(false)}>They differ</button>
     </div>
     <p class="hint">
       Only voices count: compare by talking, not in the chat. If they differ, somebody may sit in between.

@@ -141,7 +141,7 @@ export class GroupSession {
   /**
    * Seal something for the others and send it.
    *
-   * @param {Uint8Array} payload at most 4096 bytes
+   * @param {Uint8Array} payload at most 6144 bytes
    * @returns {Promise<void>} when it is handed over
    * @throws {GroupError} `closed` while we are in no group
    */

@@ -23,7 +23,7 @@ import * as mls from "../vendor/mls.js";
 /** @typedef {{psk: Uint8Array, kpKey: Uint8Array}} LinkSecrets made from the link secret, see link-secret.js */
 /** @typedef {{epoch: number, baseKey: Bytes, members: Member[]}} EpochKey `baseKey`: 32 bytes, for the caller to wipe */
 
-const MAX_PAYLOAD = 4096; // bytes, of one sealed message
+const MAX_PAYLOAD = 6_144; // bytes, of one sealed message
 const PAD = 256; // what is sealed looks as long as the next multiple
 const FRAMING = 80; // bytes that MLS puts around a payload before it is padded: a signature and three lengths
 
@@ -197,7 +197,7 @@ export class Group {
   /**
    * Seal something for the other members, signed by us and padded.
    *
-   * @param {Uint8Array} payload at most 4096 bytes
+   * @param {Uint8Array} payload at most 6144 bytes
    * @returns {Promise<Bytes>} an MLSMessage
    * @throws {GroupError}
    */

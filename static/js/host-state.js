@@ -5,7 +5,7 @@
 // is open, which request is on its way, and what went wrong.
 
 import { NO_CHAT, advanceChat, chatNews, isChatEvent, unread } from "./chat-state.js";
-import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal } from "./encryption-state.js";
+import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
 import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
@@ -17,7 +17,7 @@ import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./chat-state.js').Chat} Chat */
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
-/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+/** @typedef {import('./encryption-state.js').KeysView} KeysView */
 
 /** @typedef {'admit' | 'ask-to-wait' | 'deny' | 'hold' | 'resume' | 'move-back' | 'mute' | 'unmute' | 'remove' | 'readmit' | 'end'} Action */
 
@@ -36,7 +36,7 @@ import { pictureOf, weakSentence } from "./link-words.js";
  * @property {readonly string[]} pending requests on their way, as `pendingKey`
  * @property {string | null} problem what went wrong last
  * @property {boolean} secret this page was given the secret of the session's links
- * @property {KeysState} keys
+ * @property {KeysView} keys
  * @property {Chat} chat
  * @property {{code: string, text: string | null} | null} over
  */
@@ -76,7 +76,7 @@ export const START = Object.freeze({
  *   | {type: 'problem-read'}
  *   | {type: 'secret-given'}
  *   | {type: 'secret-refused', problem: string}
- *   | {type: 'keys', keys: KeysState}
+ *   | {type: 'keys', keys: KeysView}
  *   | {type: 'sent-clear'}
  *   | ChatEvent
  *   | {type: 'over', code: string, text: string | null}
@@ -143,7 +143,7 @@ function moved(state, event) {
     case "secret-refused":
       return { ...state, problem: event.problem };
     case "keys":
-      return { ...state, keys: event.keys };
+      return { ...state, keys: withKeys(state.keys, event.keys) };
     case "sent-clear":
       return { ...state };
     case "over":

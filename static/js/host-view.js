@@ -230,7 +230,7 @@ function writable(state, seat) {
   return state.keys.committer && seat.role === "patient" && ["waiting", "asked-to-wait", "held"].includes(seat.state);
 }
 
-/** @param {{keys: import('./encryption-state.js').KeysState, seat: string}} props */
+/** @param {{keys: import('./encryption-state.js').KeysView, seat: string}} props */
 function Mismatch({ keys, seat }) {
   const found = refusal(keys, seat);
   return (

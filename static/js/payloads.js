@@ -5,11 +5,11 @@ import { joined, utf8 } from "./bytes.js";
 
 const CHAT = 1; // then the text, UTF-8
 const CHECK = 2; // then a spoken check's message, see spoken-check.js
-const MAX_TEXT = 4_000; // bytes
+const MAX_TEXT = 6_000; // bytes: 2 000 characters of any script
 
 /**
  * @param {string} text
- * @returns {Uint8Array<ArrayBuffer> | null} null for a text that is empty or longer than 4000 bytes.
+ * @returns {Uint8Array<ArrayBuffer> | null} null for a text that is empty or longer than 6000 bytes.
  */
 export function chatPayload(text) {
   const bytes = utf8(text);

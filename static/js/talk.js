@@ -4,13 +4,13 @@
 //   typed ──▶ is anything in the way? ──no──▶ sealed by the worker ──▶ sent to the members
 //                    └──yes──▶ the text stays in the box
 
-import { NOT_SENT, ROOM, obstacle, threadOf } from "./chat-state.js";
-import { readText, sealable } from "./chat-codec.js";
+import { MAX_TEXT, NOT_SENT, ROOM, obstacle, threadOf, tidyText } from "./chat-state.js";
 import { groupOf } from "./encryption-state.js";
+import { chatPayload, readPayload } from "./payloads.js";
 
 /** @typedef {import('./chat-state.js').Chat} Chat */
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
-/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+/** @typedef {import('./encryption-state.js').KeysView} KeysView */
 
 /**
  * Seals for the members of a group; runs the spoken check.
@@ -18,12 +18,13 @@ import { groupOf } from "./encryption-state.js";
  * @typedef {object} Seals
  * @property {(group: string, payload: Uint8Array<ArrayBuffer>) => Promise<boolean>} seal resolves with whether it was
  *   sealed and handed over; never rejects
- * @property {{start: () => void, confirm: () => void, mismatch: () => void}} check
+ * @property {() => void} beginCheck
+ * @property {(same: boolean) => void} answerCheck
  */
 
 /**
  * @typedef {object} TalkSettings
- * @property {() => {chat: Chat, keys: KeysState, line: string}} state
+ * @property {() => {chat: Chat, keys: KeysView, line: string}} state
  * @property {(event: ChatEvent) => void} apply
  * @property {() => Seals | null} seals null while this page has no keys
  * @property {(seat: string) => void} pair asks for a group with that waiting seat
@@ -44,7 +45,7 @@ export function talkActions({ state, apply, seals, pair }) {
     typeChat: (/** @type {string} */ group, /** @type {string} */ text) => apply({ type: "chat-typed", group, text }),
     async sendChat(/** @type {string} */ group) {
       const { chat, keys, line } = state();
-      const payload = sealable(threadOf(chat, group).draft);
+      const payload = chatPayload(tidyText(threadOf(chat, group).draft));
       const { phase, members } = groupOf(keys, group);
       const by = seals();
       const problem = obstacle({ connected: line === "open", phase, members: members.length });
@@ -56,9 +57,8 @@ export function talkActions({ state, apply, seals, pair }) {
       if (await by.seal(group, payload)) apply({ type: "chat-sent", group, at: Date.now() });
       else apply({ type: "chat-not-sent", group, problem: NOT_SENT });
     },
-    startCheck: () => seals()?.check.start(),
-    confirmCheck: () => seals()?.check.confirm(),
-    refuseCheck: () => seals()?.check.mismatch(),
+    beginCheck: () => seals()?.beginCheck(),
+    answerCheck: (/** @type {boolean} */ same) => seals()?.answerCheck(same),
     reload: () => location.reload(),
   };
 }
@@ -66,15 +66,17 @@ export function talkActions({ state, apply, seals, pair }) {
 /**
  * What a member sealed for us, as an event of the page.
  *
- * @param {KeysState} keys
+ * @param {KeysView} keys
  * @param {string} group
  * @param {string} seat whose signature it bears
  * @param {Uint8Array} payload
  * @returns {ChatEvent | null} null when it is nothing that people write to each other.
  */
 export function said(keys, group, seat, payload) {
-  const text = readText(payload);
+  const read = readPayload(payload);
+  const text = read?.kind === "chat" ? tidyText(read.text) : "";
   // Signed by nobody whom the group names: they were taken out while it was on its way.
   const name = groupOf(keys, group).members.find((member) => member.seat === seat)?.name;
-  return text === null || name === undefined ? null : { type: "chat-said", group, name, text, at: Date.now() };
+  if (text === "" || text.length > MAX_TEXT || name === undefined) return null;
+  return { type: "chat-said", group, name, text, at: Date.now() };
 }

@@ -14,7 +14,7 @@
 // newest `place` message. Everything before it is between the person and their own device.
 
 import { NO_CHAT, ROOM, advanceChat, chatNews, isChatEvent, threadOf } from "./chat-state.js";
-import { NO_KEYS, encryptionBanner, encryptionNews, groupOf, mustStop, needsSecret } from "./encryption-state.js";
+import { NO_KEYS, encryptionBanner, encryptionNews, groupOf, mustStop, needsSecret, withKeys } from "./encryption-state.js";
 import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Place} Place */
@@ -28,7 +28,7 @@ import { pictureOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./chat-state.js').Chat} Chat */
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
-/** @typedef {import('./encryption-state.js').KeysState} KeysState */
+/** @typedef {import('./encryption-state.js').KeysView} KeysView */
 
 /** @typedef {'opening' | 'unsupported' | 'credentials' | 'room-code' | 'check' | 'agreement' | 'place' | 'over'} Step */
 
@@ -52,7 +52,7 @@ import { pictureOf, weakSentence } from "./link-words.js";
  * @property {number} skew server time minus this device's, milliseconds
  * @property {Place | null} place
  * @property {boolean} secret this page was given the secret of its link
- * @property {KeysState} keys
+ * @property {KeysView} keys
  * @property {Chat} chat
  * @property {{code: string, text: string | null} | null} over
  */
@@ -101,7 +101,7 @@ export const START = Object.freeze({
  *   | {type: 'line', line: LineState, at: number}
  *   | {type: 'transport', transport: TransportState}
  *   | {type: 'secret-given'}
- *   | {type: 'keys', keys: KeysState}
+ *   | {type: 'keys', keys: KeysView}
  *   | {type: 'sent-clear'}
  *   | ChatEvent
  *   | {type: 'over', code: string, text: string | null}
@@ -181,7 +181,7 @@ function moved(state, event) {
         ? entered({ ...state, secret: true }, state.entered)
         : { ...state, secret: true };
     case "keys":
-      return { ...state, keys: event.keys };
+      return { ...state, keys: withKeys(state.keys, event.keys) };
     case "sent-clear":
       return { ...state };
     case "welcome":

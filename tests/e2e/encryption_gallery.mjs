@@ -8,12 +8,12 @@ const [page, visit, visitView, host, hostView, encryption] = await Promise.all(
 
 const now = Date.now();
 const MINUTES = 60_000;
-const EMOJI = [
-  { emoji: "🐢", name: "turtle" },
-  { emoji: "🎩", name: "top hat" },
-  { emoji: "☂️", name: "umbrella" },
-  { emoji: "🍄", name: "mushroom" },
-  { emoji: "🚲", name: "bicycle" },
+const PICTURES = [
+  { symbol: "🐢", name: "turtle" },
+  { symbol: "🎩", name: "top hat" },
+  { symbol: "☂️", name: "umbrella" },
+  { symbol: "🍄", name: "mushroom" },
+  { symbol: "🚲", name: "bicycle" },
 ];
 const PEOPLE = [
   { seat: "T", name: "Therapist" },
@@ -87,7 +87,8 @@ const keys = (phase, more = {}) => ({
   type: "keys",
   keys: { ...encryption.NO_KEYS, phase, committer: true, members: phase === "secured" ? PEOPLE : [], ...more },
 });
-const check = (phase, emoji = []) => keys("secured", { check: { phase, emoji } });
+const check = (phase, pictures = []) => keys("secured", { check: { phase, pictures, verified: false, once: false } });
+const verified = keys("secured", { check: { ...encryption.NO_CHECK, verified: true } });
 const said = (group, name, text) => ({ type: "chat-said", group, name, text, at: now });
 const open = (group) => ({ type: "chat-opened", group });
 const own = (group, text) => [
@@ -115,9 +116,10 @@ const VISITS = {
   "transport only, waiting": [{ type: "entered", entered: { ...entered, encryption: "transport-only" } }, { type: "checked" }, place("waiting", { encryption: "transport-only" })],
   "full link needed": [{ type: "entered", entered }],
   "full link needed, wrong code": [{ type: "entered", entered }, { type: "refused", text: encryption.NO_CODE, wrong: ["code"] }],
-  "comparing": there("admitted", check("comparing", EMOJI)),
-  "check verified": there("admitted", check("verified")),
-  "check lost": there("admitted", check("lost")),
+  "comparing": there("admitted", check("comparing", PICTURES)),
+  "check verified": there("admitted", verified),
+  "check lost": there("admitted", verified, keys("secured")),
+  "check interrupted": there("admitted", check("aborted")),
   "check mismatch": there("admitted", check("mismatch")),
   "sent clear": there("admitted", keys("secured"), { type: "sent-clear" }),
   "keys failed": there("admitted", keys("failed")),
@@ -139,10 +141,10 @@ const HOSTS = {
   "host, transport only": [{ type: "line", line: "open" }, roster("admitted", "waiting", { encryption: "transport-only" })],
   "host, room code needed": [roster("waiting", "expected")],
   "host, room code wrong": [roster("waiting", "expected"), { type: "secret-refused", problem: encryption.NO_CODE }],
-  "host, comparing": hosts("admitted", "admitted", check("comparing", EMOJI)),
-  "host, check preparing": hosts("admitted", "admitted", check("preparing")),
-  "host, check verified": hosts("admitted", "admitted", check("verified")),
-  "host, check lost": hosts("admitted", "admitted", check("lost")),
+  "host, comparing": hosts("admitted", "admitted", check("comparing", PICTURES)),
+  "host, check preparing": hosts("admitted", "admitted", check("exchanging")),
+  "host, check verified": hosts("admitted", "admitted", verified),
+  "host, check lost": hosts("admitted", "admitted", verified, keys("secured")),
   "host, check mismatch": hosts("admitted", "admitted", check("mismatch")),
   "host, chat": hosts("admitted", "admitted", keys("secured"), open("room"), ...TALK("room")),
   "host, chat, unread": hosts("admitted", "waiting", keys("secured"), ...TALK("room"), said("B", "Partner B", "Hello?")),

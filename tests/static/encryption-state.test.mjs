@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  NO_CHECK,
   NO_KEYS,
+  checkLost,
   encryptionBanner,
   encryptionNews,
   groupOf,
@@ -16,11 +18,13 @@ import {
   refusal,
   stopOf,
   unopened,
+  withKeys,
 } from "../../static/js/encryption-state.js";
 
 const A = { seat: "A", name: "Partner A", index: 1 };
 const keys = (phase, more = {}) => ({ ...NO_KEYS, phase, members: phase === "secured" ? [A] : [], ...more });
-const checked = (phase, emoji = []) => keys("secured", { check: { phase, emoji } });
+const checked = (phase, more = {}) => keys("secured", { check: { ...NO_CHECK, phase, ...more } });
+const VERIFIED = checked("idle", { verified: true });
 
 test("the server's word alone never makes a page say end-to-end encrypted", () => {
   for (const said of [null, "end-to-end", "transport-only"]) {
@@ -106,17 +110,31 @@ test("pictures that differ are an alarm with a way out, for both sides", () => {
     assert.match(text, out);
     assert.match(text, /another way/);
   }
-  assert.equal(encryptionBanner(checked("verified"), true), null);
+  assert.equal(encryptionBanner(VERIFIED, true), null);
 });
 
-test("the check's end, its loss and new keys are told to listeners", () => {
-  assert.match(encryptionNews(checked("comparing"), checked("verified")).text, /nobody listens in/);
-  assert.match(encryptionNews(checked("verified"), checked("lost")).text, /no longer counts/);
+test("the check's steps and its end are told to listeners, and new keys", () => {
+  const comparing = checked("comparing");
+  assert.match(encryptionNews(checked("exchanging"), comparing).text, /Five pictures/);
+  assert.match(encryptionNews(comparing, VERIFIED).text, /nobody listens in/);
+  assert.match(encryptionNews(comparing, checked("aborted")).text, /interrupted/);
   assert.match(encryptionNews(keys("securing"), keys("secured")).text, /end-to-end encrypted/);
   assert.match(encryptionNews(keys("secured"), keys("securing")).text, /secured again/);
   assert.equal(encryptionNews(keys("secured"), keys("secured")), null);
-  assert.equal(protection("end-to-end", checked("verified"), true).mark, "verified");
-  assert.equal(protection("end-to-end", checked("lost"), true).mark, "sealed");
+  assert.equal(protection("end-to-end", VERIFIED, true).mark, "verified");
+});
+
+test("a check that held is lost when somebody comes, and that is told once", () => {
+  const held = withKeys(NO_KEYS, VERIFIED);
+  const lost = withKeys(held, keys("secured"));
+  assert.equal(checkLost(held), false);
+  assert.equal(checkLost(lost), true);
+  assert.match(encryptionNews(held, lost).text, /no longer counts/);
+  assert.equal(encryptionNews(lost, withKeys(lost, keys("secured"))), null);
+  assert.equal(protection("end-to-end", lost, true).mark, "sealed");
+  assert.equal(checkLost(withKeys(lost, VERIFIED)), false, "checked again");
+  assert.equal(checkLost(withKeys(held, keys("securing"))), false, "not while the keys are being renewed");
+  assert.equal(checkLost(withKeys(held, checked("mismatch"))), false);
 });
 
 test("a group nobody has begun has nobody in it", () => {

@@ -17,7 +17,7 @@ import {
   waiting,
   word,
 } from "../../static/js/host-state.js";
-import { NO_KEYS } from "../../static/js/encryption-state.js";
+import { NO_CHECK, NO_KEYS } from "../../static/js/encryption-state.js";
 
 const seat = (letter, state, more = {}) => ({
   seat: letter,
@@ -228,7 +228,7 @@ test("somebody whose link does not match is told at once", () => {
 });
 
 test("pictures that differ stand above everything but a lost line", () => {
-  const differ = shown({ type: "secret-given" }, roster("admitted", "admitted", SEALED), keys({ check: { phase: "mismatch", emoji: [] } }));
+  const differ = shown({ type: "secret-given" }, roster("admitted", "admitted", SEALED), keys({ check: { ...NO_CHECK, phase: "mismatch" } }));
   assert.match(banner(differ).text, /^Your pictures differ/);
   assert.match(banner(advance(differ, { type: "line", line: "lost" })).text, /^The connection to the server was lost/);
 });

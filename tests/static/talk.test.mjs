@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { NO_CHAT, ROOM, advanceChat, threadOf } from "../../static/js/chat-state.js";
-import { readText, sealable } from "../../static/js/chat-codec.js";
 import { NO_KEYS } from "../../static/js/encryption-state.js";
+import { chatPayload, readPayload } from "../../static/js/payloads.js";
 import { said, talkActions } from "../../static/js/talk.js";
 
 const members = [
@@ -20,7 +20,7 @@ function page({ phase = "secured", line = "open", goesOut = true, pairs = {} } =
   const actions = talkActions({
     state: () => now,
     apply: (event) => (now.chat = advanceChat(now.chat, event)),
-    seals: () => ({ seal: async (group, payload) => (sealed.push([group, readText(payload)]), goesOut), check: {} }),
+    seals: () => ({ seal: async (group, payload) => (sealed.push([group, readPayload(payload).text]), goesOut) }),
     pair: (seat) => asked.push(seat),
   });
   return { now, sealed, asked, ...actions };
@@ -56,8 +56,17 @@ test("opening a conversation with somebody who waits asks for a group of two, on
 
 test("what is shown bears the name of the member who signed it", () => {
   const { keys } = page().now;
-  assert.equal(said(keys, ROOM, "A", sealable("Hi")).name, "Partner A");
-  assert.equal(said(keys, ROOM, "B", sealable("Hi")), null);
-  assert.equal(said(keys, "A", "A", sealable("Hi")), null);
-  assert.equal(said(keys, ROOM, "A", new Uint8Array([9])), null);
+  assert.equal(said(keys, ROOM, "A", chatPayload("Hi")).name, "Partner A");
+  assert.equal(said(keys, ROOM, "B", chatPayload("Hi")), null);
+  assert.equal(said(keys, "A", "A", chatPayload("Hi")), null);
+});
+
+test("only what our pages would send is shown", () => {
+  const { keys } = page().now;
+  const bytes = (...values) => Uint8Array.from(values);
+  for (const payload of [bytes(), bytes(9), bytes(2, 65), bytes(1, 0x20), bytes(1, 0xff), chatPayload("x".repeat(2_001))]) {
+    assert.equal(said(keys, ROOM, "A", payload), null);
+  }
+  assert.equal(said(keys, ROOM, "A", bytes(1, 0x61, 0, 0x1b, 0x62)).text, "a  b");
+  assert.equal(said(keys, ROOM, "A", chatPayload("漢".repeat(2_000))).text.length, 2_000);
 });
