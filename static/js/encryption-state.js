@@ -90,8 +90,8 @@ export function promised(view) {
  * @param {Promised | null} said
  * @param {KeysView} keys
  * @param {boolean} host
- * @returns {{mark: 'sealed' | 'verified' | 'securing' | 'open' | 'plain', text: string}} `open`: it must be plain that
- *   this is not end-to-end encrypted
+ * @returns {{mark: 'sealed' | 'verified' | 'securing' | 'doubted' | 'open' | 'plain', text: string}} `open`: it must be
+ *   plain that this is not end-to-end encrypted
  */
 export function protection(said, keys, host) {
   if (keys.phase === "off") {
@@ -111,6 +111,9 @@ export function protection(said, keys, host) {
   }
   if (keys.phase !== "secured") {
     return { mark: "securing", text: "Securing the conversation … Nobody sees or hears you until that is done." };
+  }
+  if (keys.check.phase === "mismatch") {
+    return { mark: "doubted", text: "Your pictures differ, so somebody else may see and hear you." };
   }
   const sealed = "End-to-end encrypted: only those in this room can see, hear and read what is said here.";
   return keys.check.verified

@@ -26,7 +26,7 @@ import { Icon } from "./parts.js";
  */
 export function ProtectionLine({ said, keys, host = false }) {
   const { mark, text } = protection(said, keys, host);
-  const shapes = { sealed: "lock", verified: "lock-checked", securing: "lock", open: "lock-open", plain: null };
+  const shapes = { sealed: "lock", verified: "lock-checked", securing: "lock", doubted: "lock-open", open: "lock-open", plain: null };
   const shape = shapes[mark];
   return html`<p class="quiet encryption" data-encryption=${mark}>${shape && html`<${Icon} shape=${shape} />`}<span>${text}</span></p>`;
 }

@@ -1,6 +1,6 @@
-"""What people see of end-to-end encryption in every state, also in those that only a hostile server brings about.
+"""What people see of end-to-end encryption in every state, also in those that only a hostile server causes.
 
-The pages' own views and styles under their own headers; only the script that talks to the server is another one.
+The pages' own views and styles under their own headers; only the script that talks to the server is another.
 """
 
 from __future__ import annotations

@@ -111,6 +111,7 @@ test("pictures that differ are an alarm with a way out, for both sides", () => {
     assert.match(text, /another way/);
   }
   assert.equal(encryptionBanner(VERIFIED, true), null);
+  assert.equal(protection("end-to-end", checked("mismatch"), true).mark, "doubted");
 });
 
 test("the check's steps and its end are told to listeners, and new keys", () => {
