@@ -8,6 +8,7 @@
 // commit: then the host sends in the epoch that it leads to, or in none. Timers are given; the caller runs one thing at a
 // time.
 
+import { equalBytes } from "./bytes.js";
 import { GroupError } from "./group-policy.js";
 
 /** @typedef {import("./epoch-switch.js").EpochSwitch} EpochSwitch */
@@ -42,6 +43,7 @@ export class Committer {
   /** @type {Map<string, Offer>} to be added, each good for itself */ #adds = new Map();
   /** @type {Set<string>} to be taken out */ #removes = new Set();
   /** @type {{adds: Map<string, Offer>, leaving: string[], renews: boolean} | null} */ #inFlight = null;
+  /** @type {Map<string, Uint8Array>} key packages that are in, or in the commit on its way */ #used = new Map();
   /** @type {Map<string, GroupErrorCode>} */ #refused = new Map();
   /** @type {unknown} */ #rotation = null;
   /** @type {unknown} */ #hurry = null;
@@ -76,6 +78,9 @@ export class Committer {
     this.#refused.delete(seat);
     try {
       const offered = offer();
+      // After a reconnect the server says again what we may have missed; a key package is good for one place only.
+      const used = this.#used.get(seat);
+      if (used && equalBytes(used, offered.keyPackage)) return;
       await this.#group.check({ pid: seat, ...offered });
       this.#adds.set(seat, offered);
     } catch (error) {
@@ -158,7 +163,10 @@ export class Committer {
       const removes = [...leaving, ...adds.flatMap(([seat]) => (members.has(seat) ? [seat] : []))];
       try {
         const made = await this.#group.commit({ add: adds.map(([pid, offer]) => ({ pid, ...offer })), remove: removes });
-        for (const [seat] of adds) this.#adds.delete(seat);
+        for (const [seat, { keyPackage }] of adds) {
+          this.#adds.delete(seat);
+          this.#used.set(seat, keyPackage);
+        }
         this.#inFlight = { adds: new Map(adds), leaving, renews: removes.length > 0 };
         if (leaving.length > 0) this.#hurryUp();
         return this.#send({ ...made, adds: adds.map(([seat]) => seat), removes });
@@ -183,6 +191,7 @@ export class Committer {
     await this.#group.discard();
     this.#inFlight = null;
     this.#epochs.takeBack();
+    for (const seat of adds.keys()) this.#used.delete(seat);
     for (const [seat, offer] of adds) if (!this.#adds.has(seat) && !this.#removes.has(seat)) this.#adds.set(seat, offer);
     for (const seat of leaving) this.#removes.add(seat);
     await this.#advance();

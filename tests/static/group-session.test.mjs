@@ -224,6 +224,25 @@ test("a commit that lost its place is made again, with what is still wanted", as
   assert.equal(world.epoch, 3);
 });
 
+test("a candidate said again, while its commit is on its way and after it, changes nothing", async () => {
+  const world = await World.of("A");
+  world.page("B");
+  world.knock("B");
+  await world.settle();
+  const offer = world.offers.get("B");
+  world.hears = (_seat, { type }) => type !== "commit";
+  world.admit("B");
+  await world.settle();
+  world.hears = () => true;
+  world.tell(T, { type: "accepted", epoch: 1 }); // the connection broke: it never arrived, and all is said again
+  world.tell(T, { type: "candidate", seat: "B", ...offer });
+  await world.settle();
+  world.tell(T, { type: "candidate", seat: "B", ...offer });
+  await world.settle();
+  assert.deepEqual([world.epoch, world.pages.get(T).state.refused], [2, []]);
+  assert.equal(await world.sights(), ALL);
+});
+
 test("what is sealed is heard by all who are in, under the name of who signed it", async () => {
   const world = await World.of("A", "B");
   world.page("C");
