@@ -24,8 +24,6 @@ INTERVAL = 0.5
 DEFAULT_BITRATE = 1_900_000
 #: Below this video freezes rather than degrades; the floor also stops the downward spiral.
 MIN_BITRATE = 180_000
-#: Chromium's estimate leaves audio out, while the publisher's limit includes it: give it back.
-AUDIO_BITRATE = 64_000
 #: Seconds after which a subscriber's estimate says nothing any more.
 ESTIMATE_LIFE = 5.0
 
@@ -222,4 +220,4 @@ def publisher_bitrate(downlinks: Iterable[Downlink]) -> int:
     shares = [link.bits * link.ours // max(1, link.videos) for link in downlinks if link.ours > 0]
     if not shares:
         return DEFAULT_BITRATE
-    return max(MIN_BITRATE, min(shares) + AUDIO_BITRATE)
+    return max(MIN_BITRATE, min(shares))

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rooms.brake import Gaps
 from rooms.feedback import Reception
 from rooms.quality import Meter
 from rooms.rtcp import SenderReport
@@ -36,8 +37,10 @@ VP8_RTX = 97
 CACHE_SIZE = 256
 #: Seconds between two key-frame requests to one track.
 KEY_FRAME_INTERVAL = 0.3
-#: Seconds before a packet is asked of its publisher once more.
+#: Seconds before a packet is asked of its publisher, or sent to a subscriber, once more.
 REPEAT_NACK = 0.1
+#: Times that a subscriber is sent a packet again. Who missed it so often has no room for it.
+MAX_REPEATS = 3
 
 
 class Kind(enum.Enum):
@@ -134,6 +137,8 @@ class Route:
         highest: of the newest.
         credit: retransmissions that may still be asked for. Each forwarded packet adds one: a subscriber that
             asks without end gets twice its share at most.
+        gaps: what the subscriber misses of what was sent.
+        repeats: how often a packet was sent again, and when it last was.
     """
 
     track: PublishedTrack = field(repr=False)
@@ -145,6 +150,20 @@ class Route:
     credit: int = 0
     sequence_offset: int = 0
     timestamp_offset: int = 0
+    gaps: Gaps = field(default_factory=Gaps)
+    repeats: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+    def may_repeat(self, index: int, now: float) -> bool:
+        """Whether to send this packet again now; counts it."""
+        times, last = self.repeats.get(index, (0, float("-inf")))
+        if times >= MAX_REPEATS or now - last < REPEAT_NACK:
+            return False
+        if len(self.repeats) >= CACHE_SIZE:
+            self.repeats = {
+                key: value for key, value in self.repeats.items() if key > self.highest - CACHE_SIZE
+            }
+        self.repeats[index] = times + 1, now
+        return True
 
     def anchor(self, index: int, timestamp: int, now: float) -> None:
         """Begin with this packet, so that the slot's numbers go on without a gap or a step back."""
@@ -341,20 +360,25 @@ class PublishedTrack:
         highest = self.reception.highest
         if highest is None or not self._cache or route.epoch != self.reception.epoch:
             return Resend(again, missing)
+        missed, newest = 0, route.gaps.newest
         for sequence in sequences:
             index = self._index((sequence - route.sequence_offset) & 0xFFFF)
             if index < route.first or highest - index >= CACHE_SIZE:
                 continue
             kept = self._cache[index % CACHE_SIZE]
             if kept is not None and kept[0] == index:
-                packet = self._again(route, index, kept[1])
-                if packet is not None:
+                if index > route.gaps.newest:
+                    missed, newest = missed + 1, max(newest, index)
+                if (
+                    route.may_repeat(index, now)
+                    and (packet := self._again(route, index, kept[1])) is not None
+                ):
                     again.append(packet)
             elif self.reception.drowns:
                 self.torn = True
             elif self._want(index, route, now):
                 missing.append(index & 0xFFFF)
-        return Resend(again, missing)
+        return Resend(again, missing, route.gaps.note(missed, newest, now))
 
     def _again(self, route: Route, index: int, packet: bytes) -> bytes | None:
         slot = route.slot
@@ -399,7 +423,9 @@ class Resend:
     Args:
         again: RTX packets for the subscriber.
         missing: sequence numbers to ask of the publisher, as the publisher counts them.
+        flood: fraction lost when far more is sent than arrives, else 0.
     """
 
     again: list[bytes]
     missing: list[int]
+    flood: float = 0.0

@@ -48,6 +48,7 @@ class Member:
         live: its transport stands, so it can send and receive.
         tracks: what it publishes.
         receives: what its link carries; the rest has no route to it.
+        held: its pictures stand still for a moment (``rooms.brake``).
     """
 
     seat: str
@@ -56,6 +57,11 @@ class Member:
     live: bool = False
     tracks: dict[Kind, PublishedTrack] = field(default_factory=dict)
     receives: Level = Level.ALL
+    held: bool = False
+
+    def carries(self, kind: Kind) -> bool:
+        """Whether that kind of track goes over its link now."""
+        return kind in CARRIED[Level.SOUND if self.held else self.receives]
 
     def slot_of(self, source: Member, kind: Kind) -> Slot:
         """Where this member sees that kind of track of another."""
@@ -169,7 +175,7 @@ class Gate:
                     [
                         other.slot_of(member, kind)
                         for other in opened
-                        if other is not member and other.slots and kind in CARRIED[other.receives]
+                        if other is not member and other.slots and other.carries(kind)
                     ]
                     if self._may_send(member, kind, presenter)
                     else []

@@ -431,6 +431,9 @@ class MediaPort:
         self.counters["nacks"] += len(nack.sequences)
         track = route.track
         answer = track.resend(route, nack.sequences, now)
+        if answer.flood:
+            self._beat.flooded(peer, answer.flood)
+            return
         for packet in answer.again:
             self.counters["retransmitted"] += 1
             peer.send_rtp(packet)

@@ -429,6 +429,11 @@ class Peer:
             max((slot.reported_at for slot in recent), default=float("-inf")),
         )
 
+    def forget_losses(self) -> None:
+        """What was reported so far tells of another time."""
+        for slot in self.member.slots:
+            slot.reported_at = float("-inf")
+
     def trip(self) -> float | None:
         """Seconds of the round trip between server and seat; ``None`` while it receives nothing."""
         return self.meter.trip(self._port.now())

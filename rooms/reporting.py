@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import ceil
 
 from rooms import rtcp
+from rooms.brake import AGAIN, HOLD
 from rooms.bucket import Bucket
 from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
@@ -48,6 +49,7 @@ class _Link:
         self.allowance = Allowance()
         self.grade = Damped()
         self.uplink = Uplink()
+        self.held_until = float("-inf")
 
 
 class Beat:
@@ -147,8 +149,35 @@ class Beat:
             self._report(peer, now)
         self._ask_key_frames(gate.screens_silent(now))
 
+    def flooded(self, peer: Peer, fraction: float) -> None:
+        """Far more is sent to a seat than arrives: stop its pictures for a moment, or pause them.
+
+        Args:
+            fraction: of its pictures that is lost.
+        """
+        link, member, now = self._links.get(peer.room, {}).get(peer), peer.member, self._now()
+        if link is None or member.held:
+            return
+        gate, pictures = self._gates[peer.room], _pictures_to(peer)
+        count = sum(_moves(track, now) for track in pictures)
+        doubtful = now - link.held_until < AGAIN or link.down.on_trial(now)
+        if doubtful and link.allowance.at_floor(count):
+            self._step(peer, link, now, hurts=True, drowns=True, pictures=True)
+            return
+        member.held, link.held_until = True, now + HOLD
+        link.allowance.cut((1 - fraction) * peer.meter.bitrate_out, count, now)
+        gate.apply()
+        owners = [track.owner for track in pictures]
+        for publisher in self._links[peer.room]:
+            if publisher in owners:
+                publisher.send_rtcp(self._remb(publisher, now))
+
     def _judge(self, peer: Peer, link: _Link, now: float) -> None:
         gate, member = self._gates[peer.room], peer.member
+        if member.held and now >= link.held_until:
+            member.held = False
+            peer.forget_losses()  # of before
+            self._ask_key_frames(gate.apply())
         inside = member.seat in gate.seats
         pictures = sum(_moves(track, now) for track in _pictures_to(peer))
         # Apart: browsers report on sound every five seconds, on video every second. An old report on sound
@@ -159,17 +188,25 @@ class Beat:
         estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
         trip = peer.meter.trip_down(now)
         link.allowance.update(estimate, loss, reported_at, now, trip)
-        hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, trip)
-        screen = gate.presenter not in (None, member.seat)
-        if link.down.judge(hurts=inside and hurts, pictures=pictures > 0, screen=screen, now=now):
-            link.allowance.begin_at_floor(len(gate.seats) - 1, now)
-            member.receives = link.down.level
-            self._ask_key_frames(gate.apply())
+        if not member.held:
+            hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, trip)
+            self._step(peer, link, now, hurts=inside and hurts, pictures=pictures > 0)
         quality = peer.quality()
         self._judge_uplink(peer, link, now, inside=inside)
         peer.standing = Standing(
             link.grade.note(quality.grade, now), peer.path, link.down.level, link.up.level
         )
+
+    def _step(
+        self, peer: Peer, link: _Link, now: float, *, hurts: bool, pictures: bool, drowns: bool = False
+    ) -> None:
+        """Let the ladder of a way down judge, and the routes follow."""
+        gate, member = self._gates[peer.room], peer.member
+        screen = gate.presenter not in (None, member.seat)
+        if link.down.judge(hurts=hurts, drowns=drowns, pictures=pictures, screen=screen, now=now):
+            link.allowance.begin_at_floor(len(gate.seats) - 1, now)
+            member.receives = link.down.level
+            self._ask_key_frames(gate.apply())
 
     def _judge_uplink(self, peer: Peer, link: _Link, now: float, *, inside: bool) -> None:
         uplink, tracks = link.uplink, peer.member.tracks
@@ -196,14 +233,18 @@ class Beat:
             return
         blocks = [block for track in tracks if (block := track.reception.report(now)) is not None]
         compound = rtcp.build_receiver_report(peer.rtcp_ssrc, blocks)
-        videos = [track.ssrc for track in tracks if track.kind is not Kind.AUDIO]
-        if videos:
-            bitrate = publisher_bitrate(self._downlinks(peer, now))
-            if (fits := self._links[peer.room][peer].uplink.bits) is not None:
-                bitrate = min(bitrate, fits)
-            compound += rtcp.build_remb(peer.rtcp_ssrc, bitrate, videos)
-        peer.send_rtcp(compound)
+        peer.send_rtcp(compound + self._remb(peer, now))
         peer.measure()
+
+    def _remb(self, publisher: Peer, now: float) -> bytes:
+        """What a publisher is told to send at most; nothing when it sends no pictures."""
+        videos = [track.ssrc for kind, track in publisher.member.tracks.items() if kind is not Kind.AUDIO]
+        if not videos:
+            return b""
+        bitrate = publisher_bitrate(self._downlinks(publisher, now))
+        if (fits := self._links[publisher.room][publisher].uplink.bits) is not None:
+            bitrate = min(bitrate, fits)
+        return rtcp.build_remb(publisher.rtcp_ssrc, bitrate, videos)
 
     def _downlinks(self, publisher: Peer, now: float) -> list[Downlink]:
         gate = self._gates[publisher.room]
@@ -217,8 +258,11 @@ class Beat:
             ours = sum(track.owner is publisher for track in sources)
             # A camera that is off leaves its share to the others.
             videos = ours + sum(track.owner is not publisher and _moves(track, now) for track in sources)
-            if link.down.easing(now) and {seat, publisher.member.seat} <= gate.seats:
-                downlinks.append(Downlink(PICTURE_BITRATE, 1, 1))
+            if {seat, publisher.member.seat} <= gate.seats:
+                if link.down.easing(now):
+                    downlinks.append(Downlink(PICTURE_BITRATE, 1, 1))
+                elif peer.member.held:
+                    downlinks.append(Downlink(link.allowance.bits, len(gate.seats) - 1, 1))
             downlinks.append(Downlink(link.allowance.bits, videos, ours))
         return downlinks
 

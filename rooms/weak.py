@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE, MIN_BITRATE
+from rooms.feedback import DEFAULT_BITRATE, MIN_BITRATE
 from rooms.forwarding import Kind
 from rooms.quality import Level
 
@@ -44,8 +44,10 @@ SETTLED: Final = 30.0
 EASE: Final = 1.5
 """Seconds before a trial in which publishers step down: the first picture must not be a large one."""
 
-PICTURE_BITRATE: Final = MIN_BITRATE - AUDIO_BITRATE
+PICTURE_BITRATE: Final = MIN_BITRATE
 """What one picture weighs at the least: what publishers are told is never lower."""
+SOUND_BITRATE: Final = 50_000
+"""What one voice weighs: 32 kb/s of Opus and what its fifty packets a second add."""
 HURTS: Final = 0.10
 """Fraction lost from which sound breaks up, in-band FEC or not."""
 CALM: Final = 0.05
@@ -55,6 +57,9 @@ SLOW: Final = 1.0
 _GROWTH: Final = 1.25  # a second; from the floor to the full picture in about twelve
 _NEAR_FLOOR: Final = 1.1
 _BEGINNING: Final = 1.5  # seconds
+_QUIET: Final = (
+    4.0  # seconds after a cut: one for the queue, one for the publisher, two to see whether it fits
+)
 _CAREFUL: Final = 1.1  # a report, once it was too much
 _STEP_BACK: Final = 0.8
 _QUEUE: Final = 0.1  # seconds by which a round trip is longer when a queue fills
@@ -95,7 +100,7 @@ class Ladder:
         """
         if not (hurts or drowns):
             self._hurts_since = None
-            if now - self._tried_at >= SETTLED and self.level is Level.ALL:
+            if self.level is Level.ALL and not self.on_trial(now):
                 self._wait = FIRST_WAIT
             if self.level is Level.ALL or now < self._try_at:
                 return False
@@ -106,7 +111,7 @@ class Ladder:
             return True
         if self._hurts_since is None:
             self._hurts_since = now
-        on_trial = now - self._tried_at < SETTLED
+        on_trial = self.on_trial(now)
         if self.level is Level.SOUND or not pictures:
             return False
         if not drowns and now - self._hurts_since < (RELAPSE if on_trial else PATIENCE):
@@ -117,6 +122,10 @@ class Ladder:
         self._wait = min(LONGEST_WAIT, 2 * self._wait) if on_trial else FIRST_WAIT
         self._try_at = now + self._wait
         return True
+
+    def on_trial(self, now: float) -> bool:
+        """Whether a picture has come back a short while ago."""
+        return now - self._tried_at < SETTLED
 
     def easing(self, now: float) -> bool:
         """Whether a picture is about to be tried, so that its publisher should already send little."""
@@ -169,7 +178,7 @@ class Allowance:
             self._grown_at = now
         elif self._cap is not None and loss < CALM:
             self._cap *= _GROWTH ** min(1.0, max(0.0, now - self._grown_at))
-            self._grown_at = now
+            self._grown_at = max(now, self._grown_at)
             if self._cap > DEFAULT_BITRATE:
                 self._cap = None
         self._counted_at = max(self._counted_at, reported_at)
@@ -184,6 +193,18 @@ class Allowance:
             return max(float(PICTURE_BITRATE), own * _STEP_BACK)
         own *= _CAREFUL if self._troubled else _GROWTH
         return None if estimate is not None and own <= estimate else min(own, float(DEFAULT_BITRATE))
+
+    def cut(self, bits: float, pictures: int, now: float) -> None:
+        """Far less arrives than is sent: give no more than that, and grow again from there.
+
+        Args:
+            bits: bits per second of everything that arrives.
+            pictures: video tracks that go over it.
+        """
+        fits = max(float(PICTURE_BITRATE * max(1, pictures)), _STEP_BACK * bits - SOUND_BITRATE)
+        self._cap = fits if self._cap is None else min(self._cap, fits)
+        self._own, self._grown_at = None, now + _QUIET
+        self.bits = min(self.bits, int(self._cap))
 
     def begin_at_floor(self, pictures: int, now: float) -> None:
         """A paused picture is tried again: begin with the least."""

@@ -19,6 +19,7 @@ PURE = {
     ),
     *("broker.seats", "broker.sessions", "broker.tenure"),
     *(
+        "rooms.brake",
         "rooms.commits",
         "rooms.crowd",
         "rooms.delivery",

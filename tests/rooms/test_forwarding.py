@@ -5,7 +5,16 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rooms.forwarding import CACHE_SIZE, KEY_FRAME_INTERVAL, VP8_RTX, Kind, PublishedTrack, Slot
+from rooms.forwarding import (
+    CACHE_SIZE,
+    KEY_FRAME_INTERVAL,
+    MAX_REPEATS,
+    REPEAT_NACK,
+    VP8_RTX,
+    Kind,
+    PublishedTrack,
+    Slot,
+)
 from rooms.quality import Meter
 from rooms.rtcp import SenderReport
 from rooms.rtp import HEADER, HEADER_SIZE, renumber, unwrap_rtx, wrap_rtx
@@ -207,7 +216,7 @@ def test_every_retransmission_has_a_number_of_its_own() -> None:
     track.set_routes([seen])
     forward(track, 1, 2, 3)
     assert seen.route is not None
-    again = track.resend(seen.route, (1, 2, 2), 0.0).again
+    again = track.resend(seen.route, (1, 2), 0.0).again + track.resend(seen.route, (2,), REPEAT_NACK).again
     assert [HEADER.unpack_from(packet)[2] for packet in again] == [1, 2, 3]
 
 
@@ -216,9 +225,47 @@ def test_asking_without_end_gets_no_more_than_was_sent() -> None:
     track.set_routes([seen])
     forward(track, 1, 2, 3)
     assert seen.route is not None
-    assert len(track.resend(seen.route, (1,) * 100, 0.0).again) == 3
+    asked = [len(track.resend(seen.route, (1, 2, 3) * 30, second).again) for second in range(10)]
+    assert sum(asked) == 3
     forward(track, 4)
-    assert len(track.resend(seen.route, (1,) * 100, 0.0).again) == 1
+    assert len(track.resend(seen.route, (1, 2, 3, 4) * 30, 20.0).again) == 1
+
+
+def test_a_packet_comes_again_a_few_times_and_not_before_the_last_can_have_arrived() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, *range(1, 100))
+    assert seen.route is not None
+    times = [len(track.resend(seen.route, (50, 50), beat * REPEAT_NACK / 2).again) for beat in range(100)]
+    assert times[:5] == [1, 0, 1, 0, 1]
+    assert sum(times) == MAX_REPEATS
+
+
+def test_what_is_remembered_of_repeats_is_bounded() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    for number in range(1, 3 * CACHE_SIZE):
+        forward(track, number)
+        assert seen.route is not None
+        track.resend(seen.route, (number,), float(number))
+        assert len(seen.route.repeats) <= CACHE_SIZE
+
+
+def test_a_flood_is_told_and_what_the_publisher_lost_is_none() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    told = []
+    for number in range(1, 60):
+        forward(track, number)
+        assert seen.route is not None
+        told.append(track.resend(seen.route, (number,), number / 50).flood)
+    assert max(told) > 0.9
+    other, there = camera(12), slot(ssrc=700)
+    other.set_routes([there])
+    for number in range(2, 120, 2):
+        forward(other, number)
+        assert there.route is not None
+        assert other.resend(there.route, (number - 2,), number / 50).flood == 0.0
 
 
 def test_nothing_from_before_the_opening_can_be_had_by_nack() -> None:

@@ -270,3 +270,16 @@ def test_a_member_without_slots_is_sent_nothing_and_seen_by_all() -> None:
     gate.set(frozenset("ab"), NOBODY)
     assert [track.routes for track in page.tracks.values()] == [()] * len(Kind)
     assert reached(gate, program, Kind.AUDIO) == {"b"}
+
+
+def test_a_member_whose_pictures_are_held_hears_and_is_seen() -> None:
+    held, other = member("a", 0), member("b", 1)
+    gate = room(held, other)
+    gate.set(frozenset("ab"), NOBODY)
+    held.held = True
+    assert gate.apply() == []
+    assert reached(gate, other, Kind.AUDIO) == {"a"}
+    assert reached(gate, other, Kind.CAMERA) == set()
+    assert reached(gate, held, Kind.CAMERA) == {"b"}
+    held.held = False
+    assert gate.apply() == [other.tracks[Kind.CAMERA]]

@@ -16,7 +16,7 @@ import pytest_asyncio
 from aioice import stun
 
 from rooms import rtcp
-from rooms.feedback import AUDIO_BITRATE, MIN_BITRATE
+from rooms.feedback import MIN_BITRATE
 from rooms.forwarding import CACHE_SIZE, Kind
 from rooms.ice import Credentials
 from rooms.media import PeerState
@@ -451,7 +451,7 @@ async def test_no_estimate_drives_a_publisher_below_the_floor_or_breaks_the_repo
     assert rtcp.read(rtcp.build_remb(1, greatest, [1])) == [rtcp.BandwidthEstimate(greatest)]
     b.client.send_rtcp(rtcp.build_remb(1, greatest, [1]))
     told = rtcp.BandwidthEstimate(greatest)
-    await until(lambda: told in a.client.reports, f"what is absurd is passed on, within {AUDIO_BITRATE}")
+    await until(lambda: told in a.client.reports, "what is absurd is passed on")
 
 
 async def test_a_publisher_that_jumps_makes_no_number_be_used_twice(room: Room) -> None:

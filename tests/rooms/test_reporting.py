@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from rooms import rtcp
-from rooms.feedback import AUDIO_BITRATE, DEFAULT_BITRATE, INTERVAL, MIN_BITRATE
+from rooms.feedback import DEFAULT_BITRATE, INTERVAL, MIN_BITRATE
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.media import PeerState
@@ -25,7 +25,7 @@ async def test_publishers_learn_what_arrived_and_what_they_may_send(room: Room) 
     a.client.send_rtp(Kind.CAMERA, 100)
     a.client.send_rtp(Kind.CAMERA, 102)
     b.client.send_rtcp(rtcp.build_remb(1, 512_000, [1]))
-    told = rtcp.BandwidthEstimate(512_000 + AUDIO_BITRATE)
+    told = rtcp.BandwidthEstimate(512_000)
     await until(lambda: told in a.client.reports, "the subscriber's estimate is passed on")
     blocks = [report for report in a.client.reports if isinstance(report, rtcp.ReportBlock)]
     assert blocks[-1].ssrc == MEDIA_SSRC[Kind.CAMERA]
@@ -251,6 +251,88 @@ async def test_a_round_trip_that_is_long_because_of_the_way_up_pauses_nothing_on
         await pair.goes(0.5, loss=0.0, estimate=20_000)
     assert b.peer.quality().rtt_ms == pytest.approx(3_000, rel=0.1)
     assert receives(b) is Level.ALL
+
+
+class Flooded:
+    """Somebody who misses most of a picture, NACK by NACK, while sound goes on."""
+
+    def __init__(self, room: Room, pair: Squeezed) -> None:
+        self.room, self.pair, self.sequence = room, pair, 0
+
+    async def goes(self, seconds: float, *, loss: float) -> None:
+        """Twenty packets a second, of which as many are missed at once."""
+        a, b, port = self.pair.publisher, self.pair.subscriber, self.room.port
+        for count in range(int(seconds * 20)):
+            self.sequence += 1
+            for kind in (Kind.AUDIO, Kind.CAMERA):
+                a.client.send_rtp(kind, self.sequence, int(port.now() * kind.clock_rate))
+            await self.room.settled(a)
+            await self.room.settled(b)
+            slot = next(slot for slot in b.peer.member.slots if slot.kind is Kind.CAMERA)
+            if slot.route is not None and count % 20 < loss * 20:
+                b.client.send_rtcp(rtcp.build_nack(1, slot.ssrc, [slot.sequence]))
+                await self.room.settled(b)
+            port.ahead += 0.05
+            if count % 10 == 9:
+                port.beat()
+
+    def seen(self, kind: Kind) -> int:
+        slots = self.pair.subscriber.client.slots
+        return len(self.pair.subscriber.client.of(slots[kind is not Kind.AUDIO]))
+
+
+async def test_in_a_flood_the_picture_stops_at_once_for_a_moment_and_comes_back_smaller_and_whole(
+    room: Room, pair: Squeezed
+) -> None:
+    a, b, flood = pair.publisher, pair.subscriber, Flooded(room, pair)
+    await flood.goes(2, loss=0.0)
+    asked = room.port.counters["key_frame_requests"]
+    told = len(a.client.reports)
+    await flood.goes(1, loss=0.9)
+    assert b.peer.member.held
+    assert receives(b) is Level.ALL, "nobody is told of a moment"
+    assert rtcp.BandwidthEstimate(MIN_BITRATE) in a.client.reports[told:]
+    before, heard = flood.seen(Kind.CAMERA), flood.seen(Kind.AUDIO)
+    await flood.goes(0.4, loss=0.0)
+    assert flood.seen(Kind.CAMERA) == before
+    assert flood.seen(Kind.AUDIO) >= heard + 7
+    await flood.goes(1.5, loss=0.0)
+    assert not b.peer.member.held
+    assert flood.seen(Kind.CAMERA) > before
+    assert room.port.counters["key_frame_requests"] == asked + 1
+
+
+async def test_a_second_flood_of_the_least_pauses_the_picture(room: Room, pair: Squeezed) -> None:
+    b, flood = pair.subscriber, Flooded(room, pair)
+    await flood.goes(2, loss=0.0)
+    await flood.goes(4, loss=0.9)
+    assert receives(b) is Level.SOUND
+    assert (sends(pair.publisher), receives(pair.publisher)) == (Level.ALL, Level.ALL)
+    await flood.goes(20, loss=0.0)
+    assert receives(b) is Level.ALL
+
+
+async def test_a_tenth_lost_by_chance_stops_nothing(room: Room, pair: Squeezed) -> None:
+    flood = Flooded(room, pair)
+    await flood.goes(20, loss=0.1)
+    assert flood.seen(Kind.CAMERA) >= 395
+
+
+async def test_a_seat_whose_transport_fell_silent_during_a_stop_is_not_left_without_pictures(
+    room: Room, pair: Squeezed
+) -> None:
+    b, flood = pair.subscriber, Flooded(room, pair)
+    await flood.goes(2, loss=0.0)
+    await flood.goes(1, loss=0.9)
+    assert b.peer.member.held
+    room.port.ahead += SILENCE + 1
+    room.port.beat()
+    assert b.peer.state is PeerState.GONE
+    await flood.goes(2, loss=0.0)
+    await b.client.check()
+    before = flood.seen(Kind.CAMERA)
+    await flood.goes(2, loss=0.0)
+    assert flood.seen(Kind.CAMERA) > before
 
 
 async def test_behind_the_gate_no_link_is_judged(room: Room) -> None:

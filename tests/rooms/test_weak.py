@@ -234,6 +234,17 @@ def after_a_pause(seconds: int, *, loss: float = 0.0, trip: float = 0.05) -> All
     return allowance
 
 
+def test_a_flood_leaves_what_arrives_and_room_for_the_sound() -> None:
+    allowance = at(1_500_000)
+    allowance.cut(500_000, 1, 1.0)
+    assert allowance.bits == 350_000
+    allowance.cut(60_000, 1, 2.0)
+    assert allowance.bits == PICTURE_BITRATE
+    for beat in range(40):
+        allowance.update(1_500_000, 0.0, 3.0 + beat / 2, 3.0 + beat / 2)
+    assert allowance.bits == 1_500_000
+
+
 def test_after_a_pause_the_picture_does_not_wait_for_an_estimate_that_collapsed() -> None:
     assert after_a_pause(15).bits == DEFAULT_BITRATE
 
