@@ -41,7 +41,8 @@ def test_where_one_packet_in_thirty_arrives_it_is_seen_as_well() -> None:
 
 @pytest.mark.parametrize(("share", "burst"), [(0.05, 1), (0.10, 1), (0.035, 4)])
 def test_chance_is_no_flood(share: float, burst: int) -> None:
-    dice, losses = random.Random(11), []
+    dice = random.Random(11)
+    losses: list[bool] = []
     while len(losses) < 300 * RATE:
         losses += [True] * burst if dice.random() < share / burst else [False]
     assert max(missed(losses)) == 0.0

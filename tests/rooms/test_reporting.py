@@ -92,6 +92,11 @@ def receives(seat: Seat) -> Level:
     return seat.peer.standing.receives
 
 
+def held(seat: Seat) -> bool:
+    """Whether its pictures stand still for a moment."""
+    return seat.peer.member.held
+
+
 def sends(seat: Seat) -> Level:
     """What a seat is asked to send now."""
     return seat.peer.standing.sends
@@ -289,7 +294,7 @@ async def test_in_a_flood_the_picture_stops_at_once_for_a_moment_and_comes_back_
     asked = room.port.counters["key_frame_requests"]
     told = len(a.client.reports)
     await flood.goes(1, loss=0.9)
-    assert b.peer.member.held
+    assert held(b)
     assert receives(b) is Level.ALL, "nobody is told of a moment"
     assert rtcp.BandwidthEstimate(MIN_BITRATE) in a.client.reports[told:]
     before, heard = flood.seen(Kind.CAMERA), flood.seen(Kind.AUDIO)
@@ -297,7 +302,7 @@ async def test_in_a_flood_the_picture_stops_at_once_for_a_moment_and_comes_back_
     assert flood.seen(Kind.CAMERA) == before
     assert flood.seen(Kind.AUDIO) >= heard + 7
     await flood.goes(1.5, loss=0.0)
-    assert not b.peer.member.held
+    assert not held(b)
     assert flood.seen(Kind.CAMERA) > before
     assert room.port.counters["key_frame_requests"] == asked + 1
 
@@ -324,7 +329,7 @@ async def test_a_seat_whose_transport_fell_silent_during_a_stop_is_not_left_with
     b, flood = pair.subscriber, Flooded(room, pair)
     await flood.goes(2, loss=0.0)
     await flood.goes(1, loss=0.9)
-    assert b.peer.member.held
+    assert held(b)
     room.port.ahead += SILENCE + 1
     room.port.beat()
     assert b.peer.state is PeerState.GONE
