@@ -1,19 +1,11 @@
 // @ts-check
-// Between our groups and ts-mls: its suite, its messages read strictly, its refusals in our words.
+// Between our groups and ts-mls: its messages read strictly, its refusals in our words.
 
-import { CAPABILITIES, GroupError, SUITE, credentialOf, lifetime, personOf } from "./group-policy.js";
+import { CAPABILITIES, GroupError, credentialOf, lifetime, personOf } from "./group-policy.js";
+import { suite } from "./group-suite.js";
 import * as mls from "../vendor/mls.js";
 
-/** @typedef {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} CiphersuiteImpl */
 /** @typedef {import("ts-mls/message.js").MLSMessage} MLSMessage */
-
-/** @type {Promise<CiphersuiteImpl> | undefined} */
-let loaded;
-
-/** @returns {Promise<CiphersuiteImpl>} our suite, made once. */
-export function suite() {
-  return (loaded ??= mls.defaultCryptoProvider.getCiphersuiteImpl(mls.getCiphersuiteFromName(SUITE)));
-}
 
 /**
  * A key package of ours, never used before.

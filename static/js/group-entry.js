@@ -5,8 +5,9 @@
 //   guest  prepare ──▶ Newcomer ──key package and tag──▶ server, host … server ──welcome──▶ join ──▶ Group
 
 import { equalBytes, joined, utf8 } from "./bytes.js";
-import { freshKeyPackage, refusing, suite, tagKey, unwrapped, wrapped } from "./group-codec.js";
-import { CLIENT, GroupError, SUITE, checkState, leavesOf, personOf, pskFinder } from "./group-policy.js";
+import { freshKeyPackage, refusing, tagKey, unwrapped, wrapped } from "./group-codec.js";
+import { CLIENT, GroupError, checkState, leavesOf, personOf, pskFinder } from "./group-policy.js";
+import { SUITE, suite } from "./group-suite.js";
 import { Group } from "./group.js";
 import * as mls from "../vendor/mls.js";
 

@@ -3,12 +3,13 @@
 //
 //   one committer, the host, at leaf 0 · only Add, Remove and PreSharedKey, written inside the commit · the link's PSK
 //   exactly once with every Add and never without · every person, every key once · at most eight leaves · no extensions
-//   · the suite below and nothing else · basic credentials {"pid", "name", "role"} in one spelling
+//   · one suite and nothing else · basic credentials {"pid", "name", "role"} in one spelling
 //
 // ts-mls checks what RFC 9420 demands, except where a comment says that it does not. Pure but for reading the clock once,
 // into the lifetime of a key package.
 
 import { equalBytes, utf8 } from "./bytes.js";
+import { SUITE } from "./group-suite.js";
 import { defaultKeyPackageEqualityConfig } from "../vendor/mls.js";
 
 /** @typedef {import("ts-mls/clientState.js").ClientState} ClientState */
@@ -42,9 +43,6 @@ export class GroupError extends Error {
   }
 }
 
-// Hybrid of X25519 and ML-KEM-768, AES-256 throughout. A draft; ts-mls 2 writes its number differently, so that changing
-// the version of the library is a new version of our protocol.
-export const SUITE = "MLS_256_XWING_AES256GCM_SHA512_Ed25519";
 const MAX_MEMBERS = 8; // a session has four seats; a seat that is put in anew never holds two leaves
 const PSK_ID = utf8("quietroom link v1");
 const PSK_NONCE = 64; // bytes, KDF.Nh of the suite (RFC 9420 §8.4)

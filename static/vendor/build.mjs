@@ -17,9 +17,8 @@ import { build } from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-// Suites that we do not use would come from these, each loaded when it is asked for. Left out, asking for such a suite
-// fails; "crypto" is Node's, for versions without a global one.
-const NOT_BUNDLED = ["@noble/*", "@hpke/chacha20poly1305", "@hpke/dhkem-x448", "@hpke/ml-kem", "crypto"];
+// Node's own, for versions without a global one; a browser never asks for it.
+const NOT_BUNDLED = ["crypto"];
 
 /**
  * One module out of an entry file and the packages it names.

@@ -1,16 +1,20 @@
 /**
- * What mls.js exports: the part of ts-mls that static/js/group.js builds on, and no more. build.mjs bundles it.
+ * What mls.js exports: the part of ts-mls that static/js/group*.js builds on, the algorithms of its suites, and no more.
+ * build.mjs bundles it.
  *
- * Deep imports, because the package's own index brings a second crypto provider along. `processMessage` is left
- * out on purpose: in 1.6.4 it forgets the pre-shared keys of private messages. `processPublicMessage` and
- * `decodeRatchetTree` are there for the official vectors only, which run against this very file.
+ * Deep imports, because the package's own index brings two providers of cryptography with everything they can.
+ * `processMessage` is left out on purpose: in 1.6.4 it forgets the pre-shared keys of private messages. `processPublicMessage`,
+ * `decodeRatchetTree` and the algorithms of suite 1 are there for the official vectors only, which run against this very file.
  */
 
+export { Aes128Gcm, Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256, HkdfSha512 } from "@hpke/core";
+export { XWing } from "@hpke/hybridkem-x-wing";
 export { createGroup, joinGroup } from "ts-mls/clientState.js";
 export { createCommit } from "ts-mls/createCommit.js";
 export { createApplicationMessage } from "ts-mls/createMessage.js";
-export { getCiphersuiteFromName } from "ts-mls/crypto/ciphersuite.js";
-export { defaultCryptoProvider } from "ts-mls/crypto/implementation/default/provider.js";
+export { makeHashImpl } from "ts-mls/crypto/implementation/default/makeHashImpl.js";
+export { makeKdfImpl } from "ts-mls/crypto/implementation/default/makeKdfImpl.js";
+export { makeGenericHpke } from "ts-mls/crypto/implementation/hpke.js";
 export { generateKeyPackage } from "ts-mls/keyPackage.js";
 export { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
 export { mlsExporter } from "ts-mls/keySchedule.js";

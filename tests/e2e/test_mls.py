@@ -47,7 +47,8 @@ async def test_frozen_scenarios_of_both_suites_are_followed_in_chromium(people: 
     found = await person.page.evaluate(
         """async (scenarios) => {
           const {check} = await import("/static/mls-check.mjs");
-          return await check(await import("/static/vendor/mls.js"), scenarios);
+          const suites = await import("/static/js/group-suite.js");
+          return await check(await import("/static/vendor/mls.js"), suites, scenarios);
         }""",
         json.loads((VECTORS / "mls.json").read_text()),
     )

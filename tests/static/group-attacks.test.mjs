@@ -14,7 +14,7 @@ import { treeHashRoot } from "ts-mls/treeHash.js";
 import { applyUpdatePath } from "ts-mls/updatePath.js";
 
 import { utf8 } from "../../static/js/bytes.js";
-import { suite } from "../../static/js/group-codec.js";
+import { SUITE_1, suite } from "../../static/js/group-suite.js";
 import { linkPsk } from "../../static/js/group-policy.js";
 import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
@@ -297,9 +297,8 @@ test("groups with extensions, other suites, no host at leaf 0", async () => {
   await assert.rejects(joining({ person: { ...guest("B"), role: "guest" } }), refusal("identity"));
 
   const room = await host();
-  const one = mls.getCiphersuiteFromName("MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519");
-  const cs = await mls.defaultCryptoProvider.getCiphersuiteImpl(one);
-  const weaker = await rawKeyPackage({ ...guest("A"), role: "guest" }, { cs, capabilities: { versions: ["mls10"], ciphersuites: [one.name], extensions: [], proposals: [], credentials: ["basic"] } });
+  const cs = await suite(SUITE_1);
+  const weaker = await rawKeyPackage({ ...guest("A"), role: "guest" }, { cs, capabilities: { versions: ["mls10"], ciphersuites: [SUITE_1], extensions: [], proposals: [], credentials: ["basic"] } });
   await assert.rejects(room.commit({ add: [{ pid: "A", ...(await offerOf(weaker.publicPackage)) }] }), refusal("key-package"));
   const extended = await rawKeyPackage({ ...guest("A"), role: "guest" }, { extensions: [{ extensionType: 0xf001, extensionData: new Uint8Array() }] });
   await assert.rejects(room.commit({ add: [{ pid: "A", ...(await offerOf(extended.publicPackage)) }] }), refusal("key-package"));

@@ -7,8 +7,8 @@ import { webcrypto } from "node:crypto";
 import { defaultCapabilities } from "ts-mls/defaultCapabilities.js";
 
 import { joined, utf8 } from "../../static/js/bytes.js";
-import { suite } from "../../static/js/group-codec.js";
-import { CLIENT, SUITE, credentialOf, lifetime, linkPsk } from "../../static/js/group-policy.js";
+import { CLIENT, credentialOf, lifetime, linkPsk } from "../../static/js/group-policy.js";
+import { SUITE, suite } from "../../static/js/group-suite.js";
 import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
 import * as mls from "../../static/vendor/mls.js";

@@ -6,13 +6,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import * as suites from "../../static/js/group-suite.js";
 import * as mls from "../../static/vendor/mls.js";
 import { check } from "../vectors/mls.mjs";
 
 const FROZEN = JSON.parse(readFileSync(new URL("../vectors/mls.json", import.meta.url), "utf8"));
 
 test("frozen scenarios of both suites are followed", async () => {
-  assert.deepEqual(await check(mls, FROZEN), { faults: [], scenarios: 2, epochs: 8 });
+  assert.deepEqual(await check(mls, suites, FROZEN), { faults: [], scenarios: 2, epochs: 8 });
 });
 
 test("a scenario that leads elsewhere is found", async () => {
@@ -21,7 +22,7 @@ test("a scenario that leads elsewhere is found", async () => {
     (scenario) => ({ ...scenario, external_psks: [{ ...scenario.external_psks[0], psk: "00".repeat(64) }] }),
     (scenario) => ({ ...scenario, epochs: scenario.epochs.slice(1) }),
   ]) {
-    const { faults } = await check(mls, FROZEN.map(alter));
+    const { faults } = await check(mls, suites, FROZEN.map(alter));
     assert.equal(faults.length, 2);
   }
 });

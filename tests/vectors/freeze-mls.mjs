@@ -12,15 +12,16 @@ import { webcrypto } from "node:crypto";
 import { defaultCapabilities } from "ts-mls/defaultCapabilities.js";
 
 import { utf8 } from "../../static/js/bytes.js";
+import { SUITE, SUITE_1, suite as suiteOf } from "../../static/js/group-suite.js";
 import { CLIENT } from "../../static/js/group-policy.js";
 import * as mls from "../../static/vendor/mls.js";
 
-const NAMES = /** @type {const} */ ({ 1: "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519", 83: "MLS_256_XWING_AES256GCM_SHA512_Ed25519" });
+const NAMES = { 1: SUITE_1, 83: SUITE };
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 const encoded = (message) => hex(mls.encodeMlsMessage({ version: "mls10", ...message }));
 
 async function scenario(number) {
-  const suite = await mls.defaultCryptoProvider.getCiphersuiteImpl(mls.getCiphersuiteFromName(NAMES[number]));
+  const suite = await suiteOf(NAMES[number]);
   const psk = webcrypto.getRandomValues(new Uint8Array(64));
   const pskIndex = { findPsk: () => psk };
   const someone = (pid, role) => {

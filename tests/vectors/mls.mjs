@@ -1,29 +1,27 @@
 // Plays the passive client of scenarios in the form of the official RFC 9420 vectors, with the vendored MLS module: the same
 // code in Node and in real browsers.
 
-const SUITES = /** @type {Record<number, import("ts-mls/crypto/ciphersuite.js").CiphersuiteName>} */ ({
-  1: "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
-  83: "MLS_256_XWING_AES256GCM_SHA512_Ed25519",
-});
+const SUITES = /** @type {const} */ ({ 1: "SUITE_1", 83: "SUITE" });
 
 /**
  * Follow every scenario of a suite that is in the module: join by the welcome, apply the proposals and commits, and be in
  * the same epoch as the group each time.
  *
  * @param {typeof import("../../static/vendor/mls.js")} mls
+ * @param {typeof import("../../static/js/group-suite.js")} suites
  * @param {any[]} scenarios as in passive-client-*.json of github.com/mlswg/mls-implementations
  * @returns {Promise<{faults: string[], scenarios: number, epochs: number}>} what differs, and how much was looked at
  */
-export async function check(mls, scenarios) {
+export async function check(mls, suites, scenarios) {
   const faults = [];
   let followed = 0;
   let epochs = 0;
   for (const [at, scenario] of scenarios.entries()) {
-    const name = SUITES[scenario.cipher_suite];
+    const name = SUITES[/** @type {keyof typeof SUITES} */ (scenario.cipher_suite)];
     if (name === undefined) continue;
     followed += 1;
     try {
-      epochs += await follow(mls, name, scenario);
+      epochs += await follow(mls, await suites.suite(suites[name]), scenario);
     } catch (error) {
       faults.push(`scenario ${at}: ${error instanceof Error ? `${error.name}: ${error.message}` : error}`);
     }
@@ -33,12 +31,11 @@ export async function check(mls, scenarios) {
 
 /**
  * @param {typeof import("../../static/vendor/mls.js")} mls
- * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteName} name
+ * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} suite
  * @param {any} scenario
  * @returns {Promise<number>} how many epochs it was in
  */
-async function follow(mls, name, scenario) {
-  const suite = await mls.defaultCryptoProvider.getCiphersuiteImpl(mls.getCiphersuiteFromName(name));
+async function follow(mls, suite, scenario) {
   const psks = new Map(scenario.external_psks.map((/** @type {any} */ each) => [each.psk_id, bytes(each.psk)]));
   /** @type {import("ts-mls/clientState.js").ClientState | undefined} */ let state;
   const finder = {

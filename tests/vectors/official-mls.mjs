@@ -11,6 +11,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import * as suites from "../../static/js/group-suite.js";
 import * as mls from "../../static/vendor/mls.js";
 import { check } from "./mls.mjs";
 
@@ -24,7 +25,7 @@ let failed = false;
 for (const [name, sha256] of Object.entries(FILES)) {
   const text = readFileSync(join(process.argv[2] ?? ".", name));
   if (createHash("sha256").update(text).digest("hex") !== sha256) console.log(`${name}: another version than the recorded one`);
-  const { faults, scenarios, epochs } = await check(mls, JSON.parse(text.toString()));
+  const { faults, scenarios, epochs } = await check(mls, suites, JSON.parse(text.toString()));
   for (const fault of faults) console.log(`${name}: ${fault}`);
   console.log(`${name}: ${scenarios} scenarios, ${epochs} epochs, ${faults.length} faults`);
   failed ||= faults.length > 0 || scenarios === 0;

@@ -1,0 +1,100 @@
+// @ts-check
+// The cryptography behind our groups, put together by us: ts-mls's own provider brings every suite it knows along.
+// Hashes, AES-GCM and Ed25519 are the browser's; X25519 and ML-KEM-768 of X-Wing are plain JavaScript, for keys used once.
+
+import * as mls from "../vendor/mls.js";
+
+/** @typedef {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} CiphersuiteImpl */
+
+// Hybrid of X25519 and ML-KEM-768, AES-256 throughout. A draft; ts-mls 2 writes its number differently, so that changing
+// the version of the library is a new version of our protocol.
+export const SUITE = "MLS_256_XWING_AES256GCM_SHA512_Ed25519";
+/** RFC 9420's mandatory suite: for its official vectors, nothing else. */
+export const SUITE_1 = "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519";
+
+const MAKERS = {
+  [SUITE]: () => {
+    const parts = { kem: new mls.XWing(), kdf: new mls.HkdfSha512(), aead: new mls.Aes256Gcm() };
+    return assembled(SUITE, { kem: "X-Wing", kdf: "HKDF-SHA512", aead: "AES256GCM" }, "SHA-512", parts);
+  },
+  [SUITE_1]: () => {
+    const parts = { kem: new mls.DhkemX25519HkdfSha256(), kdf: new mls.HkdfSha256(), aead: new mls.Aes128Gcm() };
+    return assembled(SUITE_1, { kem: "DHKEM-X25519-HKDF-SHA256", kdf: "HKDF-SHA256", aead: "AES128GCM" }, "SHA-256", parts);
+  },
+};
+
+/** @type {Map<string, Promise<CiphersuiteImpl>>} */
+const made = new Map();
+
+/**
+ * A suite, made once.
+ *
+ * @param {typeof SUITE | typeof SUITE_1} [name]
+ * @returns {Promise<CiphersuiteImpl>}
+ */
+export function suite(name = SUITE) {
+  const known = made.get(name) ?? MAKERS[name]();
+  made.set(name, known);
+  return known;
+}
+
+/**
+ * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteName} name
+ * @param {import("ts-mls/crypto/hpke.js").HpkeAlgorithm} algorithm
+ * @param {import("ts-mls/crypto/hash.js").HashAlgorithm} hash
+ * @param {ConstructorParameters<typeof mls.CipherSuite>[0] & {kdf: any}} parts
+ * @returns {Promise<CiphersuiteImpl>}
+ */
+async function assembled(name, algorithm, hash, parts) {
+  return {
+    name,
+    hash: mls.makeHashImpl(crypto.subtle, hash),
+    kdf: mls.makeKdfImpl(parts.kdf),
+    hpke: await mls.makeGenericHpke(algorithm, AES_GCM, new mls.CipherSuite(parts)),
+    signature: ED25519,
+    rng: { randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)) },
+  };
+}
+
+/** @type {Parameters<typeof mls.makeGenericHpke>[1]} */
+const AES_GCM = {
+  async encrypt(key, nonce, aad, plaintext) {
+    return new Uint8Array(await crypto.subtle.encrypt(gcm(nonce, aad), await gcmKey(key, "encrypt"), plaintext.slice()));
+  },
+  async decrypt(key, nonce, aad, ciphertext) {
+    return new Uint8Array(await crypto.subtle.decrypt(gcm(nonce, aad), await gcmKey(key, "decrypt"), ciphertext.slice()));
+  },
+};
+
+/**
+ * @param {Uint8Array} nonce
+ * @param {Uint8Array} aad
+ */
+function gcm(nonce, aad) {
+  return { name: "AES-GCM", iv: nonce.slice(), additionalData: aad.slice() };
+}
+
+/**
+ * @param {Uint8Array} key
+ * @param {KeyUsage} use
+ */
+function gcmKey(key, use) {
+  return crypto.subtle.importKey("raw", key.slice(), "AES-GCM", false, [use]);
+}
+
+/** @type {CiphersuiteImpl["signature"]} private keys are PKCS #8, as the browser exports them */
+const ED25519 = {
+  async sign(privateKey, message) {
+    const key = await crypto.subtle.importKey("pkcs8", privateKey.slice(), "Ed25519", false, ["sign"]);
+    return new Uint8Array(await crypto.subtle.sign("Ed25519", key, message.slice()));
+  },
+  async verify(publicKey, message, signature) {
+    const key = await crypto.subtle.importKey("raw", publicKey.slice(), "Ed25519", false, ["verify"]);
+    return crypto.subtle.verify("Ed25519", key, signature.slice(), message.slice());
+  },
+  async keygen() {
+    const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]));
+    const publicKey = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+    return { signKey: new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey)), publicKey };
+  },
+};
