@@ -29,7 +29,7 @@ from rooms.crowd import Crowd
 from rooms.forwarding import VP8, VP8_RTX
 from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
 from rooms.ice import Address, Path
-from rooms.turn import Allocation, Candidate, Credential, End, Say, Take, mint
+from rooms.turn import NONCE, Allocation, Candidate, Credential, End, Say, Take, mint
 
 #: Seconds within which a stream must have shown whose it is.
 PROVE_WITHIN: Final = 10.0
@@ -202,7 +202,7 @@ class Streams:
             self._secret,
             mapped=mapped,
             relayed=(self.media.host, 49_152 + self._relayed % 16_384),
-            nonce=secrets.token_hex(16).encode(),
+            nonce=secrets.token_urlsafe(NONCE * 3 // 4).encode(),
             transaction=secrets.token_bytes(12),
             ours=lambda peer: self.find(peer) is not None,
             allows=self.allows,

@@ -8,7 +8,8 @@ listens on the relayed address, and what is sent to our own candidate is handed 
 come by UDP. Any other peer is refused (403), so nobody can use us to reach anything else.
 
 Whoever allocates must show a short-lived credential that one of our offers carried: a name that holds its
-expiry, and the HMAC of that name as its password. Nothing is kept about credentials.
+expiry, and the HMAC of that name as its password. Nothing is kept about credentials. An Allocate without one
+is told realm and nonce, once, in as few octets as clients understand; nothing else unsigned is answered.
 
 Permissions and channels live as long as their allocation: the one peer they admit is this server. Left out
 is what browsers do not use: even ports, reservations, address families, fragments, UDP and DTLS to us.
@@ -29,7 +30,10 @@ from aioice import stun
 
 from broker.private import Private
 
-REALM: Final = "quietroom"
+#: Both short, since a stranger is told them: the realm, and octets of a nonce. Who guesses one could repeat
+#: what was recorded on another stream, which leads to this server alone.
+REALM: Final = "q"
+NONCE: Final = 8
 #: Seconds that an allocation lives without refresh: what is asked for, within these.
 DEFAULT_LIFETIME: Final = 600
 MAX_LIFETIME: Final = 3_600
@@ -40,17 +44,6 @@ MAX_PEERS: Final = 8
 
 _UDP: Final = 17 << 24
 _CHANNELS: Final = range(0x4000, 0x5000)
-_TEXTS: Final = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    437: "Allocation Mismatch",
-    438: "Stale Nonce",
-    441: "Wrong Credentials",
-    442: "Unsupported Transport Protocol",
-    486: "Allocation Quota Reached",
-    508: "Insufficient Capacity",
-}
 
 Candidate = tuple[str, int]
 """An IP address and a UDP port."""
@@ -139,6 +132,7 @@ class Allocation:
         self._mapped, self.relayed = mapped, relayed
         self._nonce, self._transaction = nonce, transaction
         self._ours, self._allows = ours, allows
+        self._told = False
         self._strikes = 0
         self._channels: dict[int, Candidate] = {}
         self._channel_of: dict[Candidate, int] = {}
@@ -199,6 +193,14 @@ class Allocation:
         # RFC 8489 §9.2.4, in its order.
         known = request.attributes
         if "MESSAGE-INTEGRITY" not in known:
+            # A client begins with an Allocate (RFC 8656 §7.1), and signs whatever follows.
+            if (
+                request.message_method != stun.Method.ALLOCATE
+                or "REQUESTED-TRANSPORT" not in known
+                or self._told
+            ):
+                return self._strike()
+            self._told = True
             return self._challenge(request, 401)
         name, realm, nonce = known.get("USERNAME"), known.get("REALM"), known.get("NONCE")
         if name is None or realm is None or nonce is None:
@@ -304,7 +306,8 @@ class Allocation:
         self, request: stun.Message, code: int, key: bytes | None, more: dict[str, Any] | None = None
     ) -> list[Effect]:
         response = stun.Message(request.message_method, stun.Class.ERROR, request.transaction_id)
-        response.attributes = {"ERROR-CODE": (code, _TEXTS[code])} | (more or {})
+        # The reason phrase is for people (RFC 8489 §14.8), and none is here.
+        response.attributes = {"ERROR-CODE": (code, "")} | (more or {})
         if key is not None:
             response.add_message_integrity(key)
         return [Say(bytes(response)), *self._strike()]

@@ -279,13 +279,15 @@ async def test_a_stream_that_never_proves_itself_is_closed(
     good = IceTcpClient(peer.offer(), await node.by_tcp())
     await good.check()
     silent, forged, turn = await node.by_tcp(), await node.by_tcp(), await node.by_turn()
+    begun = await node.by_turn()
     forger = RawClient(peer.offer())
     wrong = forger.request(server=Credentials(good.server.ufrag, "x" * 32))
     forged.writer.write(ice_tcp_frame(wrong))
     turn.writer.write(b"\x00\x03\x00\x00\x21\x12\xa4\x42" + bytes(12))
-    await until(lambda: silent.ended and forged.ended and turn.ended, "they are closed")
-    assert silent.heard == forged.heard == []
-    assert len(turn.heard) == 1  # the challenge
+    begun.writer.write(b"\x00\x03\x00\x08\x21\x12\xa4\x42" + bytes(12) + b"\x00\x19\x00\x04\x11\x00\x00\x00")
+    await until(lambda: all(wire.ended for wire in (silent, forged, turn, begun)), "they are closed")
+    assert silent.heard == forged.heard == turn.heard == []
+    assert [len(frame) for frame in begun.heard] == [48]  # the challenge
     assert not good.wire.ended
     assert peer.agent.addresses == [peer.agent.address]
     await forger.close()

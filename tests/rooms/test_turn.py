@@ -31,7 +31,7 @@ from rooms.turn import (
 )
 
 SECRET = Private(b"s" * 32)
-NONCE = b"nonce-of-this-stream"
+NONCE = b"nonce-of"
 OURS: Candidate = ("192.0.2.1", 4433)
 NEIGHBOUR: Candidate = ("192.0.2.1", 4434)
 MAPPED: Candidate = ("198.51.100.7", 50_000)
@@ -119,6 +119,37 @@ def test_a_stranger_is_told_realm_and_nonce_and_nothing_else() -> None:
     assert set(message.attributes) == {"ERROR-CODE", "REALM", "NONCE"}
     assert (message.error_code, message.attributes["NONCE"]) == (401, NONCE)
     assert client.allocation.user is None
+
+
+def test_a_stranger_is_told_so_once_in_few_octets_and_nothing_else_is_answered() -> None:
+    client = Client()
+    for method in stun.Method:
+        assert client.ask(method, signed=False) == []  # an Allocate that asks for no transport is not whole
+    for method in set(stun.Method) - {stun.Method.ALLOCATE}:
+        assert client.ask(method, signed=False, REQUESTED_TRANSPORT=UDP) == []
+    client = Client()
+    (told,) = client.allocate(signed=False)
+    # Header 20, error code 8, realm 8, nonce 4 and its octets: a client needs each of them to sign.
+    assert isinstance(told, Say)
+    assert len(told.message) == 40 + len(NONCE) + -len(NONCE) % 4
+    assert client.allocate(signed=False) == []
+    assert code(client.allocate()) is None
+
+
+def test_no_unauthentic_request_but_the_first_yields_more_than_it_cost() -> None:
+    forged = mint(Private(b"another secret"), int(WALL) + VISIT, "opaque")
+    for attributes in ({}, {"NONCE": b"n" * len(NONCE)}, {"USERNAME": ""}):
+        message = stun.Message(stun.Method.ALLOCATE, stun.Class.REQUEST)
+        message.attributes = {"USERNAME": forged.name, "REALM": REALM, "NONCE": NONCE} | attributes
+        message.add_message_integrity(b"guessed")
+        (told,) = Client().say(bytes(message))
+        assert isinstance(told, Say)
+        assert len(told.message) <= len(bytes(message))
+    half = stun.Message(stun.Method.ALLOCATE, stun.Class.REQUEST)
+    half.add_message_integrity(b"guessed")
+    (told,) = Client().say(bytes(half))
+    assert isinstance(told, Say)
+    assert len(told.message) <= len(bytes(half))
 
 
 def test_a_credential_of_ours_gets_an_allocation_and_a_signed_answer() -> None:
@@ -227,7 +258,7 @@ def test_a_refresh_of_nothing_ends_it(client: Client) -> None:
 
 def test_who_only_asks_in_vain_is_cut_off() -> None:
     client = Client()
-    heard = [client.allocate(signed=False) for _ in range(MAX_STRIKES)]
+    heard = [client.ask(stun.Method.REFRESH) for _ in range(MAX_STRIKES)]
     assert [End() in effects for effects in heard] == [False] * (MAX_STRIKES - 1) + [True]
 
 
