@@ -32,6 +32,8 @@ class Grant:
         device: which device of the seat; a page that reloads keeps it.
         actor: ``seat:A`` or ``staff:…``.
         sign_in: of a host: the sign-in it stands on; empty for a patient's seat.
+        tls: protocol and suite of the connection that shows the ticket; empty where a proxy speaks TLS, or
+            nobody does.
     """
 
     meeting: MeetingId
@@ -40,6 +42,7 @@ class Grant:
     device: str
     actor: str
     sign_in: str = field(default="", repr=False)
+    tls: str = ""
 
 
 class _TicketRecord(msgspec.Struct, frozen=True):

@@ -134,6 +134,7 @@ class RosterSeat:
         presence_since_ms: since when it has been connected or away.
         in_room: whether media flows to and from it at this moment.
         new_device: it came from another device than the last time.
+        program: not a page is there but a program that publishes.
         link: how well its transport carries; ``None`` while it has none.
     """
 
@@ -151,6 +152,7 @@ class RosterSeat:
     knocks: int
     new_device: bool
     suite: str | None
+    program: bool = False
     link: Standing | None = None
 
 

@@ -40,6 +40,7 @@ class Connected:
         media_kept: the page still has the transport it had before; no new offer is needed if it lives.
         ingest: not a page but a program, which showed no password.
         kept: generation and epoch of the room's group that the page says it has kept.
+        tls: how its signaling connection is encrypted, empty where that is not known here.
     """
 
     seat: SeatCode
@@ -49,6 +50,7 @@ class Connected:
     media_kept: bool = False
     ingest: bool = False
     kept: tuple[str, int] | None = None
+    tls: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -455,6 +455,7 @@ class Peer:
             bitrate_out=int(self.meter.bitrate_out),
             rtt_ms=None if trip is None else 1000 * trip,
             standing=self.told_standing,
+            suite=self.suite or "",
         )
 
     @property

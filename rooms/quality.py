@@ -76,6 +76,7 @@ class Quality:
         bitrate_out: bits per second of media to the seat.
         rtt_ms: round trip of server and seat; ``None`` while it receives nothing.
         standing: the same in words.
+        suite: the SRTP profile that protects it.
     """
 
     loss_in: float
@@ -85,6 +86,7 @@ class Quality:
     bitrate_out: int
     rtt_ms: float | None
     standing: Standing = Standing()
+    suite: str = ""
 
     @property
     def grade(self) -> Grade:

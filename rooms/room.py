@@ -250,7 +250,8 @@ class Room:
     # ---- pages come and go -------------------------------------------------------------------------------
 
     def _connected(self, event: Connected, now: float) -> None:
-        seat, page = self.seats[event.seat], Page(event.link, event.device, event.actor, event.kept)
+        seat = self.seats[event.seat]
+        page = Page(event.link, event.device, event.actor, event.kept, event.ingest, event.tls)
         if event.ingest and not (seat.lets_ingest(page.device) and seat.admits(page.device, now)):
             self._emit(Close(page.link, "device-refused"))
             return
@@ -296,15 +297,10 @@ class Room:
         up, seat.suite = suite is not None, suite
         if up:
             seat.silent = False  # a handshake is being heard
-        actor = seat.page.actor if seat.page else SYSTEM
-        self._emit(
-            Record(
-                EventType.MEDIA_UP if up else EventType.MEDIA_DOWN,
-                seat.plan.code,
-                actor,
-                detail={} if suite is None else {"suite": suite},
-            )
-        )
+        actor, tls = (seat.page.actor, seat.page.tls) if seat.page else (SYSTEM, "")
+        told = {} if suite is None else {"suite": suite} | ({"tls": tls} if tls else {})
+        event = EventType.MEDIA_UP if up else EventType.MEDIA_DOWN
+        self._emit(Record(event, seat.plan.code, actor, detail=told))
 
     def _device_answered(self, link: Link, yielded: bool, number: int) -> None:
         seat = self._seat_of(link)

@@ -203,6 +203,7 @@ class Runner:
         media_kept: bool,
         ingest: bool = False,
         kept: tuple[str, int] | None = None,
+        tls: str = "",
     ) -> bool:
         """Bring a page in.
 
@@ -213,6 +214,7 @@ class Runner:
             media_kept: the page says that its transport of before still lives.
             ingest: not a page but a program: it has no transport before it offers one to ``take_offer``.
             kept: generation and epoch of the room's group that the page says it has kept.
+            tls: how the page's connection is encrypted, empty where that is not known here.
 
         Returns:
             False when this room has just finished: ask for a new one.
@@ -220,7 +222,7 @@ class Runner:
         if self.finished:
             return False
         self._pages[link] = _Page(seat, device, outbox, asyncio.get_running_loop().time(), ingest)
-        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept, ingest, kept))
+        self._inbox.put_nowait(Connected(seat, link, device, actor, media_kept, ingest, kept, tls))
         return True
 
     def part(self, link: Link) -> None:

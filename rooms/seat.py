@@ -35,12 +35,16 @@ class Page:
 
     Attributes:
         kept: generation and epoch of the room's group that it has kept from before, as it says.
+        ingest: it is no page but a program.
+        tls: how the connection is encrypted, empty where that is not known here.
     """
 
     link: Link
     device: Device
     actor: str
     kept: tuple[str, int] | None = None
+    ingest: bool = False
+    tls: str = ""
 
 
 @dataclass(slots=True)

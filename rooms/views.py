@@ -105,6 +105,7 @@ def _roster(room: Room, me: Seat, link: Link) -> RosterView:
             knocks=seat.knocks,
             new_device=seat.new_device,
             suite=seat.suite,
+            program=seat.page is not None and seat.page.ingest,
             link=None if seat.suite is None else seat.link,
         )
         for seat in room.seats.values()

@@ -300,6 +300,7 @@ class Server:
     def _gauges(self) -> Mapping[str, float]:
         return self.house.gauges() | {
             "sockets": len(self.sockets),
+            **{f"sockets_{name}": count for name, count in self.sockets.by_tls().items()},
             "ledger_backlog": self.ledger.backlog,
             "store_ok": self.store.healthy,
             "store_restarts": 0 if self.practice.embedded is None else self.practice.embedded.restarts,

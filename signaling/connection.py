@@ -348,6 +348,7 @@ def _roster(view: RosterView) -> Roster:
                 agreed=seat.agreed,
                 knocks=seat.knocks,
                 new_device=seat.new_device,
+                program=seat.program,
                 suite=seat.suite,
                 quality=None if seat.link is None else seat.link.grade.value,
                 path=None if seat.link is None else seat.link.path,

@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from rooms.quality import Grade, Level, Quality
 
 PATHS: Final = ("udp", "tcp", "turn")
+SUITES: Final = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES128_CM_SHA1_80")
 _LOSS: Final = (0.0, 0.01, 0.03, 0.08, 0.2)
 _SECONDS: Final = (0.01, 0.03, 0.06, 0.15, 0.3, 0.7)
 _RATE: Final = (50e3, 200e3, 500e3, 1e6, 2e6, 5e6)
@@ -26,6 +27,13 @@ def families(links: Sequence[Quality]) -> Iterator[Metric]:
     paths = Counter(link.standing.path for link in links)
     yield _gauge(
         "quietroom_seats", "Connected seats by the way of their media", "path", {p: paths[p] for p in PATHS}
+    )
+    suites = Counter(link.suite if link.suite in SUITES else "other" for link in links)
+    yield _gauge(
+        "quietroom_suites",
+        "Connected seats by the SRTP profile that protects their media",
+        "suite",
+        {suite: suites[suite] for suite in (*SUITES, "other")},
     )
     grades = Counter(link.standing.grade for link in links)
     yield _gauge(

@@ -207,6 +207,7 @@ class House:
                 media_kept=media_kept,
                 ingest=ingest,
                 kept=kept,
+                tls=grant.tls,
             )
             if joined:
                 return runner

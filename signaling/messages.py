@@ -296,6 +296,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     """One seat on a host's page; times in milliseconds since the epoch; no ``slot`` for one's own seat.
 
     Attributes:
+        program: a program that publishes is there, not a page.
         quality: how well its transport carries; null while it has none. Says what held for seconds.
         path: how its media comes; null while it has no transport.
         receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
@@ -315,6 +316,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     agreed: bool
     knocks: int
     new_device: bool
+    program: bool
     suite: str | None
     quality: Literal["good", "fair", "weak"] | None
     path: Literal["udp", "tcp", "turn"] | None
@@ -627,6 +629,10 @@ class BoardSeat(Struct, frozen=True, rename="kebab"):
     """One seat on the admin's live board: states, durations and numbers.
 
     Attributes:
+        program: a program that publishes is there, not a page.
+        suite: how its media is encrypted, an SRTP profile; null while it has no transport.
+        tls: how its page's own connection is encrypted, protocol and suite; null without a page, and where
+            a proxy terminates TLS.
         loss_in_percent, loss_out_percent: packets lost on the way from and to the seat.
         kbps_in, kbps_out: media from and to the seat.
     """
@@ -637,7 +643,9 @@ class BoardSeat(Struct, frozen=True, rename="kebab"):
     since: int
     presence: Literal["absent", "connected", "away"]
     waiting_ms: int | None
+    program: bool
     suite: str | None
+    tls: str | None
     path: Literal["udp", "tcp", "turn"] | None
     quality: Literal["good", "fair", "weak"] | None
     loss_in_percent: float | None

@@ -205,6 +205,7 @@ class _GrantRecord(msgspec.Struct, frozen=True):
     device: str
     actor: str
     sign_in: str
+    tls: str
 
 
 class _CallRecord(msgspec.Struct, frozen=True):
@@ -215,7 +216,15 @@ class _CallRecord(msgspec.Struct, frozen=True):
 def encode_grant(grant: Grant) -> bytes:
     """A grant as the data of a ``PAGE`` frame."""
     return msgspec.json.encode(
-        _GrantRecord(grant.meeting, grant.seat, grant.role.value, grant.device, grant.actor, grant.sign_in)
+        _GrantRecord(
+            grant.meeting,
+            grant.seat,
+            grant.role.value,
+            grant.device,
+            grant.actor,
+            grant.sign_in,
+            grant.tls,
+        )
     )
 
 
@@ -230,6 +239,7 @@ def decode_grant(data: bytes) -> Grant | None:
             found.device,
             found.actor,
             found.sign_in,
+            found.tls,
         )
     except (ValueError, BadInput):
         return None

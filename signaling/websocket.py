@@ -15,7 +15,7 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
@@ -227,7 +227,7 @@ class Sockets:
         ticket = _ticket_in(request)
         if ticket is None or not socket.can_prepare(request):
             raise BadInput("bad-message", "This address takes WebSocket connections with a ticket.")
-        grant = await call.services.tickets.redeem(ticket)
+        grant = replace(await call.services.tickets.redeem(ticket), tls=tls_of(request.transport))
         link = secrets.token_hex(8)
         ours = _WebSocket(socket, request.transport)
         with self._held(link, request.transport):
@@ -338,6 +338,11 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._transports)
 
+    def by_tls(self) -> dict[str, int]:
+        """How many connections speak which TLS; none of them where a proxy does."""
+        spoken = Counter(tls_of(transport).partition(" ")[0] for transport in self._transports.values())
+        return {"tls_1_2": spoken["TLSv1.2"], "tls_1_3": spoken["TLSv1.3"]}
+
     async def closed(self, within: float) -> None:
         """Wait until every connection has ended by itself; after ``within`` seconds cut the rest."""
         if not self._transports:
@@ -349,6 +354,12 @@ class Sockets:
             for transport in self._transports.values():
                 if transport is not None:
                     transport.abort()
+
+
+def tls_of(transport: asyncio.BaseTransport | None) -> str:
+    """Protocol and suite of a connection, such as ``TLSv1.3 TLS_AES_256_GCM_SHA384``; empty without TLS."""
+    found = None if transport is None else transport.get_extra_info("cipher")
+    return "" if found is None else f"{found[1]} {found[0]}"
 
 
 def _ticket_in(request: web.Request) -> str | None:

@@ -44,8 +44,19 @@ export function pausedVideo({ receives, sends }) {
  */
 export function suiteWord(suite) {
   if (suite === null) return "–";
-  const found = /AES_?(CM_)?(128|256)_?(GCM)?/.exec(suite) ?? /AES(CM)?_?(128|256)/.exec(suite);
+  const found = /AES_?(CM_)?(128|256)[-_]?(GCM)?/.exec(suite) ?? /AES(CM)?_?(128|256)/.exec(suite);
   return found ? `AES-${found[2]}${found[3] ? " GCM" : ""}` : suite;
+}
+
+/**
+ * How the page's own connection is encrypted, for the line below the suite.
+ *
+ * @param {string | null} tls protocol and suite as OpenSSL names them, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`
+ * @returns {string | null}
+ */
+export function tlsWord(tls) {
+  const found = tls === null ? null : /^TLSv(\S+) (\S+)$/.exec(tls);
+  return found ? `Page: TLS ${found[1]}, ${suiteWord(found[2])}` : tls;
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { html } from "../vendor/preact-htm.js";
 import { post, sentence } from "./api.js";
-import { numbers, overview, pausedVideo, suiteWord } from "./admin-state.js";
+import { numbers, overview, pausedVideo, suiteWord, tlsWord } from "./admin-state.js";
 import { Heading, announce, bannerView, painter } from "./page.js";
 import { LinkMark } from "./parts.js";
 import { installSignOut, signIn } from "./staff-account.js";
@@ -114,8 +114,8 @@ function SeatCells({ room, seat }) {
   return html`<td><span class="code">${seat.seat}</span> <span class="quiet">${seat.role}</span></td>
     <td>${stateWord(seat.state)}${seat.state !== "expected" && html`<br /><span class="quiet">${duration(Date.now() + skew - seat.since)}</span>`}</td>
     <td>${seat["waiting-ms"] === null ? "–" : duration(seat["waiting-ms"])}</td>
-    <td>${seat.presence}</td>
-    <td>${suiteWord(seat.suite)}</td>
+    <td>${seat.presence}${seat.program && html`<br /><span class="quiet">program</span>`}</td>
+    <td>${suiteWord(seat.suite)}${seat.tls !== null && html`<br /><span class="quiet">${tlsWord(seat.tls)}</span>`}</td>
     <td>
       ${seat.quality === null
         ? "–"

@@ -262,6 +262,7 @@ function presence(seat, now) {
  */
 function notes(seat) {
   const said = [];
+  if (seat.program) said.push("A program sends sound and picture, no page is open");
   if (seat["new-device"]) said.push("New device");
   if (seat.knocks > 1) said.push(`Knocked ${seat.knocks} times`);
   if (seat.state === "expected" || seat.state === "waiting") {

@@ -68,8 +68,9 @@ export function missingPicture(receives, sends) {
 
 /** @type {Readonly<Record<Quality, string>>} */
 const WORDS = Object.freeze({ good: "Good connection", fair: "Fair connection", weak: "Weak connection" });
+const STRICT = " through a strict network"; // the detour is ours, nobody else's: no reason to worry
 /** @type {Readonly<Record<Path, string>>} */
-const PATHS = Object.freeze({ udp: "", tcp: " over TCP", turn: " over a relay" });
+const PATHS = Object.freeze({ udp: "", tcp: STRICT, turn: STRICT });
 
 /**
  * @param {Quality} quality

@@ -160,12 +160,13 @@
  * One seat on a host's page; times in milliseconds since the epoch; no `slot` for one's own seat.
  *
  * Attributes:
+ *     program: a program that publishes is there, not a page.
  *     quality: how well its transport carries; null while it has none. Says what held for seconds.
  *     path: how its media comes; null while it has no transport.
  *     receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
  *     sends: what its page is to send, likewise.
  *
- * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound' }} RosterSeat
+ * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "program": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound' }} RosterSeat
  */
 
 /**
@@ -370,10 +371,14 @@
  * One seat on the admin's live board: states, durations and numbers.
  *
  * Attributes:
+ *     program: a program that publishes is there, not a page.
+ *     suite: how its media is encrypted, an SRTP profile; null while it has no transport.
+ *     tls: how its page's own connection is encrypted, protocol and suite; null without a page, and where
+ *         a proxy terminates TLS.
  *     loss-in-percent, loss-out-percent: packets lost on the way from and to the seat.
  *     kbps-in, kbps-out: media from and to the seat.
  *
- * @typedef {{ "seat": string, "role": 'host'|'patient', "state": string, "since": number, "presence": 'absent'|'away'|'connected', "waiting-ms": number|null, "suite": string|null, "path": 'tcp'|'turn'|'udp'|null, "quality": 'fair'|'good'|'weak'|null, "loss-in-percent": number|null, "loss-out-percent": number|null, "jitter-ms": number|null, "rtt-ms": number|null, "kbps-in": number|null, "kbps-out": number|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "locked": boolean }} BoardSeat
+ * @typedef {{ "seat": string, "role": 'host'|'patient', "state": string, "since": number, "presence": 'absent'|'away'|'connected', "waiting-ms": number|null, "program": boolean, "suite": string|null, "tls": string|null, "path": 'tcp'|'turn'|'udp'|null, "quality": 'fair'|'good'|'weak'|null, "loss-in-percent": number|null, "loss-out-percent": number|null, "jitter-ms": number|null, "rtt-ms": number|null, "kbps-in": number|null, "kbps-out": number|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "locked": boolean }} BoardSeat
  */
 
 /**

@@ -166,7 +166,7 @@ export function LeaveIcon() {
  * Another person in the room.
  *
  * @param {object} props
- * @param {{label: string, presence: string, muted: boolean, sends: Level}} props.who
+ * @param {{label: string, presence: string, muted: boolean, sends: Level, program?: boolean}} props.who
  * @param {{audio: MediaStream | null, video: MediaStream | null, moving: boolean}} props.media
  * @param {() => void} props.onBlocked
  * @param {number} props.unblocked
@@ -183,7 +183,7 @@ export function Tile({ who, media, onBlocked, unblocked, receives, silent = fals
     <${Picture} stream=${media.video} label=${`Picture of ${who.label}`} />
     ${note && html`<div class="no-picture"><span>${note}</span></div>`}
     <${Sound} stream=${silent ? null : media.audio} onBlocked=${onBlocked} unblocked=${unblocked} />
-    <figcaption>${who.label}${who.muted && html`<span class="quiet"> · muted</span>`}</figcaption>
+    <figcaption>${who.label}${who.program && html`<span class="quiet"> · program</span>`}${who.muted && html`<span class="quiet"> · muted</span>`}</figcaption>
   </figure>`;
 }
 

@@ -7,7 +7,7 @@ test reads like a visit.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from broker.seats import MOVES, PLANS, SeatAction, SeatCode, SeatState, SessionKind, roster
 from rooms.delivery import Delivery
@@ -162,7 +162,7 @@ class Play:
         link: str | None = None,
         device: str | None = None,
         kept: tuple[str, int] | None = None,
-        **more: bool,
+        **more: Any,
     ) -> Self:
         """A page of the seat connects; by default one page ``a``, ``b``, ``t`` on a device of its own."""
         link = link or seat.lower()

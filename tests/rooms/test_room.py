@@ -20,6 +20,7 @@ from rooms.events import (
     FormerEnded,
     HeardAgain,
     HostAction,
+    MediaChanged,
     SeatReloaded,
     SessionReloaded,
     SignedOut,
@@ -671,6 +672,27 @@ class AnyVisit(RuleBasedStateMachine):
 
 TestAnyVisit = AnyVisit.TestCase
 TestAnyVisit.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_it_is_on_record_how_media_and_the_page_beside_it_are_encrypted() -> None:
+    play = waiting().media(A, up=False)
+    play.opens(A, "a2", device=f"device-{A}", tls="TLSv1.3 TLS_AES_256_GCM_SHA384")
+    effects = play.room.handle(MediaChanged(A, SUITE), play.now, play.wall_ms)
+    (up,) = (effect for effect in effects if isinstance(effect, Record))
+    assert (up.event, up.detail) == (
+        EventType.MEDIA_UP,
+        {"suite": SUITE, "tls": "TLSv1.3 TLS_AES_256_GCM_SHA384"},
+    )
+    effects = play.room.handle(MediaChanged(A, None), play.now, play.wall_ms)
+    (down,) = (effect for effect in effects if isinstance(effect, Record))
+    assert (down.event, down.detail) == (EventType.MEDIA_DOWN, {})
+
+
+def test_a_host_is_told_that_a_program_has_a_seat() -> None:
+    play = live().gone("a").asks("t", SeatAction.MOVE_BACK, A)
+    assert [seat.program for seat in play.roster().seats] == [False, False, False]
+    play.opens(A, "p", device=f"device-{A}", ingest=True)
+    assert [seat.program for seat in play.roster().seats] == [True, False, False]
 
 
 def test_individual_session_has_one_patient() -> None:

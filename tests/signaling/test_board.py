@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from broker.seats import SeatCode, SeatState
+from broker.seats import SeatAction, SeatCode, SeatState
 from rooms.quality import Grade, Level, Quality, Standing
 from signaling.board import board_room, board_state
 from tests.rooms.playbook import A, B, Play, T, live, waiting
@@ -66,6 +66,16 @@ def test_quality_is_numbers_and_locks_are_shown() -> None:
     assert (second.loss_in_percent, second.rtt_ms, second.kbps_in, second.quality, second.path) == (None,) * 5
     assert [seat.locked for seat in (first, second, host)] == [False, True, False]
     assert host.suite == "AEAD_AES_256_GCM"
+
+
+def test_a_program_and_how_a_page_is_connected_are_told() -> None:
+    play = live()
+    play.opens(T, "t2", device="device-T", tls="TLSv1.3 TLS_AES_256_GCM_SHA384").gone("t")
+    play.gone("a").asks("t2", SeatAction.MOVE_BACK, A)
+    play.opens(A, "p", device="device-A", ingest=True)
+    first, second, host = board_room(MEETING, play.room, {}, frozenset(), 0).seats
+    assert [seat.program for seat in (first, second, host)] == [True, False, False]
+    assert [seat.tls for seat in (first, second, host)] == [None, None, "TLSv1.3 TLS_AES_256_GCM_SHA384"]
 
 
 def test_the_board_holds_codes_and_no_labels() -> None:

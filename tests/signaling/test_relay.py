@@ -28,7 +28,7 @@ from signaling.relay import (
     encode_grant,
 )
 
-GRANT = Grant(new_meeting_id(), SeatCode("T"), SeatRole.HOST, "device", "staff:x", "sign-in")
+GRANT = Grant(new_meeting_id(), SeatCode("T"), SeatRole.HOST, "device", "staff:x", "sign-in", "TLSv1.3 X")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from broker.audit import EventType
+from signaling.app import Server
 from signaling.connection import MISTAKES
 from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL
+from signaling.tls import self_signed
 from signaling.websocket import CONNECTIONS_BURST, PER_SEAT
-from tests.signaling.visits import STAFF, Page, Visit, book, hire, visiting
+from tests.signaling.visits import STAFF, Page, Visit, book, hire, settings_for, visiting
 from tests.support.waiting import eventually
 
 
@@ -145,6 +149,41 @@ async def test_the_board_shows_the_room(visit: Visit) -> None:
     assert room.seats[2].suite == "AEAD_AES_256_GCM"
     assert room.seats[2].kbps_out is not None
     assert room.seats[2].path == "udp"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_how_a_pages_connection_is_encrypted_is_told_and_on_record(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    cert, key = self_signed(tmp_path, ["localhost"])
+    trusting = ssl.create_default_context(cafile=cert)
+    trusting.maximum_version = version
+    name = version.name.replace("_", ".")
+    async with (
+        Server(settings_for(tmp_path / "data", tls_cert=cert, tls_key=key)) as server,
+        aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(ssl=trusting)
+        ) as http,
+    ):
+        await hire(server)
+        visit = await book(server, http)
+        await visit.host()
+        (room,) = (await server.house.board()).rooms
+        assert room.seats[2].tls is not None
+        assert room.seats[2].tls.startswith(f"{name} ")
+        assert "AES_256_GCM" in room.seats[2].tls.replace("AES256-GCM", "AES_256_GCM")
+        assert room.seats[0].tls is None
+        await server.ledger.flushed()
+        up = [
+            entry.event.detail
+            for entry in await server.ledger.read(0, 100)
+            if entry.event is not None and entry.event.type is EventType.MEDIA_UP
+        ]
+        assert up == [{"suite": "AEAD_AES_256_GCM", "tls": room.seats[2].tls}]
+        tls = {"tls_1_2": 0, "tls_1_3": 0} | {name.lower().replace("v", "_").replace(".", "_"): 1}
+        assert server.sockets.by_tls() == tls
+        for page in visit.pages:
+            await page.close()
 
 
 async def told(page: Page, errors: int) -> None:

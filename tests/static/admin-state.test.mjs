@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { numbers, overview, pausedVideo, suiteWord } from "../../static/js/admin-state.js";
+import { numbers, overview, pausedVideo, suiteWord, tlsWord } from "../../static/js/admin-state.js";
 
 const seat = (more = {}) => ({
   path: null,
@@ -42,6 +42,13 @@ test("a suite is named by algorithm and key length", () => {
   assert.equal(suiteWord("SRTP_AES128_CM_HMAC_SHA1_80"), "AES-128");
   assert.equal(suiteWord("SOMETHING_NEW"), "SOMETHING_NEW");
   assert.equal(suiteWord(null), "–");
+});
+
+test("a page's connection is named by protocol, algorithm and key length", () => {
+  assert.equal(tlsWord("TLSv1.3 TLS_AES_256_GCM_SHA384"), "Page: TLS 1.3, AES-256 GCM");
+  assert.equal(tlsWord("TLSv1.2 ECDHE-RSA-AES256-GCM-SHA384"), "Page: TLS 1.2, AES-256 GCM");
+  assert.equal(tlsWord("TLSv1.3 TLS_CHACHA20_POLY1305_SHA256"), "Page: TLS 1.3, TLS_CHACHA20_POLY1305_SHA256");
+  assert.equal(tlsWord(null), null);
 });
 
 test("rooms are counted by state", () => {

@@ -37,8 +37,8 @@ test("a tile says whose link is weak, and says nothing of links when none is", (
 
 test("quality is a word and as many bars", () => {
   assert.equal(qualityWords("good", "udp"), "Good connection");
-  assert.equal(qualityWords("fair", "tcp"), "Fair connection over TCP");
-  assert.equal(qualityWords("weak", "turn"), "Weak connection over a relay");
+  assert.equal(qualityWords("fair", "tcp"), "Fair connection through a strict network");
+  assert.equal(qualityWords("weak", "turn"), "Weak connection through a strict network");
   assert.equal(qualityWords("weak", null), "Weak connection");
   assert.deepEqual(["good", "fair", "weak"].map(bars), [3, 2, 1]);
 });
