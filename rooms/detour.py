@@ -1,14 +1,15 @@
 """Media that came to another worker than its room's: on to the owner's media port, on this host.
 
-    TURN stream ──▶ this worker ──checks, marked──▶ media port of the owner
-                        └─────────── all else ─────────▲
+    stream ──▶ this worker ──checks, marked──▶ media port of the owner
+                   └─────────── all else ─────────▲
 
-Several workers accept from one TCP port, and nobody knows which of them a browser's TURN stream reaches. Each
-stream that came to the wrong one has a UDP socket of its own here, connected to the owner's port: nothing
-else can send to it, and it sends nowhere else. Where to is told by the supervisor, never by who asks.
+Several workers accept from one TCP port, and nobody knows which of them a browser's stream reaches. Each
+that came to the wrong one has a UDP socket of its own here, connected to the owner's port: nothing
+else can send to it, and it sends nowhere else. Who asks may choose among the media ports of the workers that
+the supervisor names, and nothing beside.
 
 To the owner it is an address like any other, verified like any other. Only connectivity checks carry a mark,
-with what the browser is to be told of its own address; the mark also says that the way is TURN. It is a
+with what the browser is to be told of its own address, and whether the stream is ICE-TCP or TURN. It is a
 secret of the workers, and gives nobody more than that.
 """
 
@@ -35,6 +36,7 @@ AT_ONCE: Final = 64
 #: every 2.5 s and are answered, and send below a thousand a second.
 MAX_UNHEARD: Final = 4_096
 
+_PATHS: Final[tuple[Path, ...]] = ("tcp", "turn")
 _TOKEN: Final = 16
 _PORT: Final = 2
 
@@ -50,27 +52,30 @@ class Mark:
         token = hmac.digest(secret.reveal(), b"detour between workers", hashlib.sha256)[:_TOKEN]
         self._head: Private[bytes] = Private(bytes([MARKED]) + token)
 
-    def put(self, check: bytes, mapped: Address) -> bytes:
+    def put(self, check: bytes, path: Path, mapped: Address) -> bytes:
         """Mark a connectivity check; without octets it says that the socket is about to close.
 
         Args:
             check: as the browser sent it.
+            path: what the stream is.
             mapped: an IP address and a port, told to the browser in the response.
         """
         host = ip_address(mapped[0]).packed
-        return self._head.reveal() + bytes([len(host)]) + host + mapped[1].to_bytes(_PORT, "big") + check
+        told = bytes([_PATHS.index(path), len(host)]) + host + mapped[1].to_bytes(_PORT, "big")
+        return self._head.reveal() + told + check
 
-    def taken_off(self, datagram: bytes) -> tuple[bytes, Candidate] | None:
-        """The check and ``mapped`` again; ``None`` when the mark is not ours. Any bytes will do."""
+    def taken_off(self, datagram: bytes) -> tuple[bytes, Path, Candidate] | None:
+        """What was put on, again; ``None`` when the mark is not ours. Any bytes will do."""
         head = self._head.reveal()
         at = len(head)
-        if not hmac.compare_digest(datagram[:at], head) or len(datagram) <= at:
+        if not hmac.compare_digest(datagram[:at], head) or len(datagram) < at + 2:
             return None
-        begin, end = at + 1, at + 1 + datagram[at]
-        if datagram[at] not in (4, 16) or len(datagram) < end + _PORT:
+        path, size = datagram[at], datagram[at + 1]
+        begin, end = at + 2, at + 2 + size
+        if path >= len(_PATHS) or size not in (4, 16) or len(datagram) < end + _PORT:
             return None
-        host = str(ip_address(datagram[begin:end]))
-        return datagram[end + _PORT :], (host, int.from_bytes(datagram[end : end + _PORT], "big"))
+        mapped = str(ip_address(datagram[begin:end])), int.from_bytes(datagram[end : end + _PORT], "big")
+        return datagram[end + _PORT :], _PATHS[path], mapped
 
 
 class Advertised(Protocol):
@@ -123,7 +128,7 @@ class Detours:
         address = (path, self._made)
         if port in self._ports and len(self._open) < MAX_DETOURS:
             try:
-                self._open[address] = _Way((self._target, port), send, self.mark, mapped)
+                self._open[address] = _Way((self._target, port), send, self.mark, path, mapped)
             except OSError:
                 pass  # no files left
         return address
@@ -170,9 +175,11 @@ class To:
 class _Way:
     """One UDP socket between a stream here and the owner's port."""
 
-    def __init__(self, target: Candidate, send: Callable[[bytes], bool], mark: Mark, mapped: Address) -> None:
+    def __init__(
+        self, target: Candidate, send: Callable[[bytes], bool], mark: Mark, path: Path, mapped: Address
+    ) -> None:
         self.port = target[1]
-        self._send, self._mark, self._mapped = send, mark, mapped
+        self._send, self._mark, self._path, self._mapped = send, mark, path, mapped
         self._unheard = 0
         self._socket = socket.socket(
             socket.AF_INET6 if ":" in target[0] else socket.AF_INET, socket.SOCK_DGRAM
@@ -190,12 +197,12 @@ class _Way:
         if not 0 < len(datagram) <= MAX_DATAGRAM:
             return False
         self._unheard += 1
-        self._put(self._mark.put(datagram, self._mapped) if datagram[0] < 4 else datagram)
+        self._put(self._mark.put(datagram, self._path, self._mapped) if datagram[0] < 4 else datagram)
         return self._unheard <= MAX_UNHEARD
 
     def close(self) -> None:
         """Say goodbye, so that the owner sends nothing more to a port that may soon be another's."""
-        self._put(self._mark.put(b"", self._mapped))
+        self._put(self._mark.put(b"", self._path, self._mapped))
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 

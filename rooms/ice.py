@@ -18,6 +18,7 @@ Pure: datagrams in, datagrams out.
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ MAX_ADDRESSES = 8
 REMEMBERED = 4_096
 
 _ICE_CHARS = string.ascii_letters + string.digits
+_PORT = re.compile(r"[0-9a-f]{4}", re.ASCII)
 _ROLE_CONFLICT = (487, "Role Conflict")
 # Octets kept of a transaction id; all twelve are random (RFC 8489 §5).
 _ID_KEPT = 8
@@ -61,9 +63,14 @@ class Credentials:
     pwd: str = field(repr=False)
 
     @classmethod
-    def fresh(cls) -> Credentials:
-        """Random ones: 12 and 32 ice-chars; the ufrag also addresses the seat on the shared port."""
-        return cls(_random(12), _random(32))
+    def fresh(cls, port: int = 0) -> Credentials:
+        """Random ones: 12 and 32 ice-chars; the ufrag also addresses the seat on the shared port.
+
+        Args:
+            port: UDP port of that media port, which stands before the 12: a check that came to another worker
+                over TCP so says where it belongs.
+        """
+        return cls(f"{port:04x}{_random(12)}", _random(32))
 
 
 def _random(length: int) -> str:
@@ -118,6 +125,11 @@ def read_request(datagram: bytes) -> BindingRequest | None:
     )
 
 
+def named_port(ufrag: str) -> int | None:
+    """The media port that a fragment of ours names; ``None`` when it is no such fragment."""
+    return int(ufrag[:4], 16) if _PORT.fullmatch(ufrag[:4]) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """An authenticated request has been taken note of.
@@ -136,13 +148,17 @@ class Checked:
 class LiteAgent:
     """The ICE state of one seat's transport.
 
+    Args:
+        port: see ``Credentials.fresh``.
+
     Attributes:
         address: where media goes; ``None`` until the first authenticated request.
         addresses: every address the seat may send from, in order of arrival.
     """
 
-    def __init__(self) -> None:
-        self.credentials = Credentials.fresh()
+    def __init__(self, port: int = 0) -> None:
+        self.credentials = Credentials.fresh(port)
+        self._port = port
         self.address: Address | None = None
         self.addresses: list[Address] = []
         self._previous: Credentials | None = None
@@ -167,7 +183,7 @@ class LiteAgent:
         if self._previous is None:
             # A restart upon a restart never confirmed: the generation in use is still the older one.
             self._previous, self._previous_remote = self.credentials, self._remote
-        self.credentials = Credentials.fresh()
+        self.credentials = Credentials.fresh(self._port)
         self._remote = None
 
     def forget(self, address: Address) -> None:

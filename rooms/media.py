@@ -98,7 +98,7 @@ class MediaPort:
         self._streams: dict[Address, tuple[Callable[[bytes], bool], Address]] = {}
         self._attached = 0
         self._mark = mark
-        self._detours: set[Address] = set()
+        self._detours: dict[Address, Path] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat = Beat(
             self._gates, self._peers, partial(self._ask_key_frames, at_once=True), self.counters, self.now
@@ -227,8 +227,8 @@ class MediaPort:
         return address in self._by_address
 
     def path_of(self, address: Address) -> Path:
-        """Which way an address is reached; by TURN also where another worker holds the stream."""
-        return "turn" if address in self._detours else path_of(address)
+        """Which way an address is reached, also where another worker holds the stream."""
+        return self._detours.get(address) or path_of(address)
 
     # ------------------------------------------------------------------------------- what peers need
 
@@ -295,7 +295,7 @@ class MediaPort:
         """Let an address be a seat's, or nobody's."""
         if peer is None:
             del self._by_address[address]
-            self._detours.discard(address)
+            self._detours.pop(address, None)
         else:
             self._by_address[address] = peer
         if address[0] not in _PATHS:
@@ -332,14 +332,14 @@ class MediaPort:
         else:
             self.counters["dropped_malformed"] += 1
 
-    def _on_marked(self, check: bytes, mapped: Address, address: Address) -> None:
+    def _on_marked(self, check: bytes, path: Path, mapped: Address, address: Address) -> None:
         """Another worker sends on a check, or says that its stream has closed."""
         if check:
-            self._on_stun(check, address, mapped)
+            self._on_stun(check, address, (path, mapped))
         elif address in self._detours:
             self.detach(address)
 
-    def _on_stun(self, data: bytes, address: Address, detour: Address | None = None) -> None:
+    def _on_stun(self, data: bytes, address: Address, detour: tuple[Path, Address] | None = None) -> None:
         request = read_request(data)
         if request is None:
             self.counters["dropped_malformed"] += 1
@@ -348,7 +348,7 @@ class MediaPort:
         owner = self._by_address.get(address)
         # Nobody takes over the address of a seat that is being heard, not even with a ticket of their own.
         taken = owner is not None and owner is not peer and self.now() - owner.last_heard < SILENCE
-        mapped = self._streams[address][1] if address in self._streams else detour
+        mapped = self._streams[address][1] if address in self._streams else detour and detour[1]
         checked = None if peer is None or taken else peer.agent.check(request, address, mapped)
         if peer is None or checked is None:
             self.counters["dropped_unauthenticated"] += 1
@@ -359,7 +359,7 @@ class MediaPort:
         if address in peer.agent.addresses:
             self._assign(address, peer)
             if detour is not None:
-                self._detours.add(address)
+                self._detours[address] = detour[0]
         peer.moved()
         if peer.agent.ufrags != self._ufrags.get(peer):
             self.credentials_changed(peer)

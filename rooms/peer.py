@@ -122,7 +122,7 @@ class Peer:
     ) -> None:
         self.room = room
         self.member = Member(seat, place, slots_for(self, _fresh_ssrc) if self.receives else [])
-        self.agent = LiteAgent()
+        self.agent = LiteAgent(port.port)
         self.state = PeerState.NEW
         self.suite: str | None = None
         self.rtcp_ssrc = _fresh_ssrc()

@@ -1,6 +1,6 @@
 """Media over TCP: ICE-TCP and TURN streams as addresses of the media port.
 
-    stream ──▶ frames ──▶ datagrams ──────────────────────────▶ media port ──▶ seat
+    stream ──▶ frames ──▶ datagrams ──the first check names it──▶ media port ──▶ seat
                   └─▶ allocation (TURN) ──▶ our own candidate ─────▲
 
 For networks that block UDP. A stranger's stream costs little and not for long: there are only so many of one
@@ -28,7 +28,7 @@ from rooms.bucket import Bucket
 from rooms.crowd import Crowd
 from rooms.forwarding import VP8, VP8_RTX
 from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
-from rooms.ice import Address, Path
+from rooms.ice import Address, Path, named_port, read_request
 from rooms.turn import NONCE, Allocation, Candidate, Credential, End, Say, Take, mint
 
 #: Seconds within which a stream must have shown whose it is.
@@ -152,6 +152,12 @@ class Streams:
     def find(self, peer: Candidate) -> Destination | None:
         """What stands behind a candidate; ``None`` when it is not ours."""
         return self.media if peer == (self.media.host, self.media.port) else self._elsewhere(peer)
+
+    def named(self, datagram: bytes) -> Destination:
+        """What a connectivity check is for, by the fragment it carries; our own media port if in doubt."""
+        request = read_request(datagram)
+        port = None if request is None else named_port(request.ufrag)
+        return (None if port is None else self.find((self.media.host, port))) or self.media
 
     def enter(self, stream: _Stream) -> bool:
         """A stream has come. Returns whether there is room for it; a stranger may have to go."""
@@ -344,28 +350,31 @@ class _IceTcp(_Stream):
 
     def __init__(self, streams: Streams) -> None:
         super().__init__(streams, Deframer(measure_ice_tcp))
-        self._address: Address | None = None
+        self._to: tuple[Destination, Address] | None = None
+        self._answered = False
+        self._answered_at = float("-inf")
         self._short = 0
 
-    def begun(self) -> None:
-        """Take an address."""
-        self._address = self.streams.media.attach("tcp", self._send, self._far)
-
     def frame_received(self, frame: bytes) -> bool:
-        """Hand one datagram to the media port, and see whether that has made the stream somebody's."""
-        media = self.streams.media
-        if self._address is None or (not media.knows(self._address) and self.strange()):
+        """Hand one datagram to where the first belongs, unless a stranger has sent enough."""
+        if not self._known(self._heard) and self.strange():
             return False
         if len(frame) < SHORTEST:
             self._short += 1
             if self._short > MAX_SHORT:
                 self.close()
             return False
-        return media.receive(frame, self._address)
+        if self._to is None:
+            destination = self.streams.named(frame)
+            self._to = (destination, destination.attach("tcp", self._send, self._far))
+        destination, address = self._to
+        return destination.receive(frame, address)
 
     def look(self, now: float) -> None:
         """Close a stream that is nobody's, or no more, and one that fell silent."""
-        if self._address is not None and self.streams.media.knows(self._address):
+        if self._answered:
+            self._answered, self._answered_at = False, now
+        if self._known(now):
             self._came, self._datagrams = now, 0
             self.streams.proven(self)
         if now - self._came > PROVE_WITHIN or now - self._heard > IDLE:
@@ -373,11 +382,22 @@ class _IceTcp(_Stream):
 
     def ended(self) -> None:
         """Give the address back."""
-        if self._address is not None:
-            self.streams.media.detach(self._address)
-            self._address = None
+        if self._to is not None:
+            destination, address = self._to
+            destination.detach(address)
+            self._to = None
+
+    def _known(self, now: float) -> bool:
+        """Whether the stream is a seat's. Another worker tells by speaking, which it does to such alone."""
+        if self._to is None:
+            return False
+        destination, address = self._to
+        if destination is self.streams.media:
+            return destination.knows(address)
+        return self._answered or now - self._answered_at <= PROVE_WITHIN
 
     def _send(self, datagram: bytes) -> bool:
+        self._answered = True
         return self.write(ice_tcp_frame(datagram), _limit(datagram))
 
 

@@ -162,7 +162,7 @@ class Server:
 
         mark = Mark(self._secret)
         beside = None
-        if settings.media_port == 0:
+        if settings.behind_proxy and settings.media_port == 0:
             beside = stack.enter_context(_listen_anywhere(settings.media_bind))
         self.media = MediaPort(
             settings.media_bind,
@@ -180,9 +180,9 @@ class Server:
             raise PortBusy(settings.media_port, "UDP", "--media-port") from None
         stack.push_async_callback(self.media.close)
         self.settings = settings = settings.bound_to(listening.getsockname()[1], self.media.port)
-        if beside is None and settings.media_port != settings.port:
-            beside = stack.enter_context(listen(settings.media_bind, settings.media_port, "--media-port"))
-        self.media.tcp_port = settings.media_port if settings.media_over_tcp else None
+        self.media.tcp_port = settings.tcp_port
+        if settings.behind_proxy and beside is None and settings.tcp_port is not None:
+            beside = stack.enter_context(listen(settings.media_bind, settings.tcp_port, "--media-port"))
 
         changes = Changes()
         self.neighbours = Neighbours(settings.data_dir, settings.node)
@@ -201,7 +201,7 @@ class Server:
             on_change=changes.notify,
             store_ok=self.store.healthy,
             ice_servers=IceServers(
-                own_urls(settings, self.media.tcp_port),
+                own_urls(settings),
                 self.streams.credential,
                 settings.turn_urls,
                 None if settings.turn_secret is None else Private(settings.turn_secret),
@@ -256,7 +256,7 @@ class Server:
     async def _open_doors(
         self, stack: AsyncExitStack, listening: socket.socket, beside: socket.socket | None
     ) -> None:
-        """Accept connections: HTTP and media on the web port, media also on its own if that is another."""
+        """Accept connections: HTTP and media on the web port; behind a proxy media on a port of its own."""
         settings = self.settings
         context = None
         if settings.tls_cert is not None and settings.tls_key is not None:

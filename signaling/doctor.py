@@ -77,11 +77,11 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     serving = await asyncio.to_thread(live, settings)
     yield check_port(settings.host, settings.port, "tcp", ours=serving)
-    if not settings.media_over_tcp:
+    if settings.tcp_port is None:
         yield _NO_MEDIA_OVER_TCP
     for port in settings.media_ports:
         yield check_port(settings.media_bind, port, "udp", ours=serving)
-        if settings.media_over_tcp and port != settings.port:
+        if settings.behind_proxy and port != settings.port:
             yield check_port(settings.media_bind, port, "tcp", ours=serving, flag="--media-port")
     async for finding in check_turn(settings):
         yield finding

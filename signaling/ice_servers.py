@@ -52,19 +52,19 @@ class IceServers:
         return tuple(found)
 
 
-def own_urls(settings: Settings, tcp_port: int | None) -> tuple[str, ...]:
+def own_urls(settings: Settings) -> tuple[str, ...]:
     """Where browsers find our own TURN server.
 
     Args:
         settings: with the real ports.
-        tcp_port: where streams with media are taken behind a proxy; ``None`` when nowhere.
     """
+    if settings.tcp_port is None:
+        return ()
     if settings.secure:
         # By the name that the certificate has, on the port that every page has reached already.
-        url = urlsplit(settings.public_url)
-        return (_url("turns", url.hostname or settings.media_host, url.port or 443),)
-    port = tcp_port if settings.behind_proxy else settings.port
-    return () if port is None else (_url("turn", settings.media_host, port),)
+        name = urlsplit(settings.public_url).hostname
+        return (_url("turns", name or settings.media_host, settings.tcp_port),)
+    return (_url("turn", settings.media_host, settings.tcp_port),)
 
 
 def _url(scheme: str, host: str, port: int) -> str:

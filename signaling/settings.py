@@ -168,16 +168,22 @@ class Settings:
         return "::" if ":" in self.media_host else "0.0.0.0"
 
     @property
-    def media_over_tcp(self) -> bool:
-        """Whether a TCP port can carry media: behind a proxy it must have a number of its own."""
-        return not (self.behind_proxy and self.media_port == self.port != 0)
+    def tcp_port(self) -> int | None:
+        """The TCP port that browsers reach for media: the one of the pages, unless a proxy has it.
+
+        Behind a proxy it is the number of the media port, and ``None`` where that is the web port's as well.
+        """
+        if self.behind_proxy:
+            return None if self.media_port == self.port != 0 else self.media_port
+        url = urlsplit(self.public_url)  # not what we listen on: something may pass 443 on to us
+        return url.port or {"http": 80, "https": 443}[url.scheme]
 
     @property
     def media_ports(self) -> tuple[int, ...]:
-        """The media port of each worker, UDP and TCP; 0 where the system chooses.
+        """The media port of each worker, UDP, and behind a proxy TCP; 0 where the system chooses.
 
-        Several workers all accept from the web port, and ICE-TCP must reach the one that runs the room: where
-        both would have the same number, media begins one above.
+        Several workers all accept from the web port: where both would have the same number, media begins one
+        above.
         """
         if self.workers == 1 or self.media_port == 0:
             return (self.media_port,) * self.workers

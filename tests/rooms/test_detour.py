@@ -1,4 +1,4 @@
-"""Streams in the wrong worker: two real media ports, and a seat that reaches its own by the other's TURN."""
+"""Streams in the wrong worker: two real media ports, and a seat that reaches its own through the other."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rooms import streams
 from rooms.batch import works
 from rooms.detour import MARKED, Detours, Mark
 from rooms.forwarding import Kind
-from rooms.framing import Deframer, measure_turn
-from rooms.ice import Credentials
+from rooms.framing import Deframer, Measure, ice_tcp_frame, measure_ice_tcp, measure_turn
+from rooms.ice import Credentials, Path
 from rooms.media import MediaPort, PeerState
 from rooms.streams import Streams
 from rooms.turn import Candidate
 from tests.rooms.raw_client import RawClient, until
-from tests.rooms.test_streams import TurnClient, Wire
+from tests.rooms.test_streams import IceTcpClient, TurnClient, Wire
 
 SECRET = Private(b"of all workers of one supervisor")
 ROOM = "room-1"
@@ -41,6 +41,7 @@ class Pair:
     detours: Detours
     streams: Streams
     turn: asyncio.Server
+    tcp: asyncio.Server
     wires: list[Wire] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     clients: list[RawClient] = field(default_factory=list)
@@ -49,12 +50,20 @@ class Pair:
     def candidate(self) -> Candidate:
         return (self.owner.host, self.owner.port)
 
-    async def wire(self) -> Wire:
-        port = self.turn.sockets[0].getsockname()[1]
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", port), Deframer(measure_turn))
+    async def wire(self, measure: Measure = measure_turn) -> Wire:
+        server = self.turn if measure is measure_turn else self.tcp
+        port = server.sockets[0].getsockname()[1]
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", port), Deframer(measure))
         self.wires.append(wire)
         self.tasks.append(asyncio.create_task(wire.read()))
         return wire
+
+    async def by_tcp(self, seat: str = "a", place: int = 0) -> IceTcpClient:
+        """A client whose ICE-TCP stream reaches the other worker."""
+        offer = self.owner.open_peer(ROOM, seat, place, lambda state: None).offer()
+        client = IceTcpClient(offer, await self.wire(measure_ice_tcp))
+        self.clients.append(client)
+        return client
 
     async def client(self, seat: str = "a", place: int = 0, channel: int | None = None) -> TurnClient:
         """A client with an allocation that may speak to the owner."""
@@ -84,11 +93,13 @@ async def pair() -> AsyncIterator[Pair]:
     detours.lead_to([owner.port])
     both = Streams(other, detours.find, SECRET)
     turn = await asyncio.get_running_loop().create_server(both.turn, "127.0.0.1", 0)
-    pair = Pair(owner, other, detours, both, turn)
+    tcp = await asyncio.get_running_loop().create_server(both.ice_tcp, "127.0.0.1", 0)
+    pair = Pair(owner, other, detours, both, turn, tcp)
     yield pair
     for client in pair.clients:
         await client.close()
     turn.close()
+    tcp.close()
     await owner.close()
     await other.close()
     await both.close()
@@ -128,6 +139,54 @@ async def test_a_seat_reaches_its_worker_through_another(pair: Pair, channel: in
     assert client.rtp[0].endswith(b"to the stream")
     assert pair.other.counters["packets_in"] == 0
     assert (peer.direct is not None) == works()  # the owner's batch carries it like any UDP
+
+
+async def test_by_ice_tcp_a_seat_reaches_its_worker_through_another(pair: Pair) -> None:
+    client = await pair.by_tcp()
+    peer = pair.owner._peers[ROOM, "a"]
+    peer.answer(client.answer())
+    await client.connect()
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+    assert peer.path == "tcp"
+    near = client.wire.writer.get_extra_info("sockname")
+    assert client.responses[0].attributes["XOR-MAPPED-ADDRESS"] == near
+    for number in range(2 * streams.MAX_STRANGE_DATAGRAMS):  # it waits: nothing but checks is answered
+        client.send_rtp(Kind.CAMERA, number, payload=b"to nobody")
+    await client.check()
+    assert pair.owner.counters["packets_in"] == 2 * streams.MAX_STRANGE_DATAGRAMS
+    await until(lambda: len(pair.streams._strangers) == 0, "it has proved whose it is")
+    peer.restart()
+    renewed = IceTcpClient(peer.offer(), await pair.wire(measure_ice_tcp))
+    pair.clients.append(renewed)
+    await renewed.check()  # a new generation names the same worker
+    client.wire.writer.close()
+    await until(lambda: len(pair.detours) == 1, "its socket is given back")
+
+
+async def test_an_ice_tcp_stream_to_another_worker_must_prove_itself_too(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PROVE_WITHIN", 0.5)
+    client = await pair.by_tcp()
+    forged, nowhere = await pair.wire(measure_ice_tcp), await pair.wire(measure_ice_tcp)
+    forged.writer.write(ice_tcp_frame(client.request(server=Credentials(client.server.ufrag, "x" * 32))))
+    elsewhere = Credentials.fresh(pair.owner.port + 1).ufrag
+    nowhere.writer.write(ice_tcp_frame(client.request(server=Credentials(elsewhere, "x" * 32))))
+    await until(lambda: len(pair.detours) == 1, "only a worker's port is reached")
+    await until(lambda: forged.ended and nowhere.ended, "they are closed")
+    assert forged.heard == nowhere.heard == []
+    assert len(pair.detours) == 0
+    assert not pair.owner._by_address
+
+
+async def test_an_ice_tcp_stream_of_a_seat_that_another_worker_closed_is_closed(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "PROVE_WITHIN", 0.5)
+    client = await pair.by_tcp()
+    await client.check()
+    pair.owner.close_room(ROOM)
+    await until(lambda: client.wire.ended, "it is closed")
 
 
 async def test_a_closed_stream_gives_its_socket_back_and_the_owner_knows(pair: Pair) -> None:
@@ -228,14 +287,16 @@ async def test_without_the_mark_of_these_workers_nobody_says_where_they_come_fro
     client = RawClient(peer.offer())
     pair.clients.append(client)
     claimed = ("192.0.2.9", 9)
-    client.send(Mark(Private(b"another secret")).put(client.request(), claimed))
+    client.send(Mark(Private(b"another secret")).put(client.request(), "turn", claimed))
     client.send(bytes([MARKED]) + bytes(40))
     await client.check()
     assert len(client.responses) == 1
     assert client.responses[0].attributes["XOR-MAPPED-ADDRESS"] == client.sock.getsockname()
     assert peer.path == "udp"
     assert pair.owner.counters["dropped_malformed"] == 2
-    client.send(Mark(Private(b"another secret")).put(b"", claimed))  # nor does it say goodbye for them
+    client.send(
+        Mark(Private(b"another secret")).put(b"", "turn", claimed)
+    )  # nor does it say goodbye for them
     await client.check()
     assert peer.path == "udp"
 
@@ -279,17 +340,22 @@ def test_the_others_are_reached_on_this_host(bind: str, local: str) -> None:
     assert module._local(bind) == local
 
 
-@given(check=st.binary(max_size=100), host=st.ip_addresses().map(str), port=st.integers(0, 65_535))
-def test_a_mark_is_taken_off_as_it_was_put_on(check: bytes, host: str, port: int) -> None:
+@given(
+    check=st.binary(max_size=100),
+    path=st.sampled_from(("tcp", "turn")),
+    host=st.ip_addresses().map(str),
+    port=st.integers(0, 65_535),
+)
+def test_a_mark_is_taken_off_as_it_was_put_on(check: bytes, path: Path, host: str, port: int) -> None:
     mark = Mark(SECRET)
-    assert mark.taken_off(mark.put(check, (host, port))) == (check, (host, port))
-    assert Mark(Private(b"another")).taken_off(mark.put(check, (host, port))) is None
+    assert mark.taken_off(mark.put(check, path, (host, port))) == (check, path, (host, port))
+    assert Mark(Private(b"another")).taken_off(mark.put(check, path, (host, port))) is None
 
 
 @given(rest=st.binary(max_size=30), cut=st.integers(0, 30))
 def test_any_bytes_behind_a_mark_are_read_or_refused(rest: bytes, cut: int) -> None:
     mark = Mark(SECRET)
-    whole = mark.put(b"", ("192.0.2.1", 1))
+    whole = mark.put(b"", "turn", ("192.0.2.1", 1))
     assert mark.taken_off(whole[:cut]) is None or cut >= len(whole)
     taken = mark.taken_off(whole[:17] + rest)
-    assert taken is None or len(rest) >= 7
+    assert taken is None or len(rest) >= 8

@@ -12,6 +12,7 @@ from rooms.ice import (
     Checked,
     Credentials,
     LiteAgent,
+    named_port,
     path_of,
     read_request,
 )
@@ -208,7 +209,7 @@ def test_an_ipv6_address_is_answered_without_its_scope() -> None:
 
 def test_credentials_are_long_random_and_do_not_show() -> None:
     one, other = Credentials.fresh(), Credentials.fresh()
-    assert len(one.ufrag) == 12
+    assert len(one.ufrag) == 16
     assert len(one.pwd) == 32
     assert one != other
     assert one.ufrag not in repr(one)
@@ -254,3 +255,16 @@ def test_a_damaged_request_is_never_authentic(where: int, damage: bytes, resize:
         # Only what the integrity covers counts: not the length field, and not FINGERPRINT and what follows.
         signed = slice(4, len(datagram) - 8)
         assert checked is None or bytes(damaged[signed]) == datagram[signed]
+
+
+@given(port=st.integers(0, 65_535))
+def test_a_fragment_names_its_media_port(port: int) -> None:
+    agent = LiteAgent(port)
+    assert named_port(agent.credentials.ufrag) == port
+    agent.restart()
+    assert [named_port(ufrag) for ufrag in agent.ufrags] == [port, port]
+
+
+@given(text=st.text(max_size=20))
+def test_any_fragment_names_a_port_or_none(text: str) -> None:
+    assert named_port(text) in range(65_536) or named_port(text) is None

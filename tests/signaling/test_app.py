@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import aiohttp
 import pytest
@@ -354,17 +355,35 @@ async def test_an_offer_tells_of_a_way_in_where_udp_is_blocked(tmp_path: Path) -
         assert await page.ask("knock") is None
         await offered(page)
         (offer,) = page.of("offer")
-        port = visit.server.media_port
+        port = visit.server.settings.port
+        assert port != visit.server.media_port
         assert f" tcp 1520435199 127.0.0.1 {port} typ host tcptype passive" in offer["sdp"]
         (server,) = offer["ice-servers"]
-        assert server["urls"] == [f"turn:127.0.0.1:{visit.server.settings.port}?transport=tcp"]
+        assert server["urls"] == [f"turn:127.0.0.1:{port}?transport=tcp"]
         ends_ms = page.view["ends"]
         assert int(server["username"].partition(":")[0]) == -(-ends_ms // 1000)
         shown = Credential(server["username"], Private(server["credential"]))
-        for reached in (port, visit.server.settings.port):
-            assert await ask("127.0.0.1", reached, shown, tls=False, tcp=True) is Granted.YES
+        assert await ask("127.0.0.1", port, shown, tls=False, tcp=True) is Granted.YES
         forged = Credential(server["username"], Private("x" + server["credential"]))
         assert await ask("127.0.0.1", port, forged, tls=False, tcp=True) is Granted.REFUSED
+
+
+PROXIED: Final[dict[str, Any]] = {
+    "behind_proxy": True,
+    "public_url": "http://localhost:1",
+    "media_host": "127.0.0.1",
+}
+
+
+async def test_only_behind_a_proxy_media_has_a_tcp_port_of_its_own(tmp_path: Path) -> None:
+    async with Server(settings_for(tmp_path / "data")) as server:
+        assert server.media.tcp_port == server.settings.port
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", server.media_port)
+    async with Server(settings_for(tmp_path / "data", **PROXIED)) as server:
+        assert server.media.tcp_port == server.media_port
+        _, writer = await asyncio.open_connection("127.0.0.1", server.media_port)
+        writer.close()
 
 
 async def test_headers_without_end_are_refused_in_our_words(tmp_path: Path) -> None:
@@ -381,7 +400,7 @@ async def test_headers_without_end_are_refused_in_our_words(tmp_path: Path) -> N
 async def test_a_media_port_in_use_for_tcp_is_said_plainly(tmp_path: Path) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortBusy) as busy:
-        async with Server(settings_for(tmp_path / "data", media_port=port)):
+        async with Server(settings_for(tmp_path / "data", media_port=port, **PROXIED)):
             raise AssertionError("somebody else has that port")
     assert f"TCP port {port}" in busy.value.text
     assert "--media-port" in busy.value.text

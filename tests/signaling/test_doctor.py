@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner
@@ -365,17 +365,25 @@ async def test_a_turn_server_is_asked_for_an_allocation(tmp_path: Path) -> None:
     assert "does not answer" in away.text
 
 
-async def test_the_media_port_is_wanted_for_tcp_too(tmp_path: Path) -> None:
+PROXIED: Final[dict[str, Any]] = {
+    "behind_proxy": True,
+    "public_url": "https://visit.example.org",
+    "media_host": "127.0.0.1",
+}
+
+
+async def test_behind_a_proxy_the_media_port_is_wanted_for_tcp_too(tmp_path: Path) -> None:
     port = free_port()
-    told = settings(tmp_path / "new", media_port=port)
+    told = settings(tmp_path / "new", media_port=port, **PROXIED)
     assert {finding.verdict for finding in await examined(told)} == {Verdict.OK}
     with socket.create_server(("127.0.0.1", port)):
         assert "--media-port" in failed(await examined(told), "tcp").remedy
+        alone = settings(tmp_path / "new", media_port=port)
+        assert {finding.verdict for finding in await examined(alone)} == {Verdict.OK}
 
 
 async def test_a_proxy_that_leaves_no_way_for_media_over_tcp_is_told_of(tmp_path: Path) -> None:
-    proxied = {"behind_proxy": True, "public_url": "https://visit.example.org", "media_host": "127.0.0.1"}
-    notes = [f for f in await examined(settings(tmp_path / "new", **proxied)) if f.verdict is Verdict.NOTE]
+    notes = [f for f in await examined(settings(tmp_path / "new", **PROXIED)) if f.verdict is Verdict.NOTE]
     assert ["--media-port" in note.remedy for note in notes] == [True]
-    apart = await examined(settings(tmp_path / "new", **proxied, media_port=free_port()))
+    apart = await examined(settings(tmp_path / "new", **PROXIED, media_port=free_port()))
     assert not [finding for finding in apart if finding.verdict is Verdict.NOTE]

@@ -27,7 +27,8 @@ from signaling.tls import Certificate, self_signed
 from tests.support.waiting import eventually
 
 COOKIE = b"\x21\x12\xa4\x42"
-ALLOCATE = b"\x00\x03\x00\x00" + COOKIE + bytes(12)
+ALLOCATE = b"\x00\x03\x00\x08" + COOKIE + bytes(12) + b"\x00\x19\x00\x04\x11\x00\x00\x00"
+HALF_SIGNED = b"\x00\x03\x00\x18" + COOKIE + bytes(12) + b"\x00\x08\x00\x14" + bytes(20)
 CHECK = b"\x00\x01\x00\x00" + COOKIE + bytes(12)
 ICE_TCP = len(CHECK).to_bytes(2, "big") + CHECK
 HTTP = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -193,10 +194,10 @@ async def test_a_stream_that_says_much_at_once_is_heard_to_the_end(
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         reader, writer = await asyncio.open_connection("127.0.0.1", open_house.port, ssl=context)
-        answer = len(await open_house.says(ALLOCATE, tls=tls))
+        answer = len(await open_house.says(HALF_SIGNED, tls=tls))
         async with asyncio.timeout(5):
             for _ in range(2):  # the second time only if it is read again
-                writer.write(ALLOCATE * 9)
+                writer.write(HALF_SIGNED * 9)
                 assert len(await reader.readexactly(9 * answer)) == 9 * answer
         writer.close()
 
@@ -305,14 +306,14 @@ async def test_closing_drops_those_who_have_not_decided_and_no_others(certificat
         handshaking = await asyncio.open_connection("127.0.0.1", open_house.port)
         handshaking[1].write(b"\x16\x03\x01")
         served = await asyncio.open_connection("127.0.0.1", open_house.port)
-        served[1].write(ALLOCATE)
+        served[1].write(HALF_SIGNED)
         assert (await served[0].read(1000))[:2] == b"\x01\x13"
         await eventually(lambda: len(open_house.door._undecided) == 2)
         await open_house.door.close()
         async with asyncio.timeout(5):
             for reader, _ in (undecided, handshaking):
                 assert await _rest(reader) == b""
-        served[1].write(ALLOCATE)
+        served[1].write(HALF_SIGNED)
         assert (await served[0].read(1000))[:2] == b"\x01\x13"
         with pytest.raises(OSError, match="onnect"):
             await asyncio.open_connection("127.0.0.1", open_house.port)
