@@ -29,9 +29,11 @@ FLAGS = [
 
 
 @contextlib.asynccontextmanager
-async def running_practice(folder: Path, *options: str) -> AsyncIterator[Practice]:
+async def running_practice(
+    folder: Path, *options: str, origin: str = "http://localhost"
+) -> AsyncIterator[Practice]:
     """A practice of one's own, for tests that kill it or give it other ``options``."""
-    practice = Practice(folder / "data", options=options)
+    practice = Practice(folder / "data", options=options, origin=origin)
     await practice.hire()
     try:
         await practice.start()  # one that is not ready in time is stopped as well
@@ -43,10 +45,10 @@ async def running_practice(folder: Path, *options: str) -> AsyncIterator[Practic
 
 
 @contextlib.asynccontextmanager
-async def running_browser(*flags: str) -> AsyncIterator[Browser]:
-    """Debian's Chromium with a fake camera and microphone."""
+async def running_browser(*flags: str, program: str = CHROMIUM) -> AsyncIterator[Browser]:
+    """Debian's Chromium with a fake camera and microphone; or another ``program`` that starts it."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        browser = await playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
         yield browser
         await browser.close()
 

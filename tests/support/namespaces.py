@@ -16,6 +16,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _CLONE_NEWNET: Final = 0x40000000
@@ -59,6 +60,20 @@ class Far:
         assert made, "the namespace cannot be entered"
         return made[0]
 
+    def starts(self, program: str, folder: Path) -> str:
+        """A file that starts this program there, with whatever arguments it is given."""
+        file = folder / f"{Path(program).name}-there"
+        file.write_text(f'#!/bin/sh\nexec ip netns exec {self.name} {program} "$@"\n')
+        file.chmod(0o700)
+        return str(file)
+
+    def reach_only(self, port: int) -> None:
+        """Let nothing out to here but TCP to this port: what a strict network does."""
+        self._apply(
+            "table inet output {\n chain bad {\n type filter hook output priority 0\n"
+            f" ip daddr {self.here} tcp dport {port} accept\n ip daddr {self.here} counter drop\n }}\n }}\n"
+        )
+
     def lose(self, share: float) -> None:
         """Lose this share of all packets, each for itself."""
         self._rule("", f"numgen random mod 10000 < {round(share * 10_000)} drop")
@@ -78,7 +93,10 @@ class Far:
             f" meta l4proto != udp accept\n {rule}\n }}\n }}\n"
             for hook in ("input", "output")
         ]
-        _run("ip", "netns", "exec", self.name, "nft", "-f", "-", stdin="flush ruleset\n" + "".join(tables))
+        self._apply("".join(tables))
+
+    def _apply(self, rules: str) -> None:
+        _run("ip", "netns", "exec", self.name, "nft", "-f", "-", stdin=f"flush ruleset\n{rules}")
 
 
 @contextlib.contextmanager
