@@ -62,10 +62,14 @@ PATH = """async () => {
 }"""
 
 
+def blocked(only: str, swallows: int) -> str:
+    """What puts a page behind a firewall."""
+    return BLOCKED.replace("BLOCKED", json.dumps({"only": only, "swallows": swallows}), 1)
+
+
 async def block(person: Person, only: str, swallows: int) -> None:
     """Put this person behind a firewall."""
-    values = json.dumps({"only": only, "swallows": swallows})
-    await person.context.add_init_script(BLOCKED.replace("BLOCKED", values, 1))
+    await person.context.add_init_script(blocked(only, swallows))
 
 
 async def goes(person: Person, *path: str) -> None:

@@ -17,7 +17,8 @@ from playwright.async_api import Browser
 
 from tests.e2e.conftest import running_practice
 from tests.e2e.people import CARRIED, REMEMBER_CONNECTIONS, People, flowing
-from tests.e2e.practice import Practice
+from tests.e2e.practice import Practice, Visit, free_port
+from tests.e2e.test_blocked_udp import blocked
 from tests.support.firefox import Firefox, running_firefox
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -53,7 +54,7 @@ def address() -> Iterator[str]:
 async def reachable(tmp_path: Path, address: str) -> AsyncIterator[Practice]:
     """A practice with pages on localhost, which needs no certificate, and media on the address."""
     options = ("--behind-proxy", "--public-url", "http://localhost:{port}", "--media-host", address)
-    async with running_practice(tmp_path, *options) as practice:
+    async with running_practice(tmp_path, *options, "--media-port", str(free_port())) as practice:
         yield practice
 
 
@@ -63,13 +64,11 @@ async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fir
         yield running
 
 
-async def test_a_patient_comes_with_firefox(reachable: Practice, browser: Browser, firefox: Firefox) -> None:
-    people, visit = People(reachable, browser), await reachable.book("individual")
-    therapist = await people.therapist(visit)
-    await therapist.opens_the_room()
-
+async def knocks(firefox: Firefox, visit: Visit, *scripts: str) -> None:
+    """From the link into the waiting room."""
     await firefox.opens(visit.links["P"])
-    await firefox.runs(REMEMBER_CONNECTIONS)  # the page makes its first one much later
+    for script in (REMEMBER_CONNECTIONS, *scripts):
+        await firefox.runs(script)  # the page makes its first connection much later
     await firefox.types("Visit password", visit.password)
     await firefox.presses("Continue")
     await firefox.sees("Camera and microphone")
@@ -78,6 +77,13 @@ async def test_a_patient_comes_with_firefox(reachable: Practice, browser: Browse
     await firefox.ticks("I have read this and agree")
     await firefox.presses("Enter the waiting room")
     await firefox.sees("You are in the waiting room")
+
+
+async def test_a_patient_comes_with_firefox(reachable: Practice, browser: Browser, firefox: Firefox) -> None:
+    people, visit = People(reachable, browser), await reachable.book("individual")
+    therapist = await people.therapist(visit)
+    await therapist.opens_the_room()
+    await knocks(firefox, visit)
     await therapist.sees_seat("P", state="waiting", presence="connected")
     await therapist.receives_nothing()
 
@@ -90,3 +96,27 @@ async def test_a_patient_comes_with_firefox(reachable: Practice, browser: Browse
     await firefox.presses("Leave")
     await therapist.sees_seat("P", state="left")
     await people.go_home()
+
+
+@pytest.mark.parametrize(("only", "path"), [("tcp", "tcp"), ("turn", "turn")])
+async def test_firefox_comes_where_udp_is_blocked(
+    reachable: Practice, browser: Browser, firefox: Firefox, only: str, path: str
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as swallowing:
+        swallowing.bind(("0.0.0.0", 0))
+        people, visit = People(reachable, browser), await reachable.book("individual")
+        therapist = await people.therapist(visit)
+        await therapist.opens_the_room()
+        await knocks(firefox, visit, blocked(only, swallowing.getsockname()[1]))
+        await therapist.sees_seat("P", state="waiting", presence="connected")
+        await therapist.presses("Admit Patient")
+        await firefox.sees("You are in the room")
+        await asyncio.gather(therapist.sees_and_hears(1), flowing(lambda: firefox.evaluate(CARRIED), 1))
+        (room,) = [
+            room
+            for room in (await reachable.api("admin", "GET", "/api/board"))["rooms"]
+            if room["room"] == visit.meeting
+        ]
+        assert next(seat["path"] for seat in room["seats"] if seat["seat"] == "P") == path
+        await firefox.presses("Leave")
+        await people.go_home()

@@ -235,3 +235,15 @@ def test_whip_is_off_unless_switched_on(tmp_path: Path) -> None:
     assert not read_settings(environ).whip
     assert not read_settings(environ | {"QUIETROOM_WHIP": "0"}).whip
     assert read_settings(environ | {"QUIETROOM_WHIP": "1"}).whip
+
+
+def test_media_over_tcp_has_the_number_that_browsers_know(tmp_path: Path) -> None:
+    pair: dict[str, Any] = {"tls_cert": tmp_path / "cert", "tls_key": tmp_path / "key"}
+    public = "https://visit.example.org"
+    more: dict[str, Any] = {"host": "0.0.0.0", "media_host": "203.0.113.7", "public_url": public}
+    assert Settings(data_dir=tmp_path, **more, **pair).tcp_port == 443  # whatever it is mapped to
+    many = Settings(data_dir=tmp_path, workers=3, **(more | {"public_url": "https://a.example:8443"}), **pair)
+    assert (many.tcp_port, many.media_ports) == (8443, (8444, 8445, 8446))
+    assert Settings(data_dir=tmp_path, port=8080).tcp_port == 8080
+    assert Settings(data_dir=tmp_path, behind_proxy=True, **more).tcp_port is None
+    assert Settings(data_dir=tmp_path, behind_proxy=True, media_port=9000, **more).tcp_port == 9000
