@@ -32,6 +32,9 @@ from rooms.rtp import unwrap_rtx, wrap_rtx
 OPUS = 111
 VP8 = 96
 VP8_RTX = 97
+#: What only programs send, and not every browser can show: constrained baseline, packetization mode 1.
+H264 = 98
+H264_RTX = 99
 
 #: Video packets kept per track for retransmission; at 30 frames/s about one second.
 CACHE_SIZE = 256
@@ -62,7 +65,7 @@ class Kind(enum.Enum):
 
     @property
     def payload_type(self) -> int:
-        """The RTP payload type of the media itself."""
+        """The RTP payload type of the media itself, as every browser sends it."""
         return OPUS if self is Kind.AUDIO else VP8
 
 
@@ -190,6 +193,7 @@ class PublishedTrack:
         kind: what it shows.
         ssrc: announced in the answer.
         rtx_ssrc: of its retransmissions, ``None`` if the browser has none.
+        h264: it is a picture in H.264.
 
     Attributes:
         routes: where it goes now. Replaced as a whole by ``set_routes``, never changed in place.
@@ -200,7 +204,9 @@ class PublishedTrack:
             to it that a key frame comes instead, once it no longer does, takes this back.
     """
 
-    def __init__(self, owner: Publisher, kind: Kind, ssrc: int, rtx_ssrc: int | None = None) -> None:
+    def __init__(
+        self, owner: Publisher, kind: Kind, ssrc: int, rtx_ssrc: int | None = None, *, h264: bool = False
+    ) -> None:
         self.owner = owner
         self.kind = kind
         self.ssrc = ssrc
@@ -212,7 +218,8 @@ class PublishedTrack:
         self.repairs = kind is not Kind.AUDIO
         self.is_screen = kind is Kind.SCREEN
         self.torn = False
-        self._payload_type = kind.payload_type
+        self.h264 = h264
+        self._payload_type = H264 if h264 else kind.payload_type
         # Made when the first route opens: most transports wait behind the gate.
         self._cache: list[tuple[int, bytes] | None] = []
         self._index_now = 0
@@ -326,7 +333,7 @@ class PublishedTrack:
         Args:
             packet: decrypted RTP of the RTX SSRC.
         """
-        restored = unwrap_rtx(packet, payload_type=self.kind.payload_type, ssrc=self.ssrc)
+        restored = unwrap_rtx(packet, payload_type=self._payload_type, ssrc=self.ssrc)
         if restored is None or self.reception.highest is None:
             return []
         index = self._index(restored[0])
@@ -389,7 +396,7 @@ class PublishedTrack:
         timestamp = int.from_bytes(packet[4:8], "big")
         return wrap_rtx(
             packet,
-            payload_type=VP8_RTX,
+            payload_type=H264_RTX if self.h264 else VP8_RTX,
             sequence=slot.rtx_sequence,
             timestamp=(timestamp + route.timestamp_offset) & 0xFFFFFFFF,
             ssrc=slot.rtx_ssrc,

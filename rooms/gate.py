@@ -49,6 +49,7 @@ class Member:
         tracks: what it publishes.
         receives: what its link carries; the rest has no route to it.
         held: its pictures stand still for a moment (``rooms.brake``).
+        shows_h264: its browser does; such pictures have no route to it otherwise.
     """
 
     seat: str
@@ -58,6 +59,7 @@ class Member:
     tracks: dict[Kind, PublishedTrack] = field(default_factory=dict)
     receives: Level = Level.ALL
     held: bool = False
+    shows_h264: bool = False
 
     def carries(self, kind: Kind) -> bool:
         """Whether that kind of track goes over its link now."""
@@ -176,6 +178,7 @@ class Gate:
                         other.slot_of(member, kind)
                         for other in opened
                         if other is not member and other.slots and other.carries(kind)
+                        if other.shows_h264 or not track.h264
                     ]
                     if self._may_send(member, kind, presenter)
                     else []

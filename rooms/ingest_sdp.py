@@ -1,6 +1,6 @@
 """The other way round: a program offers what it will publish, and the server answers (RFC 9725 §4.2).
 
-    offer ──read_offer──▶ ClientOffer ──answer──▶ recvonly, passive, ICE-lite, VP8 and Opus
+    offer ──read_offer──▶ ClientOffer ──answer──▶ recvonly, passive, ICE-lite, Opus, and VP8 or H.264
     PATCH ──read_fragment──▶ new ICE credentials, or only candidates ──▶ fragment
 
 A program numbers its payload types as it likes, and its answer must keep them; ``rooms.ingest`` translates
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from broker.errors import Refused
 from rooms.description import (
@@ -27,7 +27,7 @@ from rooms.description import (
     split,
     streams,
 )
-from rooms.forwarding import OPUS, VP8, VP8_RTX, Kind
+from rooms.forwarding import H264, H264_RTX, OPUS, VP8, VP8_RTX, Kind
 from rooms.sdp import Answer, AnsweredTrack, candidate_lines
 
 MAX_FRAGMENT = 16_384
@@ -36,6 +36,7 @@ _MAX_FRAGMENT_LINES = 400
 _PROFILES = {"UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF"}
 _MID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}", re.ASCII)
 _FORMAT = re.compile(r"[0-9]{1,3}", re.ASCII)
+_BASELINE = re.compile(r"42[0-9a-f]{4}", re.ASCII)
 _FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
 _KINDS = {"audio": Kind.AUDIO, "video": Kind.CAMERA}
 
@@ -47,12 +48,14 @@ class OfferedSection:
     Args:
         formats: payload types in the program's numbering, of the media and perhaps of its retransmission.
         feedback: which RTCP feedback to ask for; what the program offered and the server uses.
+        h264: profile and level as the program writes them, where its pictures are in H.264; empty for VP8.
     """
 
     mid: str
     kind: Kind
     formats: tuple[int, ...]
     feedback: tuple[str, ...] = ()
+    h264: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,17 @@ class ClientOffer:
     @property
     def payload_types(self) -> dict[int, int]:
         """The program's payload types and ours."""
-        ours = {Kind.AUDIO: (OPUS,), Kind.CAMERA: (VP8, VP8_RTX)}
         return {
             theirs: own
             for section in self.sections
-            for theirs, own in zip(section.formats, ours[section.kind], strict=False)
+            for theirs, own in zip(section.formats, _ours(section), strict=False)
         }
+
+
+def _ours(section: OfferedSection) -> tuple[int, ...]:
+    if section.kind is Kind.AUDIO:
+        return (OPUS,)
+    return (H264, H264_RTX) if section.h264 else (VP8, VP8_RTX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,12 @@ def _format_lines(section: OfferedSection) -> list[str]:
             # Constant bitrate and no DTX: packet sizes and pauses must not tell who speaks, or what.
             f"a=fmtp:{media} minptime=10;useinbandfec=1;usedtx=0;cbr=1",
         ]
-    lines = [f"a=rtpmap:{media} VP8/90000", *(f"a=rtcp-fb:{media} {name}" for name in section.feedback)]
+    lines = [f"a=rtpmap:{media} {'H264' if section.h264 else 'VP8'}/90000"]
+    if section.h264:
+        lines.append(
+            f"a=fmtp:{media} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={section.h264}"
+        )
+    lines += [f"a=rtcp-fb:{media} {name}" for name in section.feedback]
     for rtx in section.formats[1:]:
         lines += [f"a=rtpmap:{rtx} rtx/90000", f"a=fmtp:{rtx} apt={media}"]
     return lines
@@ -174,7 +187,8 @@ def read_offer(text: str) -> ClientOffer:
         BadSdp: ``bad-sdp``: no SDP, too large, not bundled and multiplexed over one DTLS-SRTP transport, more
             than one audio or one video, nothing that is sent, no DTLS role left for the server, streams that
             are not announced by SSRC (simulcast among them).
-        Refused: ``no-common-codec``: no Opus for sound, or no VP8 for pictures.
+        Refused: ``no-common-codec``: no Opus for sound, or neither VP8 nor H.264 of the kind that browsers
+            show for pictures: (constrained) baseline, packetization mode 1.
     """
     shared, sections = split(text)
     if not 1 <= len(sections) <= len(_KINDS) or len({section.media for section in sections}) != len(sections):
@@ -190,7 +204,7 @@ def read_offer(text: str) -> ClientOffer:
         raise BadSdp("the offer is that of an ICE-lite agent: nobody would begin")
     prints = fingerprints(shared, sections, besides=True)
     ufrag, pwd = credentials(shared, sections)
-    tracks = tuple(_track(section) for section in sections)
+    tracks = [_track(section) for section in sections]
     ssrcs = [ssrc for track in tracks for ssrc in (track.ssrc, track.rtx_ssrc) if ssrc is not None]
     if len(set(ssrcs)) != len(ssrcs):
         raise BadSdp("two streams of the offer have the same SSRC")
@@ -200,7 +214,10 @@ def read_offer(text: str) -> ClientOffer:
     numbers = [number for section in offered for number in section.formats]
     if len(set(numbers)) != len(numbers):
         raise BadSdp("one payload type of the offer means two things")
-    return ClientOffer(Answer(ufrag, pwd, prints, tracks), offered)
+    known = tuple(
+        replace(track, h264=bool(section.h264)) for track, section in zip(tracks, offered, strict=True)
+    )
+    return ClientOffer(Answer(ufrag, pwd, prints, known), offered)
 
 
 def _check(section: Section, shared: Section) -> None:
@@ -237,7 +254,10 @@ def _track(section: Section) -> AnsweredTrack:
 def _offered(section: Section, mid: str, track: AnsweredTrack) -> OfferedSection:
     maps = _mapped(section)
     wanted = "opus/48000/2" if track.kind is Kind.AUDIO else "vp8/90000"
-    media = next((number for number, name in maps.items() if name == wanted), None)
+    media, h264 = next((number for number, name in maps.items() if name == wanted), None), ""
+    if media is None and track.kind is Kind.CAMERA:
+        # Every browser shows VP8, so H.264 is taken only from those who have nothing else.
+        media, h264 = _h264(section, maps)
     if media is None:
         raise Refused("no-common-codec")
     if track.kind is Kind.AUDIO:
@@ -253,7 +273,26 @@ def _offered(section: Section, mid: str, track: AnsweredTrack) -> OfferedSection
         track.kind,
         (media, *_rtx(section, maps, media, track.rtx_ssrc is not None)),
         tuple(name for name in _FEEDBACK if name in feedback),
+        h264,
     )
+
+
+def _h264(section: Section, maps: dict[int, str]) -> tuple[int | None, str]:
+    """The first format that is H.264 as browsers show it, with its profile and level (RFC 6184 §8.1)."""
+    for value in section.values("fmtp"):
+        number, _, parameters = value.partition(" ")
+        told = {
+            name.strip().lower(): what.strip().lower()
+            for name, _, what in (parameter.partition("=") for parameter in parameters.split(";"))
+        }
+        if (
+            _FORMAT.fullmatch(number)
+            and maps.get(int(number)) == "h264/90000"
+            and told.get("packetization-mode") == "1"
+            and _BASELINE.fullmatch(told.get("profile-level-id", ""))
+        ):
+            return int(number), told["profile-level-id"]
+    return None, ""
 
 
 def _mapped(section: Section) -> dict[int, str]:

@@ -53,6 +53,7 @@ class MediaPort:
     Attributes:
         host: the IP address in the offers.
         port: the bound port number, once started.
+        h264: for the offers: programs may publish here, whose pictures may come in H.264.
         tcp_port: for the offers: where somebody takes ICE-TCP and attaches it here; ``None``: nobody does.
         counters: packets_in (RTP accepted), packets_out (RTP sent, retransmissions included),
             dropped_unauthenticated, dropped_malformed, dropped_unsendable, key_frame_requests (sent to
@@ -73,6 +74,7 @@ class MediaPort:
         self.host = advertised or bind
         self.port = port
         self.tcp_port: int | None = None
+        self.h264 = False
         self.certificate = Certificate.generateCertificate()
         self.counters: dict[str, int] = dict.fromkeys(
             (

@@ -63,6 +63,7 @@ class Port(Protocol):
     host: str
     port: int
     tcp_port: int | None
+    h264: bool
     certificate: Certificate
     counters: dict[str, int]
 
@@ -170,6 +171,7 @@ class Peer:
             fingerprint=self._port.certificate.fingerprint,
             slots=self.member.slots,
             tcp_port=self._port.tcp_port,
+            h264=self._port.h264,
         ).render()
 
     def answer(self, sdp: str) -> None:
@@ -181,7 +183,8 @@ class Peer:
         Raises:
             BadSdp: code ``bad-sdp``; the transport stays as it was.
         """
-        self.take(read_answer(sdp, [*PUBLISHED, *(slot.kind for slot in self.member.slots)]))
+        kinds = [*PUBLISHED, *(slot.kind for slot in self.member.slots)]
+        self.take(read_answer(sdp, kinds, h264=self._port.h264))
 
     def take(self, answer: Answer) -> None:
         """Take what the other end says of itself.
@@ -201,6 +204,7 @@ class Peer:
         self._announced = announced
         former, self._answer = self._answer, answer
         self.agent.answered(answer.ufrag)
+        self.member.shows_h264 = answer.shows_h264
         if former is None or former.tracks != answer.tracks:
             self._publish(answer)
             self._port.tracks_changed(self)
@@ -240,7 +244,8 @@ class Peer:
         for track in self.member.tracks.values():
             track.set_routes([])
         self.member.tracks = {
-            told.kind: PublishedTrack(self, told.kind, told.ssrc, told.rtx_ssrc) for told in answer.tracks
+            told.kind: PublishedTrack(self, told.kind, told.ssrc, told.rtx_ssrc, h264=told.h264)
+            for told in answer.tracks
         }
         self.tracks_by_ssrc = {}
         for track in self.member.tracks.values():

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rooms.description import BadSdp, Section, credentials, fingerprints, one, split, streams
-from rooms.forwarding import OPUS, VP8, VP8_RTX, Kind, Slot
+from rooms.forwarding import H264, H264_RTX, OPUS, VP8, VP8_RTX, Kind, Slot
 
 #: Published m-lines in the order of the offer; a mid is the index of its m-line.
 PUBLISHED = (Kind.AUDIO, Kind.CAMERA, Kind.SCREEN)
@@ -42,11 +42,13 @@ class AnsweredTrack:
 
     Args:
         rtx_ssrc: of its retransmission stream; ``None`` for audio.
+        h264: it is a picture in H.264, which only programs send.
     """
 
     kind: Kind
     ssrc: int
     rtx_ssrc: int | None
+    h264: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,14 @@ class Answer:
         pwd: ICE password, 22 to 256 ice-chars.
         fingerprints: SHA-256 of the DTLS certificate, upper-case hex with colons; all must match.
         tracks: at most one of each kind.
+        shows_h264: H.264 was offered for every camera slot, and taken.
     """
 
     ufrag: str = field(repr=False)
     pwd: str = field(repr=False)
     fingerprints: tuple[str, ...] = field(repr=False)
     tracks: tuple[AnsweredTrack, ...]
+    shows_h264: bool = False
 
 
 def candidate_lines(host: str, port: int, tcp_port: int | None = None) -> list[str]:
@@ -95,6 +99,7 @@ class Offer:
         fingerprint: SHA-256 of the server's DTLS certificate.
         tcp_port: where ICE-TCP is taken too (RFC 6544), for networks that block UDP; ``None`` when nowhere.
         slots: the subscriber's slots in m-line order from mid 3.
+        h264: others may be programs, so their pictures may come in H.264 too.
     """
 
     session: int
@@ -106,6 +111,7 @@ class Offer:
     fingerprint: str
     slots: Sequence[Slot]
     tcp_port: int | None = None
+    h264: bool = False
 
     def render(self) -> str:
         """The SDP text (RFC 8866), lines ending in CR LF."""
@@ -123,7 +129,7 @@ class Offer:
             lines += self._section(mid, kind, "recvonly")
         for position, slot in enumerate(self.slots):
             mid = len(PUBLISHED) + position
-            lines += self._section(mid, slot.kind, "sendonly")
+            lines += self._section(mid, slot.kind, "sendonly", h264=self.h264 and slot.kind is Kind.CAMERA)
             # Audio and camera of one slot share a stream, so the browser keeps them in step.
             stream = "screen" if slot.kind is Kind.SCREEN else f"slot{position // 2}"
             lines.append(f"a=msid:{stream} {stream}-{slot.kind.media}")
@@ -134,9 +140,9 @@ class Offer:
                 lines.append(f"a=ssrc-group:FID {slot.ssrc} {slot.rtx_ssrc}")
         return "\r\n".join(lines) + "\r\n"
 
-    def _section(self, mid: int, kind: Kind, direction: str) -> list[str]:
+    def _section(self, mid: int, kind: Kind, direction: str, *, h264: bool = False) -> list[str]:
         family = "IP6" if ":" in self.host else "IP4"
-        formats = f"{OPUS}" if kind is Kind.AUDIO else f"{VP8} {VP8_RTX}"
+        formats = " ".join(map(str, _formats(kind, h264=h264)))
         return [
             f"m={kind.media} {self.port} {_PROFILE} {formats}",
             f"c=IN {family} {self.host}",
@@ -155,7 +161,14 @@ class Offer:
             "a=rtcp-mux",
             "a=rtcp-rsize",
             *(_AUDIO_FORMATS if kind is Kind.AUDIO else _VIDEO_FORMATS),
+            *(_H264_FORMATS if h264 else ()),
         ]
+
+
+def _formats(kind: Kind, *, h264: bool) -> list[int]:
+    if kind is Kind.AUDIO:
+        return [OPUS]
+    return [VP8, VP8_RTX, H264, H264_RTX] if h264 else [VP8, VP8_RTX]
 
 
 _AUDIO_FORMATS = (
@@ -163,26 +176,37 @@ _AUDIO_FORMATS = (
     # Constant bitrate and no DTX: packet sizes and pauses must not tell who speaks, or what.
     f"a=fmtp:{OPUS} minptime=10;useinbandfec=1;usedtx=0;cbr=1",
 )
-_VIDEO_FORMATS = (
-    f"a=rtpmap:{VP8} VP8/90000",
-    f"a=rtcp-fb:{VP8} goog-remb",
-    f"a=rtcp-fb:{VP8} ccm fir",
-    f"a=rtcp-fb:{VP8} nack",
-    f"a=rtcp-fb:{VP8} nack pli",
-    f"a=rtpmap:{VP8_RTX} rtx/90000",
-    f"a=fmtp:{VP8_RTX} apt={VP8}",
+
+
+def _video_formats(name: str, media: int, rtx: int) -> tuple[str, ...]:
+    return (
+        f"a=rtpmap:{media} {name}/90000",
+        f"a=rtcp-fb:{media} goog-remb",
+        f"a=rtcp-fb:{media} ccm fir",
+        f"a=rtcp-fb:{media} nack",
+        f"a=rtcp-fb:{media} nack pli",
+        f"a=rtpmap:{rtx} rtx/90000",
+        f"a=fmtp:{rtx} apt={media}",
+    )
+
+
+_VIDEO_FORMATS = _video_formats("VP8", VP8, VP8_RTX)
+_H264_FORMATS = (
+    *_video_formats("H264", H264, H264_RTX),
+    f"a=fmtp:{H264} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
 )
 
 
 # ------------------------------------------------------------------------------------------ the answer
 
 
-def read_answer(text: str, kinds: Sequence[Kind]) -> Answer:
+def read_answer(text: str, kinds: Sequence[Kind], *, h264: bool = False) -> Answer:
     """Read a browser's answer.
 
     Args:
         text: from outside, so possibly hostile.
         kinds: what each m-line of the offer was, in order.
+        h264: it was offered for the cameras of others.
 
     Raises:
         BadSdp: code ``bad-sdp``, for whatever is not the answer of an honest browser to our offer: too
@@ -193,7 +217,7 @@ def read_answer(text: str, kinds: Sequence[Kind]) -> Answer:
     if len(sections) != len(kinds):
         raise BadSdp("the answer has not the offered number of media sections")
     for mid, (section, kind) in enumerate(zip(sections, kinds, strict=True)):
-        _check_section(section, mid, kind)
+        _check_section(section, mid, _formats(kind, h264=h264 and _shows(mid, kind)), kind.media)
     taken = [section for section in sections if section.port != 0]
     if not taken:
         raise BadSdp("the answer rejects every media section")
@@ -207,11 +231,18 @@ def read_answer(text: str, kinds: Sequence[Kind]) -> Answer:
     if any(one(section, shared, "setup") != "active" for section in taken):
         raise BadSdp("the answer does not take the active DTLS role")
     ufrag, pwd = credentials(shared, taken)
-    return Answer(ufrag, pwd, prints, _tracks(sections))
+    cameras = [section for mid, section in enumerate(sections) if _shows(mid, kinds[mid])]
+    shows_h264 = h264 and all(str(H264) in section.formats for section in cameras)
+    return Answer(ufrag, pwd, prints, _tracks(sections), shows_h264)
 
 
-def _check_section(section: Section, mid: int, kind: Kind) -> None:
-    if section.media != kind.media:
+def _shows(mid: int, kind: Kind) -> bool:
+    """Whether an m-line shows somebody else's camera."""
+    return mid >= len(PUBLISHED) and kind is Kind.CAMERA
+
+
+def _check_section(section: Section, mid: int, formats: Sequence[int], media: str) -> None:
+    if section.media != media:
         raise BadSdp("a media section is of another kind than offered")
     if section.profile != _PROFILE:
         raise BadSdp("a media section is not DTLS-SRTP")
@@ -221,9 +252,7 @@ def _check_section(section: Section, mid: int, kind: Kind) -> None:
         return
     if not section.values("rtcp-mux"):
         raise BadSdp("a media section does not multiplex RTCP")
-    offered = {str(OPUS)} if kind is Kind.AUDIO else {str(VP8), str(VP8_RTX)}
-    first = str(OPUS if kind is Kind.AUDIO else VP8)
-    if not {first} <= set(section.formats) <= offered:
+    if not {str(formats[0])} <= set(section.formats) <= set(map(str, formats)):
         raise BadSdp("a media section has other formats than offered")
     for value in section.values("extmap"):
         words = value.split(" ")

@@ -26,7 +26,7 @@ from typing import Final, Protocol, cast
 from broker.private import Private
 from rooms.bucket import Bucket
 from rooms.crowd import Crowd
-from rooms.forwarding import VP8, VP8_RTX
+from rooms.forwarding import H264, H264_RTX, VP8, VP8_RTX
 from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
 from rooms.ice import Address, Path, named_port, read_request
 from rooms.turn import NONCE, Allocation, Candidate, Credential, End, Say, Take, mint
@@ -65,7 +65,7 @@ BACKLOG: Final = 256 * 1024
 UNSENT: Final = 32 * 1024
 
 _SWEEP: Final = 1.0
-_VIDEO: Final = frozenset({VP8, VP8_RTX})
+_VIDEO: Final = frozenset({VP8, VP8_RTX, H264, H264_RTX})
 
 
 class Destination(Protocol):

@@ -181,6 +181,7 @@ class Server:
         stack.push_async_callback(self.media.close)
         self.settings = settings = settings.bound_to(listening.getsockname()[1], self.media.port)
         self.media.tcp_port = settings.tcp_port
+        self.media.h264 = settings.whip
         if settings.behind_proxy and beside is None and settings.tcp_port is not None:
             beside = stack.enter_context(listen(settings.media_bind, settings.tcp_port, "--media-port"))
 

@@ -79,7 +79,10 @@ TEXTS: Final[dict[str, Text]] = {
         400, "This key message cannot be used", "Reload the page; if it happens again, tell the practice."
     ),
     "no-common-codec": Text(
-        406, "There is no common codec", "Offer Opus for sound and VP8 for pictures; others are not taken."
+        406,
+        "There is no common codec",
+        "Offer Opus for sound, and VP8 or H.264 (baseline, packetization mode 1) for pictures; others are "
+        "not taken.",
     ),
     "if-match-needed": Text(
         428, "If-Match is missing", "Send the ETag of the last answer in If-Match, or * to restart ICE."

@@ -59,10 +59,12 @@ export function pictureOf(label, sends) {
  *
  * @param {Level} receives what goes over one's own link
  * @param {Level} sends what goes over theirs
+ * @param {boolean} [program] they are a program, which may send what not every browser shows
  * @returns {string}
  */
-export function missingPicture(receives, sends) {
+export function missingPicture(receives, sends, program = false) {
   if (receives !== "all") return "Picture paused: your connection is weak";
+  if (program && sends === "all") return "The program sends no picture that this browser can show";
   return sends === "all" ? "No picture at the moment" : "Picture paused: their connection is weak";
 }
 

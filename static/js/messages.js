@@ -553,7 +553,7 @@ export const TEXTS = Object.freeze({
   },
   "no-common-codec": {
     "title": "There is no common codec",
-    "detail": "Offer Opus for sound and VP8 for pictures; others are not taken."
+    "detail": "Offer Opus for sound, and VP8 or H.264 (baseline, packetization mode 1) for pictures; others are not taken."
   },
   "if-match-needed": {
     "title": "If-Match is missing",

@@ -177,7 +177,7 @@ export function LeaveIcon() {
 export function Tile({ who, media, onBlocked, unblocked, receives, silent = false, unopened = null }) {
   // A pause is told before the page notices that the frames have stopped: no frozen face stays behind.
   const moves = media.moving && receives === "all" && who.sends === "all";
-  const missing = unopened ?? (moves ? null : missingPicture(receives, who.sends));
+  const missing = unopened ?? (moves ? null : missingPicture(receives, who.sends, who.program));
   const note = who.presence === "away" ? "Reconnecting …" : missing;
   return html`<figure class="tile" data-presence=${who.presence}>
     <${Picture} stream=${media.video} label=${`Picture of ${who.label}`} />

@@ -27,7 +27,7 @@ from rooms.batch import BatchEngine, works
 from rooms.description import BadSdp, split
 from rooms.engine import DatagramEngine
 from rooms.feedback import Downlink, publisher_bitrate
-from rooms.forwarding import CACHE_SIZE, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
+from rooms.forwarding import CACHE_SIZE, H264, H264_RTX, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
 from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
 from rooms.ingest_sdp import Side, read_fragment, read_offer
 from rooms.mls_wire import read_key_package, read_private, read_welcome, vector
@@ -321,7 +321,7 @@ def check_offer(data: bytes) -> None:
         _check_refusal(error, text)
         return
     _check_answer(offer.answer, text)
-    assert set(offer.payload_types.values()) <= {OPUS, VP8, VP8_RTX}
+    assert set(offer.payload_types.values()) <= {OPUS, VP8, VP8_RTX, H264, H264_RTX}
     assert not any(64 <= theirs <= 95 or theirs > 127 for theirs in offer.payload_types)
     shared, sections = split(_SIDE.answer(offer, 1))
     assert shared.values("ice-lite") == [""]

@@ -57,6 +57,17 @@ def test_a_new_room_is_closed() -> None:
     assert reached(gate, one) == reached(gate, other) == set()
 
 
+def test_h264_goes_only_to_those_whose_browser_shows_it() -> None:
+    program, one, other = member("a", 0), member("b", 1), member("c", 2)
+    program.tracks[Kind.CAMERA] = PublishedTrack(Somebody(), Kind.CAMERA, next(SSRCS), h264=True)
+    one.shows_h264 = True
+    gate = room(program, one, other)
+    gate.set(frozenset("abc"), NOBODY)
+    assert reached(gate, program) == {"b"}
+    assert reached(gate, program, Kind.AUDIO) == reached(gate, program, Kind.CAMERA) | {"c"}
+    assert reached(gate, one) == {"a", "c"}
+
+
 def test_those_inside_exchange_everything_but_the_screen() -> None:
     a, b, c = member("a", 0), member("b", 1), member("c", 2)
     gate = room(a, b, c)

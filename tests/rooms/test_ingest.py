@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rooms.forwarding import OPUS, VP8, VP8_RTX, Kind
+from rooms import rtcp
+from rooms.forwarding import H264, H264_RTX, OPUS, VP8, VP8_RTX, Kind
 from rooms.ingest import IngestPeer
 from rooms.ingest_sdp import Fragment, read_offer
 from rooms.media import PeerState
@@ -18,7 +19,13 @@ from tests.rooms.raw_client import MEDIA_SSRC, RTX_SSRC, RawClient, until
 class Sender(RawClient):
     """A program: its own offer, with payload types of its own."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, *, h264: bool = False) -> None:
+        codec = ["a=rtpmap:111 VP8/90000"]
+        if h264:
+            codec = [
+                "a=rtpmap:111 H264/90000",
+                "a=fmtp:111 packetization-mode=1;profile-level-id=42e01f",
+            ]
         self.peer: IngestPeer = room.port.open_ingest(ROOM, "A", 0, lambda state: None)
         own = next(f.value for f in self.certificate.getFingerprints() if f.algorithm == "sha-256")
         self.text = "\r\n".join(
@@ -27,7 +34,7 @@ class Sender(RawClient):
                 "a=ice-ufrag:PROG", f"a=ice-pwd:{'p' * 24}",
                 "m=audio 9 UDP/TLS/RTP/SAVPF 96", "a=mid:0", "a=rtcp-mux", "a=rtpmap:96 opus/48000/2",
                 f"a=ssrc:{MEDIA_SSRC[Kind.AUDIO]} cname:x",
-                "m=video 9 UDP/TLS/RTP/SAVPF 111 112", "a=mid:1", "a=rtcp-mux", "a=rtpmap:111 VP8/90000",
+                "m=video 9 UDP/TLS/RTP/SAVPF 111 112", "a=mid:1", "a=rtcp-mux", *codec,
                 "a=rtpmap:112 rtx/90000", "a=fmtp:112 apt=111",
                 f"a=ssrc-group:FID {MEDIA_SSRC[Kind.CAMERA]} {RTX_SSRC[Kind.CAMERA]}",
             ]
@@ -63,6 +70,28 @@ async def test_payload_types_become_ours_and_the_marker_stays(room: Room) -> Non
     await until(lambda: len(other.client.rtp) == 2, "both arrive")
     assert {packet[1] for packet in other.client.rtp} == {OPUS, VP8 | 0x80}
     assert all(packet.endswith(b"frame") for packet in other.client.rtp)
+
+
+async def test_h264_passes_with_its_retransmissions_to_those_who_show_it(room: Room) -> None:
+    room.port.h264 = True
+    sender, shows, cannot = Sender(room, h264=True), await room.seat("B", 1), await room.seat("C", 2)
+    await sender.connect()
+    await until(lambda: sender.peer.state is PeerState.CONNECTED, "connected")
+    shows.peer.member.shows_h264 = True  # as its answer says; the raw client's says it of none
+    room.gate("ABC")
+    sender.publish(Kind.AUDIO, 96, 1)
+    sender.publish(Kind.CAMERA, 111, 1, marker=True)
+    await until(lambda: len(shows.client.rtp) == 2, "both arrive")
+    await until(lambda: len(cannot.client.rtp) == 1, "sound does")
+    assert {packet[1] for packet in shows.client.rtp} == {OPUS, H264 | 0x80}
+    assert {packet[1] for packet in cannot.client.rtp} == {OPUS}
+    picture = next(packet for packet in shows.client.rtp if packet[1] != OPUS)
+    _, _, sequence, _, ssrc = HEADER.unpack_from(picture)
+    shows.client.send_rtcp(rtcp.build_nack(1, ssrc, [sequence]))
+    await until(lambda: len(shows.client.rtp) == 3, "it comes again")
+    again = shows.client.rtp[-1]
+    assert again[1] & 0x7F == H264_RTX
+    assert again.endswith(b"frame")
 
 
 async def test_what_was_not_agreed_on_is_dropped(room: Room) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from broker.errors import Refused
 from rooms.description import BadSdp, split
-from rooms.forwarding import OPUS, VP8, VP8_RTX, Kind
+from rooms.forwarding import H264, H264_RTX, OPUS, VP8, VP8_RTX, Kind
 from rooms.ingest_sdp import MAX_FRAGMENT, Fragment, Side, read_fragment, read_offer
 from rooms.sdp import AnsweredTrack
 
@@ -113,9 +113,55 @@ def test_without_a_common_codec_the_offer_is_refused_for_that(old: str, new: str
     assert refusal.value.code == "no-common-codec"
 
 
+H264_ONLY = (
+    ("a=rtpmap:120 VP8/90000", "a=fmtp:102 profile-level-id=42E01F;packetization-mode=1"),
+    ("a=fmtp:121 apt=120", "a=fmtp:121 apt=102"),
+)
+
+
+def h264_only() -> str:
+    """What OBS offers: H.264, and no VP8."""
+    text = offer()
+    for old, new in H264_ONLY:
+        text = text.replace(old, new)
+    return text
+
+
+def test_who_has_only_h264_is_taken_with_that() -> None:
+    read = read_offer(h264_only())
+    assert read.answer.tracks[1] == AnsweredTrack(Kind.CAMERA, 11, 21, h264=True)
+    assert read.payload_types == {98: OPUS, 102: H264, 121: H264_RTX}
+    _, (_, video) = split(SIDE.answer(read, 7))
+    assert video.formats == ["102", "121"]
+    assert video.values("rtpmap") == ["102 H264/90000", "121 rtx/90000"]
+    shown = "102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
+    assert video.values("fmtp") == [shown, "121 apt=102"]
+    assert video.values("rtcp-fb") == ["102 ccm fir", "102 nack"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("packetization-mode=1", "packetization-mode=0"),
+        ("packetization-mode=1", "x=1"),
+        ("42E01F", "64001F"),
+        ("42E01F", "42E01"),
+        ("42E01F", "42E01F0"),
+        ("a=fmtp:102 profile", "a=fmtp:121 profile"),
+        ("H264/90000", "H265/90000"),
+    ],
+)
+def test_h264_that_not_every_decoder_shows_is_refused(old: str, new: str) -> None:
+    changed = h264_only().replace(old, new)
+    assert changed != h264_only()
+    with pytest.raises(Refused) as refusal:
+        read_offer(changed)
+    assert refusal.value.code == "no-common-codec"
+
+
 @given(st.data())
 def test_reading_is_total(data: st.DataObject) -> None:
-    lines = offer().split("\r\n")
+    lines = data.draw(st.sampled_from((offer(), h264_only()))).split("\r\n")
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(lines) - 1))
         lines[at] = data.draw(st.one_of(st.sampled_from(lines), st.text(max_size=40)))

@@ -28,7 +28,7 @@ FINGERPRINT = ":".join(["AB"] * 32)
 UFRAG, PASSWORD = "c0fE", "p" * 24
 
 
-def offer(host: str = "192.0.2.7", tcp_port: int | None = None) -> str:
+def offer(host: str = "192.0.2.7", tcp_port: int | None = None, *, h264: bool = False) -> str:
     return Offer(
         session=5,
         version=1,
@@ -39,6 +39,7 @@ def offer(host: str = "192.0.2.7", tcp_port: int | None = None) -> str:
         fingerprint=FINGERPRINT,
         slots=SLOTS,
         tcp_port=tcp_port,
+        h264=h264,
     ).render()
 
 
@@ -165,6 +166,31 @@ def test_a_seat_that_publishes_nothing_is_welcome() -> None:
 def test_a_rejected_m_line_publishes_nothing() -> None:
     text = answer().replace("m=video 9", "m=video 0", 2).replace("BUNDLE 0 1 2 3", "BUNDLE 0 3")
     assert [track.kind for track in read(text).tracks] == [Kind.AUDIO]
+
+
+def test_only_where_programs_may_publish_pictures_of_others_are_offered_in_h264_too() -> None:
+    assert "H264" not in offer()
+    shown = [section.partition("\r\n")[0].split(" ")[3:] for section in sections(offer(h264=True))]
+    assert [mid for mid, formats in enumerate(shown) if "98" in formats] == [4, 6, 8]
+    assert shown[4] == ["96", "97", "98", "99"]
+    assert shown[1] == shown[2] == shown[9] == ["96", "97"], "nobody publishes it in a browser"
+
+
+def test_an_answer_says_whether_the_browser_shows_h264() -> None:
+    def take_h264(mids: set[int], text: str) -> str:
+        found = sections(text)
+        for mid in mids:
+            found[mid] = found[mid].replace("96 97", "96 97 98 99")
+        return text.partition("m=")[0] + "".join(found)
+
+    assert not read_answer(answer(), KINDS, h264=True).shows_h264
+    assert read_answer(take_h264({4, 6, 8}, answer()), KINDS, h264=True).shows_h264
+    assert not read_answer(take_h264({4, 8}, answer()), KINDS, h264=True).shows_h264
+    for mids in ({1}, {9}):
+        with pytest.raises(BadSdp):
+            read_answer(take_h264(mids, answer()), KINDS, h264=True)
+    with pytest.raises(BadSdp):
+        read_answer(take_h264({4, 6, 8}, answer()), KINDS)
 
 
 def test_the_answer_does_not_show_in_its_repr() -> None:

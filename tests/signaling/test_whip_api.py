@@ -263,7 +263,7 @@ async def test_what_is_no_usable_offer_is_refused_whole(scene: Scene) -> None:
     assert (await program.post(kind="application/json")).code == "not-sdp"
     assert (await program.post("hello")).code == "bad-sdp"
     assert (await program.post(offer.replace("a=rtcp-mux\r\n", ""))).status == 422
-    told = await program.post(offer.replace("VP8/90000", "VP9/90000"))
+    told = await program.post(offer.replace("VP8/90000", "VP9/90000").replace("H264/90000", "H265/90000"))
     assert (told.status, told.code) == (406, "no-common-codec")
     assert (await program.post("v=0\r\n" + "a" * 70_000)).code == "too-large"
     assert len(scene.visit.server.programs) == 0

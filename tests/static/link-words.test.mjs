@@ -30,6 +30,8 @@ test("a screen that still comes is not told as paused, and one that does not is"
 
 test("a tile says whose link is weak, and says nothing of links when none is", () => {
   assert.equal(missingPicture("all", "all"), "No picture at the moment");
+  assert.equal(missingPicture("all", "all", true), "The program sends no picture that this browser can show");
+  assert.equal(missingPicture("sound", "all", true), "Picture paused: your connection is weak");
   assert.equal(missingPicture("sound", "all"), "Picture paused: your connection is weak");
   assert.equal(missingPicture("all", "sound"), "Picture paused: their connection is weak");
   assert.equal(missingPicture("screen", "sound"), "Picture paused: your connection is weak");
