@@ -24,6 +24,7 @@ from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCIce
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_256_GCM, RTCDtlsTransport
 
 from rooms.dtls import LiteIce
+from rooms.forwarding import VP8
 from rooms.ice import Credentials
 from rooms.rtcp import build_receiver_report
 
@@ -37,6 +38,8 @@ REPORT_EVERY: Final = 1.0
 """Seconds between two receiver reports; browsers send one a second about video."""
 
 _BUFFER: Final = 4 << 20
+_PICTURE_ENDS: Final = 0x80 | VP8
+"""Second octet of the last packet of a picture: the marker bit is in the clear (RFC 7741 §4.1)."""
 _SAMPLE: Final = 64
 """Every how many packets one is kept to be decrypted after the window."""
 
@@ -84,6 +87,7 @@ class Endpoint:
         credentials: to write into the SDP, with ``candidate`` and `FINGERPRINT`.
         audio: SSRC of what it publishes, as is ``video``.
         received: RTP packets that came since the last `forget`.
+        pictures: how many of them were the last of a picture.
         kept: some of them, still encrypted.
         checked_at: monotonic seconds of the last connectivity check sent.
         reported_at: the same of the last receiver report.
@@ -94,6 +98,7 @@ class Endpoint:
     audio: int = field(default_factory=lambda: random.getrandbits(31) | 1)
     video: int = field(default_factory=lambda: random.getrandbits(31) | 1)
     received: int = 0
+    pictures: int = 0
     kept: list[bytes] = field(default_factory=list)
     checked_at: float = 0.0
     reported_at: float = 0.0
@@ -184,6 +189,7 @@ class Endpoint:
             if 127 < data[0] < 192:
                 if not 192 <= data[1] <= 223:
                     self.received += 1
+                    self.pictures += data[1] == _PICTURE_ENDS
                     if self.received % _SAMPLE == 1:
                         self.kept.append(data)
             elif data[0] < 4:
@@ -193,7 +199,7 @@ class Endpoint:
 
     def forget(self) -> None:
         """Count from zero."""
-        self.received = 0
+        self.received = self.pictures = 0
         self.kept.clear()
 
     def bad_samples(self) -> int:
