@@ -26,9 +26,10 @@ process; ratios are ours ÷ theirs in this run. Figures of two runs or two machi
 
 With Chromium, fake cameras and a transport that is warm, as people have it:
 
-    admit_to_frame_ms        click on Admit ─▶ first decoded picture of the patient, on loopback
+    admit_to_frame_ms        click on Admit ─▶ first decoded picture of the patient, on loopback; half a
+                             camera period, 17 ms, is waiting for the next picture
     admit_to_frame_50ms_ms   the same with 50 ms of round trip between each of the two and the server, for
-                             signaling as for media
+                             signaling as for media: four single ways are 100 ms of it
     blocked_udp_connect_ms   offer ─▶ transport, for a patient whose network passes no UDP
     reconnect_ms             end of five seconds without a packet either way ─▶ first decoded picture again
 
