@@ -20,6 +20,7 @@ from broker.errors import BadInput, Refused, StoreUnavailable
 from broker.identity import Staff
 from broker.ids import MeetingId, digest, is_meeting_id, new_meeting_id, new_password, new_seat_token
 from broker.ledger import Ledger
+from broker.link_secret import is_authenticator_hash
 from broker.passwords import Hasher, Profile
 from broker.policy import Role
 from broker.private import Private
@@ -81,6 +82,7 @@ class Booking:
         cohost: Staff | None,
         by: str,
         idempotency_key: str,
+        link_auth: str | None = None,
     ) -> BookedSession:
         """Book a session.
 
@@ -93,13 +95,16 @@ class Booking:
             by: who books, as the ledger shall name them.
             idempotency_key: 1 to 255 printable ASCII characters; the same key and request by the same
                 person within 24 hours gives the same answer.
+            link_auth: hash of the link secret's authenticator; ``None``: not end-to-end encrypted.
 
         Raises:
-            BadInput: ``bad-window``, ``bad-host`` or ``bad-idempotency-key``.
+            BadInput: ``bad-window``, ``bad-host``, ``bad-authenticator`` or ``bad-idempotency-key``.
             Refused: ``idempotency-conflict`` when the key came with another request before; ``busy``.
             StoreUnavailable: nothing was booked, as far as is known; repeat with the same key.
         """
         self._check(starts_ms, ends_ms, host, cohost, idempotency_key)
+        if link_auth is not None and not is_authenticator_hash(link_auth):
+            raise BadInput("bad-authenticator", "The hash of an authenticator has 64 hex digits.")
         meeting, password = new_meeting_id(), new_password()
         plans = roster(kind, with_cotherapist=cohost is not None)
         tokens = {plan.code: new_seat_token(plan.code) for plan in plans if plan.role is SeatRole.PATIENT}
@@ -114,6 +119,8 @@ class Booking:
         }
         if cohost is not None:
             fields["cohost"] = cohost.id
+        if link_auth is not None:
+            fields["link-auth"] = link_auth
         for plan in plans:
             fields[f"{plan.code}.state"] = SeatState.EXPECTED.value
             fields[f"{plan.code}.since"] = StoreTime()
@@ -123,6 +130,7 @@ class Booking:
                 fields[f"{plan.code}.token"] = digest(tokens[plan.code])
 
         request = f"{kind}\n{starts_ms}\n{ends_ms}\n{host.id}\n{cohost.id if cohost else ''}".encode()
+        request += b"" if link_auth is None else f"\n{link_auth}".encode()
         # The key is the caller's own: two people who choose the same key have nothing to do with each other.
         key = f"{by}\n{idempotency_key}"
         answer = _Answer(meeting, password.reveal(), {code: token.reveal() for code, token in tokens.items()})
@@ -131,7 +139,13 @@ class Booking:
             actor=by,
             subject=meeting,
             session=meeting,
-            detail={"kind": kind.value, "host": host.id, "starts": starts_ms, "ends": ends_ms},
+            detail={
+                "kind": kind.value,
+                "host": host.id,
+                "starts": starts_ms,
+                "ends": ends_ms,
+                "end-to-end": link_auth is not None,
+            },
         )
         try:
             replay = await self._store.book(

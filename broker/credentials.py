@@ -36,6 +36,7 @@ from broker.ids import (
     parse_secret,
 )
 from broker.ledger import Ledger
+from broker.link_secret import opens, parse_authenticator
 from broker.passwords import Hasher, Profile
 from broker.private import Private
 from broker.seats import SeatCode, SeatRole, SeatState
@@ -125,7 +126,12 @@ class Credentials:
         self._ledger.append_later(about(EventType.LINK_OPENED, session, seat))
 
     async def enter(
-        self, meeting: str, seat_token: str, password: Private[str], cookie: str | None = None
+        self,
+        meeting: str,
+        seat_token: str,
+        password: Private[str],
+        cookie: str | None = None,
+        link_auth: Private[str] | None = None,
     ) -> SeatGrant:
         """Open a credential session for a seat.
 
@@ -135,6 +141,8 @@ class Credentials:
             password: as typed.
             cookie: what this browser holds for the seat already, anything at all: with a living one it stays
                 the same device, so that a second tab of it need not ask the first.
+            link_auth: the link secret's authenticator as the page shows it, anything at all; needed where the
+                session is end-to-end encrypted.
 
         Raises:
             Refused: ``cannot-enter`` whatever the cause; ``busy`` when too many try at once, sooner for those
@@ -158,12 +166,13 @@ class Credentials:
         except Refused:
             await self._store.attempt_undone(claim.scope, claim.seat, known=known)
             raise
-        if session is not None and seat is not None and right:
+        linked = _linked(session, link_auth)
+        if session is not None and seat is not None and right and linked:
             grant = await self._open(session, seat, cookie)
             if grant is not None:
                 return grant
         else:
-            await self.record_failure(claim, session, seat, attempt.verdict)
+            await self.record_failure(claim, session, seat, attempt.verdict, wrong_link=right and not linked)
         raise Refused(
             "cannot-enter",
             "This does not open a visit now. Check meeting ID, seat code, password and time of the visit.",
@@ -318,11 +327,17 @@ class Credentials:
         return SeatGrant(session.meeting, seat.code, device, seat.epoch, secret, session) if opened else None
 
     async def record_failure(
-        self, claim: Claim, session: Session | None, seat: Seat | None, verdict: str
+        self,
+        claim: Claim,
+        session: Session | None,
+        seat: Seat | None,
+        verdict: str,
+        *,
+        wrong_link: bool = False,
     ) -> None:
         """Record a failed attempt: on the seat if its token was right, else on the session or on nobody."""
         if seat is not None:
-            reason = {"allowed": "wrong-password"}.get(verdict, verdict)
+            reason = {"allowed": "wrong-link" if wrong_link else "wrong-password"}.get(verdict, verdict)
         else:
             reason = "wrong-token" if session is not None else "unknown-session"
         failed = about(EventType.AUTH_FAILED, session, seat, reason=reason, outcome="failed")
@@ -361,6 +376,15 @@ def own_seat(session: Session | None, claim: Claim) -> Seat | None:
     stored = seat.token_hash if seat is not None else ""
     # Compared in any case, and in constant time; the empty hash of a host's seat equals no digest.
     return seat if hmac.compare_digest(stored, claim.proof) else None
+
+
+def _linked(session: Session | None, shown: Private[str] | None) -> bool:
+    """Whether the authenticator that was shown, if any, is that of the session; the same work in any case."""
+    try:
+        authenticator = None if shown is None else parse_authenticator(shown.reveal())
+    except BadInput:
+        authenticator = None
+    return opens(authenticator, "" if session is None else session.link_auth)
 
 
 def why_shut(session: Session, seat: Seat, now_ms: int) -> str:

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from broker.errors import QuietroomError
 from broker.ids import MeetingId
+from broker.link_secret import is_authenticator_hash
 from broker.private import Private
 from broker.seats import PLANS, SeatCode, SeatRole, SeatState, SessionKind
 
@@ -84,6 +86,8 @@ class Session:
         rev: raised by every change.
         seats: in the order of their places.
         password: PHC string of the meeting password.
+        link_auth: SHA-256 of the link secret's authenticator in hex; empty when there is no link secret and
+            the media is encrypted on its transports only.
     """
 
     meeting: MeetingId
@@ -97,6 +101,7 @@ class Session:
     rev: int
     seats: dict[SeatCode, Seat]
     password: Private[str]
+    link_auth: str
 
     def admits(self, now_ms: int) -> bool:
         """Whether credentials are good now: open, from 15 minutes before the start until the end."""
@@ -110,13 +115,24 @@ class Session:
         return None
 
 
+class Encryption(StrEnum):
+    """Between whom a session's media and messages are encrypted; the word on the wire."""
+
+    END_TO_END = "end-to-end"
+    TRANSPORT_ONLY = "transport-only"
+
+
 def session_is_e2ee(session: Session) -> bool:
     """Whether only its people's devices can decrypt this session's media.
 
-    A program whose media the server would decrypt on the way is refused then. Until sessions are end-to-end
-    encrypted the answer is no.
+    A program whose media the server would decrypt on the way is refused then.
     """
-    return False
+    return session.link_auth != ""
+
+
+def encryption_of(session: Session) -> Encryption:
+    """The word for it."""
+    return Encryption.END_TO_END if session_is_e2ee(session) else Encryption.TRANSPORT_ONLY
 
 
 def parse_session(meeting: MeetingId, raw: Mapping[str, str]) -> Session | None:
@@ -151,6 +167,7 @@ def parse_session(meeting: MeetingId, raw: Mapping[str, str]) -> Session | None:
             rev=_number(raw.get("rev") or "0"),
             seats=seats,
             password=Private(raw["password"]),
+            link_auth=_link_auth(raw.get("link-auth", "")),
         )
     except (KeyError, ValueError):
         raise DamagedRecord from None
@@ -177,6 +194,13 @@ def _seat(code: SeatCode, place: int, raw: Mapping[str, str]) -> Seat:
         device=raw.get(f"{code}.device") or None,
         holder=raw.get(f"{code}.holder") or None,
     )
+
+
+def _link_auth(text: str) -> str:
+    """The hash of an authenticator. Damaged it is not none: that would turn encryption off."""
+    if text and not is_authenticator_hash(text):
+        raise ValueError
+    return text
 
 
 def _number(text: str) -> int:

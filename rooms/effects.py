@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from broker.audit import EventType
 from broker.seats import SeatAction, SeatCode, SeatRole
+from broker.sessions import Encryption
 from rooms.events import Device, HostAction, Link, RoomAction
 from rooms.groups import Tell
 from rooms.quality import Level, Standing
@@ -124,6 +125,7 @@ class PlaceView:
     ends_ms: int
     receives: Level = Level.ALL
     sends: Level = Level.ALL
+    encryption: Encryption = Encryption.TRANSPORT_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ class RosterView:
     ends_ms: int
     kind: str
     seats: tuple[RosterSeat, ...]
+    encryption: Encryption = Encryption.TRANSPORT_ONLY
 
 
 View = PlaceView | RosterView

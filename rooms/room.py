@@ -24,6 +24,7 @@ from typing import Final, assert_never
 
 from broker.audit import EventType
 from broker.seats import PLACED_STATES, PLANS, SeatAction, SeatCode, SeatState
+from broker.sessions import Encryption
 from rooms import views
 from rooms.commits import Commits
 from rooms.delivery import Delivery, Keys, attendee
@@ -158,6 +159,11 @@ class Room:
             and code not in closing
             for code, seat in self.seats.items()
         )
+
+    @property
+    def encryption(self) -> Encryption:
+        """Between whom the session is encrypted."""
+        return Encryption.TRANSPORT_ONLY if self._delivery is None else Encryption.END_TO_END
 
     @property
     def keys(self) -> Keys | None:

@@ -44,6 +44,7 @@ def asking_view(room: Room, seat: Seat) -> PlaceView:
         device_asks=0,
         store_ok=room.store_ok,
         ends_ms=room.ends_ms,
+        encryption=room.encryption,
     )
 
 
@@ -81,6 +82,7 @@ def _place(room: Room, seat: Seat) -> PlaceView:
         # Only in the room: to a waiting page nothing comes, so that nothing of it can be told.
         receives=_standing(seat).receives if flowing else Level.ALL,
         sends=_standing(seat).sends if flowing else Level.ALL,
+        encryption=room.encryption,
     )
 
 
@@ -121,4 +123,5 @@ def _roster(room: Room, me: Seat, link: Link) -> RosterView:
         ends_ms=room.ends_ms,
         kind=room.kind,
         seats=seats,
+        encryption=room.encryption,
     )

@@ -231,6 +231,7 @@ class Server:
             public_url=settings.public_url,
             static_dir=STATIC,
             behind_proxy=settings.behind_proxy,
+            programs=settings.whip,
             other_workers=None if self._listening is None else self.neighbours,
             metrics_token=None if settings.metrics_token is None else Private(settings.metrics_token),
         )

@@ -12,6 +12,7 @@ import msgspec
 
 from broker.ids import short_code
 from broker.seats import WAITING_STATES, SeatCode, SeatState
+from rooms.mls_wire import SUITE_NAME
 from rooms.quality import Quality, Standing
 from rooms.room import Room
 from rooms.seat import Seat
@@ -38,6 +39,8 @@ def board_room(
         locked: seats locked by failed attempts.
         now_ms: milliseconds since the epoch.
     """
+    keys = room.keys
+    grouped = keys is not None and keys.epoch is not None
     return BoardRoom(
         room=meeting,
         code=short_code(meeting),
@@ -50,6 +53,10 @@ def board_room(
             _board_seat(code, seat, quality.get(code), code in locked, now_ms)
             for code, seat in room.seats.items()
         ),
+        encryption=room.encryption.value,
+        keys=SUITE_NAME if grouped else None,
+        epoch=keys.epoch if keys is not None else None,
+        verified=keys.verified if keys is not None else None,
     )
 
 

@@ -318,6 +318,7 @@ def _place(view: PlaceView) -> Place:
         ends=view.ends_ms,
         receives=view.receives.value,
         sends=view.sends.value,
+        encryption=view.encryption.value,
     )
 
 
@@ -333,6 +334,7 @@ def _roster(view: RosterView) -> Roster:
         starts=view.starts_ms,
         ends=view.ends_ms,
         kind="couple" if view.kind == "couple" else "individual",
+        encryption=view.encryption.value,
         seats=tuple(
             RosterSeat(
                 seat=seat.seat,

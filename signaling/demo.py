@@ -20,6 +20,7 @@ import msgspec
 from broker.booking import BookedSession
 from broker.errors import QuietroomError, Refused
 from broker.identity import Staff
+from broker.link_secret import drawn_by_default, link_auth_of
 from broker.policy import Role
 from broker.private import Private
 from broker.seats import SessionKind
@@ -44,11 +45,12 @@ class _Account(msgspec.Struct):
 
 
 class _Visit(msgspec.Struct):
-    """A booking, as it can be asked for again."""
+    """A booking, as it can be asked for again; with its link secret, which only a demo writes down."""
 
     key: str
     starts_ms: int
     ends_ms: int
+    link_secret: str | None = None
 
 
 class _Notes(msgspec.Struct):
@@ -74,7 +76,9 @@ def run_demo(flags: dict[str, Any]) -> None:
     async def ready(server: app.Server) -> None:
         remember(server.settings)
         notes, booked = await furnish(server.practice)
-        print(page(notes, booked_answer(booked, server.url, password_in_link=False), server.url), flush=True)
+        secret = None if notes.visit.link_secret is None else Private(notes.visit.link_secret)
+        answer = booked_answer(booked, server.url, password_in_link=False, secret=secret)
+        print(page(notes, answer, server.url), flush=True)
 
     app.run(app.serve(settings, ready))
     print("Stopped. Your demo practice is kept; start again to find it.", flush=True)
@@ -137,8 +141,16 @@ async def _see_to_visit(practice: Practice, path: Path, notes: _Notes, host: Sta
         notes.visit = visit
         _write(path, notes)
         try:
+            secret = None if visit.link_secret is None else Private(visit.link_secret)
             booked = await practice.booking.book(
-                SessionKind.COUPLE, visit.starts_ms, visit.ends_ms, host, None, _BY, visit.key
+                SessionKind.COUPLE,
+                visit.starts_ms,
+                visit.ends_ms,
+                host,
+                None,
+                _BY,
+                visit.key,
+                link_auth_of(secret),
             )
         except Refused as refused:
             if refused.code != "idempotency-conflict":  # booked under a host that is no more
@@ -207,7 +219,9 @@ def _new_notes() -> _Notes:
 
 def _new_visit() -> _Visit:
     now_ms = round(time.time() * 1000)
-    return _Visit(secrets.token_urlsafe(16), now_ms, now_ms + LASTS_MS)
+    secret = drawn_by_default()
+    key = secrets.token_urlsafe(16)
+    return _Visit(key, now_ms, now_ms + LASTS_MS, None if secret is None else secret.reveal())
 
 
 def _read(path: Path) -> _Notes | None:

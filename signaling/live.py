@@ -15,6 +15,7 @@ write is an ordinary event for a room, never an error.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,9 +35,11 @@ from broker.errors import QuietroomError, Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
 from broker.ledger import Ledger
 from broker.placement import Lease, Placement
+from broker.sealing import is_signed
 from broker.seats import INSIDE_STATES, WAITING_STATES, SeatAction, SeatCode
-from broker.sessions import Session
+from broker.sessions import Session, session_is_e2ee
 from broker.tickets import Grant, Tickets
+from rooms.delivery import Delivery
 from rooms.effects import Commit, Record
 from rooms.events import (
     CommitRefused,
@@ -108,7 +111,13 @@ def room_of(session: Session, moving: frozenset[SeatCode] = frozenset(), until: 
         wall_ms=_wall_ms(),
         moving=moving,
         moving_until=until,
+        delivery=Delivery(session.meeting, _new_generation, is_signed) if session_is_e2ee(session) else None,
     )
+
+
+def _new_generation() -> str:
+    """What names one life of an encryption group; by chance, so that nothing can be told from it."""
+    return secrets.token_hex(8)
 
 
 def reloaded(session: Session) -> SessionReloaded:

@@ -29,6 +29,7 @@ MAX_COMMIT = 16_384
 MAX_GROUP_WELCOME = 32_768
 MAX_SEALED = 8_192
 KeyPackage = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=10_923)]
+EncryptionWord = Literal["end-to-end", "transport-only"]
 Tag = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", max_length=43)]
 CommitBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=21_846)]
 WelcomeBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=43_691)]
@@ -275,6 +276,8 @@ class Place(Message, frozen=True, tag="place"):
         store_ok: false while nobody can be let in for want of the audit stream.
         receives: what is sent to this page; screen (no cameras) or sound while its link is weak.
         sends: what this page is to send, likewise; both say all outside the room.
+        encryption: transport-only where the server could decrypt, because programs publish; a page that
+            holds a link secret refuses such a session.
     """
 
     seat: Seat
@@ -290,6 +293,7 @@ class Place(Message, frozen=True, tag="place"):
     ends: int
     receives: Literal["all", "screen", "sound"]
     sends: Literal["all", "screen", "sound"]
+    encryption: EncryptionWord
 
 
 class RosterSeat(Struct, frozen=True, rename="kebab"):
@@ -342,6 +346,7 @@ class Roster(Message, frozen=True, tag="roster"):
     ends: int
     kind: Literal["individual", "couple"]
     seats: tuple[RosterSeat, ...]
+    encryption: EncryptionWord
 
 
 class IceServer(Struct, frozen=True, rename="kebab"):
@@ -507,11 +512,17 @@ class LinkOpened(Body, frozen=True):
 
 
 class EnterBody(Body, frozen=True):
-    """``POST /api/enter``: open a credential session for a seat. 200 ``Entered`` or one and the same 403."""
+    """``POST /api/enter``: open a credential session for a seat. 200 ``Entered`` or one and the same 403.
+
+    Attributes:
+        link_auth: the authenticator derived from the link secret, base64url; needed in an end-to-end
+            encrypted session.
+    """
 
     meeting: MeetingId
     seat_token: SeatToken
     password: Password
+    link_auth: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class Entered(Struct, frozen=True, rename="kebab"):
@@ -523,6 +534,7 @@ class Entered(Struct, frozen=True, rename="kebab"):
     kind: Literal["individual", "couple"]
     agreed: bool
     state: str
+    encryption: EncryptionWord
 
 
 class Agreement(Struct, frozen=True, rename="kebab"):
@@ -583,6 +595,9 @@ class BookBody(Body, frozen=True):
         host: account name of the therapist; left out, the one who books.
         cohost: account name of a second clinician.
         password_in_link: put the password into the links' fragment too.
+        link_authenticator_hash: SHA-256, in hex, of the authenticator of a link secret that the caller drew,
+            keeps to itself and appends to every link: the session is end-to-end encrypted.
+        encryption: transport-only for a session without a link secret; only where programs may publish.
     """
 
     kind: Literal["individual", "couple"]
@@ -591,6 +606,8 @@ class BookBody(Body, frozen=True):
     host: AccountName | None = None
     cohost: AccountName | None = None
     password_in_link: bool = False
+    link_authenticator_hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)] | None = None
+    encryption: Literal["transport-only"] | None = None
 
 
 class SeatLink(Struct, frozen=True, rename="kebab"):
@@ -603,7 +620,11 @@ class SeatLink(Struct, frozen=True, rename="kebab"):
 
 
 class Booked(Struct, frozen=True, rename="kebab"):
-    """A booked session. The password is shown this once."""
+    """A booked session. The password is shown this once.
+
+    Of an end-to-end encrypted one the links are not whole: who booked it appends ``.`` and the link secret to
+    each seat's link, ``#`` and the secret to the host's.
+    """
 
     meeting: str
     password: str
@@ -612,6 +633,7 @@ class Booked(Struct, frozen=True, rename="kebab"):
     ends: str
     seats: tuple[SeatLink, ...]
     host_link: str
+    encryption: EncryptionWord
 
 
 class SessionSummary(Struct, frozen=True, rename="kebab"):
@@ -623,6 +645,7 @@ class SessionSummary(Struct, frozen=True, rename="kebab"):
     starts: str
     ends: str
     host_link: str
+    encryption: EncryptionWord
 
 
 class BoardSeat(Struct, frozen=True, rename="kebab"):
@@ -660,7 +683,13 @@ class BoardSeat(Struct, frozen=True, rename="kebab"):
 
 
 class BoardRoom(Struct, frozen=True, rename="kebab"):
-    """One room on the board. ``code`` is the short code of the session; ``room`` its id for ``unlock``."""
+    """One room on the board. ``code`` is the short code of the session; ``room`` its id for ``unlock``.
+
+    Attributes:
+        keys: suite of the room's encryption group; null while it has none.
+        epoch: how often its keys were made anew.
+        verified: whether the people in it compared their keys aloud; null if they did not.
+    """
 
     room: str
     code: str
@@ -670,6 +699,10 @@ class BoardRoom(Struct, frozen=True, rename="kebab"):
     starts: int
     ends: int
     seats: tuple[BoardSeat, ...]
+    encryption: EncryptionWord
+    keys: str | None
+    epoch: int | None
+    verified: bool | None
 
 
 class Board(Struct, frozen=True, rename="kebab"):

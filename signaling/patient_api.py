@@ -20,6 +20,7 @@ from broker.ids import parse_meeting_id, parse_seat_token
 from broker.policy import Permission
 from broker.private import Private
 from broker.seats import SeatAction
+from broker.sessions import encryption_of
 from signaling.connection import LEFT_PAGE
 from signaling.messages import AgreeBody, Agreement, EnterBody, Entered, LinkOpened, SeatBody, Ticket
 from signaling.routing import Call, Route, answer, clear_cookie, no_content, seat_cookie, set_cookie
@@ -37,7 +38,11 @@ async def link_opened(call: Call, body: LinkOpened) -> web.StreamResponse:
 async def enter(call: Call, body: EnterBody) -> web.StreamResponse:
     """Open a credential session for a seat."""
     grant = await call.services.credentials.enter(
-        body.meeting, body.seat_token, Private(body.password), held_cookie(call, body)
+        body.meeting,
+        body.seat_token,
+        Private(body.password),
+        held_cookie(call, body),
+        None if body.link_auth is None else Private(body.link_auth),
     )
     response = answer(entered(grant))
     set_cookie(response, seat_cookie(grant.meeting, grant.seat), grant.secret.reveal())
@@ -105,6 +110,7 @@ def entered(grant: SeatGrant) -> Entered:
         kind=grant.session.kind.value,
         agreed=of.agreed == CURRENT.version,
         state=of.state.value,
+        encryption=encryption_of(grant.session).value,
     )
 
 

@@ -49,6 +49,15 @@ TEXTS: Final[dict[str, Text]] = {
         "These clinicians are not possible",
         "Name a therapist's account as the host and another one as co-therapist.",
     ),
+    "bad-encryption": Text(
+        422,
+        "Say how the session is encrypted",
+        "Draw a link secret and send the hash of its authenticator; or book “transport-only”, where programs "
+        "may publish. Never both.",
+    ),
+    "bad-authenticator": Text(
+        422, "The hash of an authenticator is not one", "It is SHA-256 in hex: 64 digits, lower case."
+    ),
     "idempotency-key-needed": Text(
         400,
         "Idempotency-Key is missing",

@@ -73,6 +73,7 @@ class Services:
             ``Settings`` writes it.
         behind_proxy: whether a proxy passes requests on, so that everybody seems to come from it.
         metrics_token: what a request for the metrics must show; without one they are for this machine only.
+        programs: whether programs may publish for a patient's seat.
         static_dir: folder with ``index.html``, ``visit.html`` and the rest of the browser's half.
     """
 
@@ -94,5 +95,6 @@ class Services:
     public_url: str
     static_dir: Path
     behind_proxy: bool = False
+    programs: bool = False
     metrics_token: Private[str] | None = None
     other_workers: OtherWorkers | None = None

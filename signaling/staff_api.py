@@ -16,10 +16,11 @@ from broker.audit import AuditEvent, EventType
 from broker.booking import BookedSession
 from broker.errors import BadInput, Refused
 from broker.identity import Staff
+from broker.link_secret import ENCRYPTED_BY_DEFAULT
 from broker.policy import Permission, Role
 from broker.private import Private
 from broker.seats import PLANS, SessionKind
-from broker.sessions import Session
+from broker.sessions import Session, encryption_of
 from signaling.messages import (
     Account,
     BookBody,
@@ -75,6 +76,7 @@ async def book(call: Call, body: BookBody) -> web.StreamResponse:
     key = call.request.headers.get("Idempotency-Key", "")
     if not _KEY.fullmatch(key):
         raise BadInput("idempotency-key-needed")
+    check_encryption(body, programs=call.services.programs)
     booked = await call.services.booking.book(
         SessionKind(body.kind),
         milliseconds(body.starts),
@@ -83,6 +85,7 @@ async def book(call: Call, body: BookBody) -> web.StreamResponse:
         await _clinician(call, body.cohost) if body.cohost is not None else None,
         call.me.id,
         key,
+        body.link_authenticator_hash,
     )
     call.services.changes.notify()
     public_url = call.services.public_url
@@ -146,6 +149,24 @@ async def _clinician(call: Call, name: str | None) -> Staff:
     return staff
 
 
+def check_encryption(body: BookBody, *, programs: bool) -> None:
+    """See to it that a session is end-to-end encrypted, or that it must not be and who books says so.
+
+    Args:
+        programs: whether programs may publish, for which the server must be able to decrypt.
+
+    Raises:
+        BadInput: ``bad-encryption``.
+    """
+    transport_only = body.encryption is not None
+    if body.link_authenticator_hash is not None:
+        good = not transport_only
+    else:
+        good = programs if transport_only else not ENCRYPTED_BY_DEFAULT
+    if not good:
+        raise BadInput("bad-encryption")
+
+
 def account(staff: Staff) -> Account:
     """Who is signed in, as their own page shows it."""
     return Account(staff.name.reveal(), "admin" if staff.role is Role.ADMIN else "therapist")
@@ -171,16 +192,20 @@ def rfc3339(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
-def booked_answer(booked: BookedSession, public_url: str, *, password_in_link: bool) -> Booked:
+def booked_answer(
+    booked: BookedSession, public_url: str, *, password_in_link: bool, secret: Private[str] | None = None
+) -> Booked:
     """What the one who books gets to hand out.
 
     Args:
         booked: with the credentials in the clear.
         public_url: our origin.
         password_in_link: whether a link alone opens the waiting room.
+        secret: the link secret, where it was drawn here: on the operator's own command line.
     """
     page = f"{public_url}/j/{booked.meeting}"
-    ending = f".{booked.password.reveal()}" if password_in_link else ""
+    ending = "" if secret is None else f".{secret.reveal()}"
+    ending += f".{booked.password.reveal()}" if password_in_link else ""
     return Booked(
         meeting=booked.meeting,
         password=booked.password.reveal(),
@@ -191,7 +216,8 @@ def booked_answer(booked: BookedSession, public_url: str, *, password_in_link: b
             SeatLink(code, PLANS[code].label, token.reveal(), f"{page}#{token.reveal()}{ending}")
             for code, token in booked.seat_tokens.items()
         ),
-        host_link=host_link(booked.meeting, public_url),
+        host_link=host_link(booked.meeting, public_url) + ("" if secret is None else f"#{secret.reveal()}"),
+        encryption=encryption_of(booked.session).value,
     )
 
 
@@ -204,6 +230,7 @@ def summary(session: Session, public_url: str) -> SessionSummary:
         starts=rfc3339(session.starts_ms),
         ends=rfc3339(session.ends_ms),
         host_link=host_link(session.meeting, public_url),
+        encryption=encryption_of(session).value,
     )
 
 
@@ -254,7 +281,15 @@ ROUTES: Final = (
         body=BookBody,
         answer=Booked,
         status=201,
-        refusals=("bad-window", "bad-host", "idempotency-key-needed", "idempotency-conflict", "busy"),
+        refusals=(
+            "bad-window",
+            "bad-host",
+            "bad-encryption",
+            "bad-authenticator",
+            "idempotency-key-needed",
+            "idempotency-conflict",
+            "busy",
+        ),
         headers={"Idempotency-Key": "Required: new for each booking, the same when it is tried again."}
         | _ROLE,
     ),

@@ -152,8 +152,10 @@
  *     store-ok: false while nobody can be let in for want of the audit stream.
  *     receives: what is sent to this page; screen (no cameras) or sound while its link is weak.
  *     sends: what this page is to send, likewise; both say all outside the room.
+ *     encryption: transport-only where the server could decrypt, because programs publish; a page that
+ *         holds a link secret refuses such a session.
  *
- * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": number, "store-ok": boolean, "ends": number, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound' }} Place
+ * @typedef {{ type: 'place', "seat": string, "label": string, "state": string, "since": number, "reason": string|null, "muted": boolean, "agreed": boolean, "others": ReadonlyArray<Other>, "device-asks": number, "store-ok": boolean, "ends": number, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "encryption": 'end-to-end'|'transport-only' }} Place
  */
 
 /**
@@ -176,7 +178,7 @@
  *     entered: this host's seat is in the room.
  *     media-here: the seat's media is on this very page, not on another tab.
  *
- * @typedef {{ type: 'roster', "me": string, "entered": boolean, "media-here": boolean, "open": boolean, "clinician-present": boolean, "store-ok": boolean, "starts": number, "ends": number, "kind": 'couple'|'individual', "seats": ReadonlyArray<RosterSeat> }} Roster
+ * @typedef {{ type: 'roster', "me": string, "entered": boolean, "media-here": boolean, "open": boolean, "clinician-present": boolean, "store-ok": boolean, "starts": number, "ends": number, "kind": 'couple'|'individual', "seats": ReadonlyArray<RosterSeat>, "encryption": 'end-to-end'|'transport-only' }} Roster
  */
 
 /**
@@ -285,13 +287,17 @@
 /**
  * `POST /api/enter`: open a credential session for a seat. 200 `Entered` or one and the same 403.
  *
- * @typedef {{ "meeting": string, "seat-token": string, "password": string }} EnterBody
+ * Attributes:
+ *     link-auth: the authenticator derived from the link secret, base64url; needed in an end-to-end
+ *         encrypted session.
+ *
+ * @typedef {{ "meeting": string, "seat-token": string, "password": string, "link-auth"?: string|null }} EnterBody
  */
 
 /**
  * What the page of a seat needs to go on. The credential itself is a cookie that scripts cannot read.
  *
- * @typedef {{ "meeting": string, "seat": string, "label": string, "kind": 'couple'|'individual', "agreed": boolean, "state": string }} Entered
+ * @typedef {{ "meeting": string, "seat": string, "label": string, "kind": 'couple'|'individual', "agreed": boolean, "state": string, "encryption": 'end-to-end'|'transport-only' }} Entered
  */
 
 /**
@@ -345,8 +351,11 @@
  *     host: account name of the therapist; left out, the one who books.
  *     cohost: account name of a second clinician.
  *     password-in-link: put the password into the links' fragment too.
+ *     link-authenticator-hash: SHA-256, in hex, of the authenticator of a link secret that the caller drew,
+ *         keeps to itself and appends to every link: the session is end-to-end encrypted.
+ *     encryption: transport-only for a session without a link secret; only where programs may publish.
  *
- * @typedef {{ "kind": 'couple'|'individual', "starts": string, "ends": string, "host"?: string|null, "cohost"?: string|null, "password-in-link"?: boolean }} BookBody
+ * @typedef {{ "kind": 'couple'|'individual', "starts": string, "ends": string, "host"?: string|null, "cohost"?: string|null, "password-in-link"?: boolean, "link-authenticator-hash"?: string|null, "encryption"?: 'transport-only'|null }} BookBody
  */
 
 /**
@@ -358,13 +367,16 @@
 /**
  * A booked session. The password is shown this once.
  *
- * @typedef {{ "meeting": string, "password": string, "kind": 'couple'|'individual', "starts": string, "ends": string, "seats": ReadonlyArray<SeatLink>, "host-link": string }} Booked
+ * Of an end-to-end encrypted one the links are not whole: who booked it appends `.` and the link secret to
+ * each seat's link, `#` and the secret to the host's.
+ *
+ * @typedef {{ "meeting": string, "password": string, "kind": 'couple'|'individual', "starts": string, "ends": string, "seats": ReadonlyArray<SeatLink>, "host-link": string, "encryption": 'end-to-end'|'transport-only' }} Booked
  */
 
 /**
  * `GET /api/sessions`: one session of the practice without anything that names a person.
  *
- * @typedef {{ "meeting": string, "kind": 'couple'|'individual', "state": 'ended'|'open', "starts": string, "ends": string, "host-link": string }} SessionSummary
+ * @typedef {{ "meeting": string, "kind": 'couple'|'individual', "state": 'ended'|'open', "starts": string, "ends": string, "host-link": string, "encryption": 'end-to-end'|'transport-only' }} SessionSummary
  */
 
 /**
@@ -384,7 +396,12 @@
 /**
  * One room on the board. `code` is the short code of the session; `room` its id for `unlock`.
  *
- * @typedef {{ "room": string, "code": string, "kind": 'couple'|'individual', "state": 'ended'|'live'|'paused'|'scheduled'|'waiting', "clinician-present": boolean, "starts": number, "ends": number, "seats": ReadonlyArray<BoardSeat> }} BoardRoom
+ * Attributes:
+ *     keys: suite of the room's encryption group; null while it has none.
+ *     epoch: how often its keys were made anew.
+ *     verified: whether the people in it compared their keys aloud; null if they did not.
+ *
+ * @typedef {{ "room": string, "code": string, "kind": 'couple'|'individual', "state": 'ended'|'live'|'paused'|'scheduled'|'waiting', "clinician-present": boolean, "starts": number, "ends": number, "seats": ReadonlyArray<BoardSeat>, "encryption": 'end-to-end'|'transport-only', "keys": string|null, "epoch": number|null, "verified": boolean|null }} BoardRoom
  */
 
 /**
@@ -430,6 +447,9 @@ export const PROTOCOL = "quietroom.v1";
 
 /** No message may be larger. */
 export const MAX_MESSAGE_BYTES = 65536;
+
+/** Whether a session booked here gets a link secret; goes once the pages encrypt. */
+export const ENCRYPTED_BY_DEFAULT = false;
 
 /** The types a page may send. */
 export const CLIENT_MESSAGES = Object.freeze([
@@ -518,6 +538,14 @@ export const TEXTS = Object.freeze({
   "bad-host": {
     "title": "These clinicians are not possible",
     "detail": "Name a therapist's account as the host and another one as co-therapist."
+  },
+  "bad-encryption": {
+    "title": "Say how the session is encrypted",
+    "detail": "Draw a link secret and send the hash of its authenticator; or book “transport-only”, where programs may publish. Never both."
+  },
+  "bad-authenticator": {
+    "title": "The hash of an authenticator is not one",
+    "detail": "It is SHA-256 in hex: 64 digits, lower case."
   },
   "idempotency-key-needed": {
     "title": "Idempotency-Key is missing",

@@ -12,7 +12,9 @@ from broker.booking import BookedSession
 from broker.errors import BadInput, Refused
 from broker.identity import Staff
 from broker.ids import MeetingId, digest, is_meeting_id, new_meeting_id
+from broker.link_secret import authenticator_hash, authenticator_of, draw_link_secret
 from broker.seats import SessionKind
+from broker.sessions import session_is_e2ee
 from tests.support.practice import ADMIN, COHOST, HOST, HOUR, MINUTE, STRANGER, A, B, C, P, Practice, T
 
 
@@ -46,6 +48,36 @@ async def test_booking_is_recorded_without_a_name(practice: Practice) -> None:
     assert (event.type, event.actor, event.subject) == (EventType.SESSION_BOOKED, HOST.id, booked.meeting)
     assert event.detail["host"] == HOST.id
     assert "Canary" not in repr(event)
+
+
+async def test_only_the_hash_of_the_authenticator_is_stored(practice: Practice) -> None:
+    secret = draw_link_secret()
+    stored = authenticator_hash(authenticator_of(secret))
+    booked = await practice.book(link_auth=stored)
+    assert session_is_e2ee(booked.session)
+    assert booked.session.link_auth == stored
+    kept = "".join(await practice.kept())
+    assert secret.reveal() not in kept
+    assert not session_is_e2ee((await practice.book()).session)
+    recorded = await practice.events(EventType.SESSION_BOOKED)
+    assert [event.detail["end-to-end"] for event in recorded] == [True, False]
+
+
+async def test_another_secret_under_the_same_key_is_another_request(practice: Practice) -> None:
+    now = practice.now
+    request = (SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, "key-2")
+    first, second = (authenticator_hash(authenticator_of(draw_link_secret())) for _ in range(2))
+    await practice.booking.book(*request, first)
+    for other in (second, None):
+        with pytest.raises(Refused, match="idempotency-conflict"):
+            await practice.booking.book(*request, other)
+
+
+@pytest.mark.parametrize("text", ["", "ab", "A" * 64, "0" * 65])
+async def test_what_is_no_hash_of_an_authenticator_books_nothing(practice: Practice, text: str) -> None:
+    with pytest.raises(BadInput, match="bad-authenticator"):
+        await practice.book(link_auth=text)
+    assert await practice.booking.all_open() == []
 
 
 async def test_the_same_request_again_has_the_same_answer(practice: Practice) -> None:

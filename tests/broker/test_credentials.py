@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from broker.booking import BookedSession
 from broker.credentials import Credentials, SeatGrant, claim_of
 from broker.errors import Refused, StoreUnavailable
 from broker.ids import digest, new_meeting_id, new_seat_token, new_secret
+from broker.link_secret import authenticator_hash, authenticator_of, draw_link_secret
 from broker.passwords import Hasher, Profile
 from broker.private import Private
 from broker.seats import SeatAction, SeatCode, SessionKind
@@ -77,6 +79,33 @@ async def test_credentials_may_be_typed_as_people_type(practice: Practice) -> No
     password = booked.password.reveal().lower().replace("-", " ").replace("1", "l")
     meeting = f" {booked.meeting[:9].upper()}-{booked.meeting[9:]} "
     assert (await practice.credentials.enter(meeting, token, Private(password))).seat == "A"
+
+
+async def test_an_encrypted_session_opens_for_those_who_have_its_link_secret(practice: Practice) -> None:
+    secret = draw_link_secret()
+    authenticator = authenticator_of(secret)
+    booked = await practice.book(link_auth=authenticator_hash(authenticator))
+    token = booked.seat_tokens[A].reveal()
+    shown = Private(urlsafe_b64encode(authenticator.reveal()).rstrip(b"=").decode())
+    enter = practice.credentials.enter
+    refusals = {await turned_away(practice, booked.meeting, token, WRONG)}
+    for wrong in (None, Private(""), Private("A" * 43), secret, Private(shown.reveal() + "=")):
+        await forget_delay(practice, booked, A, n=0)
+        with pytest.raises(Refused) as caught:
+            await enter(booked.meeting, token, booked.password, None, wrong)
+        refusals.add(str(caught.value))
+    assert len(refusals) == 1
+    reasons = [event.reason for event in await practice.events(E.AUTH_FAILED)]
+    assert reasons == ["wrong-password", *["wrong-link"] * 5]
+    await forget_delay(practice, booked, A, n=0)
+    assert (await enter(booked.meeting, token, booked.password, None, shown)).seat == "A"
+
+
+async def test_a_session_without_link_secret_asks_for_none(practice: Practice) -> None:
+    booked = await practice.book()
+    token = booked.seat_tokens[A].reveal()
+    grant = await practice.credentials.enter(booked.meeting, token, booked.password, None, Private("A" * 43))
+    assert grant.seat == "A"
 
 
 async def causes(practice: Practice) -> dict[str, tuple[str, str, Private[str], str | None, str]]:

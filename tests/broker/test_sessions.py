@@ -76,6 +76,7 @@ def test_no_hash_is_no_session() -> None:
         {"capacity": "9" * 30},
         {"A_state": "dancing"},
         {"A_epoch": "1.5"},
+        {"link-auth": "off"},
     ],
 )
 def test_a_damaged_hash_gives_one_coded_error(damage: dict[str, str]) -> None:

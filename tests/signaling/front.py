@@ -242,4 +242,6 @@ def board_room(state: str = "waiting", code: str = "abcdef") -> BoardRoom:
         sends="all",
         locked=False,
     )
-    return BoardRoom(code * 4, code, "couple", "waiting", False, 1, 2, (seat,))
+    return BoardRoom(
+        code * 4, code, "couple", "waiting", False, 1, 2, (seat,), "transport-only", None, None, None
+    )

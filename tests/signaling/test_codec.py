@@ -36,7 +36,9 @@ def good(kind: mi.Type) -> Any:
         case mi.Metadata(type=inner):
             return good(inner)
         case mi.StrType(pattern=pattern):
-            return next(text for text in ("A", "0" * 16, "A" * 43) if re.search(pattern or "", text))
+            return next(
+                text for text in ("A", "0" * 16, "A" * 43, "0" * 64) if re.search(pattern or "", text)
+            )
         case mi.BoolType():
             return True
         case mi.IntType():

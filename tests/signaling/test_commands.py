@@ -30,6 +30,21 @@ def test_booking_prints_id_password_and_a_link_for_each_seat(data: Path) -> None
     assert re.search(r"Password +\w{5}-\w{5}\n", result.stdout)
 
 
+def test_a_secret_drawn_for_a_booking_is_in_its_links_and_nowhere_else(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.link_secret.ENCRYPTED_BY_DEFAULT", True)
+    booked = book(data, "--password-in-link")
+    secret = booked["host-link"].partition("#")[2]
+    assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{26}", secret)
+    for seat in booked["seats"]:
+        assert seat["link"].endswith(f"#{seat['seat-token']}.{secret}.{booked['password']}")
+    assert booked["encryption"] == "end-to-end"
+    kept = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    assert kept
+    assert secret.encode() not in kept
+
+
 def test_booking_for_programs_is_one_json_object(data: Path) -> None:
     booked = book(data, "--starts", "2099-03-01T10:00+01:00", "--ends", "2099-03-01T11:00+01:00")
     assert booked["starts"] == "2099-03-01T09:00:00Z"

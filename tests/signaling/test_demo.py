@@ -20,6 +20,7 @@ import pytest
 
 from broker.policy import Role
 from broker.private import Private
+from broker.sessions import session_is_e2ee
 from signaling.demo import furnish
 from signaling.practice import open_practice
 from signaling.settings import Settings
@@ -142,6 +143,17 @@ async def test_the_accounts_open_with_what_was_printed(tmp_path: Path) -> None:
         assert booked.session.host == therapist.staff.id
         assert booked.session.ends_ms - booked.session.starts_ms == 12 * 3600 * 1000
         assert set(booked.seat_tokens) == {"A", "B"}
+
+
+async def test_an_encrypted_demo_finds_its_link_secret_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.link_secret.ENCRYPTED_BY_DEFAULT", True)
+    async with open_practice(settings(tmp_path)) as practice:
+        notes, booked = await furnish(practice)
+        assert session_is_e2ee(booked.session)
+        again, same = await furnish(practice)
+        assert (again.visit.link_secret, same.meeting) == (notes.visit.link_secret, booked.meeting)
 
 
 @pytest.mark.parametrize("past", ["ended", "over"])

@@ -34,6 +34,7 @@ async def test_a_visit_from_link_to_leaving(front: Front) -> None:
         "kind": "couple",
         "agreed": False,
         "state": "expected",
+        "encryption": "transport-only",
     }
     name = seat_cookie(booked.meeting, "A")
     cookies = {name: entered.cookies[name].value}

@@ -9,9 +9,12 @@ import pytest
 from broker.audit import EventType
 from broker.errors import BadInput
 from broker.ids import new_meeting_id
+from broker.link_secret import authenticator_of, draw_link_secret, link_auth_of
 from broker.policy import Role
+from signaling.group_wire import to_text
+from signaling.messages import BookBody
 from signaling.routing import STAFF_COOKIES, seat_cookie
-from signaling.staff_api import milliseconds, rfc3339
+from signaling.staff_api import check_encryption, milliseconds, rfc3339
 from tests.signaling.front import ORIGIN, PASSWORD, Front, window
 
 KEY = {"Idempotency-Key": "booking-1"}
@@ -73,6 +76,47 @@ async def test_a_booking_gives_links_that_open_the_waiting_room(front: Front) ->
         )
         assert (entered.status, entered.json["seat"]) == (200, seat["seat"])
         assert seat_cookie(booked.json["meeting"], seat["seat"]) in entered.cookies
+
+
+async def test_a_caller_that_draws_a_link_secret_gets_an_encrypted_session(front: Front) -> None:
+    _, cookies = await front.staff(Role.THERAPIST)
+    secret = draw_link_secret()
+    body = {"kind": "couple", **window(), "link-authenticator-hash": link_auth_of(secret)}
+    booked = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
+    assert (booked.status, booked.json["encryption"]) == (201, "end-to-end")
+    assert secret.reveal() not in booked.body.decode()
+    enter = {
+        "meeting": booked.json["meeting"],
+        "seat-token": booked.json["seats"][0]["seat-token"],
+        "password": booked.json["password"],
+    }
+    without = await front.post("/api/enter", enter)
+    assert (without.status, without.code) == (403, "cannot-enter")
+    shown = {"link-auth": to_text(authenticator_of(secret).reveal())}
+    entered = await front.post("/api/enter", enter | shown)
+    assert (entered.status, entered.json["encryption"]) == (200, "end-to-end")
+    (listed,) = (await front.get("/api/sessions", cookies=cookies)).json
+    assert listed["encryption"] == "end-to-end"
+
+
+async def test_a_session_that_programs_publish_in_is_booked_as_such_and_only_where_they_may(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = BookBody("couple", "", "", encryption="transport-only")
+    sealed = BookBody("couple", "", "", link_authenticator_hash="0" * 64)
+    both = BookBody("couple", "", "", link_authenticator_hash="0" * 64, encryption="transport-only")
+    for body, programs in ((plain, False), (both, True), (both, False)):
+        with pytest.raises(BadInput, match="bad-encryption"):
+            check_encryption(body, programs=programs)
+    check_encryption(plain, programs=True)
+    check_encryption(sealed, programs=True)
+    monkeypatch.setattr("signaling.staff_api.ENCRYPTED_BY_DEFAULT", True)
+    for programs in (True, False):
+        with pytest.raises(BadInput, match="bad-encryption"):
+            check_encryption(BookBody("couple", "", ""), programs=programs)
+    _, cookies = await front.staff(Role.THERAPIST)
+    refused = await front.post("/api/sessions", {"kind": "couple", **window()}, cookies=cookies, headers=KEY)
+    assert (refused.status, refused.code) == (422, "bad-encryption")
 
 
 async def test_the_password_is_in_the_link_only_when_asked(front: Front) -> None:

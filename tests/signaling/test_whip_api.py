@@ -12,6 +12,7 @@ import pytest
 
 from broker.audit import EventType
 from broker.ids import new_meeting_id, new_seat_token
+from broker.link_secret import draw_link_secret
 from rooms.bucket import Bucket, Buckets
 from rooms.forwarding import OPUS, VP8
 from rooms.rtp import HEADER
@@ -153,11 +154,9 @@ async def test_the_agreement_comes_first_and_through_the_link(scene: Scene) -> N
     assert not [row for row in await scene.visit.audit() if row[0] == EventType.SEAT_KNOCKED.value]
 
 
-async def test_an_end_to_end_encrypted_session_takes_no_program(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_end_to_end_encrypted_session_takes_no_program(scene: Scene) -> None:
+    scene.visit = await book(scene.visit.server, scene.visit.http, secret=draw_link_secret())
     await scene.visit.enter("A")
-    monkeypatch.setattr("signaling.whip.session_is_e2ee", lambda session: True)
     assert (await scene.program().post()).code == "end-to-end-encrypted"
     assert len(scene.visit.server.programs) == 0
 

@@ -15,10 +15,12 @@ import aiohttp
 
 from broker.agreement import CURRENT
 from broker.ids import MeetingId
+from broker.link_secret import authenticator_of, link_auth_of
 from broker.policy import Role
 from broker.private import Private
 from broker.seats import SeatCode, SessionKind
 from signaling.app import Server
+from signaling.group_wire import to_text
 from signaling.settings import Settings
 from tests.support.heard import Heard
 from tests.support.waiting import eventually
@@ -116,6 +118,7 @@ class Visit:
     meeting: MeetingId
     password: str
     tokens: dict[str, str]
+    link_auth: str | None = None
     cookies: dict[str, str] = field(default_factory=dict)
     pages: list[Page] = field(default_factory=list)
 
@@ -126,6 +129,8 @@ class Visit:
     async def enter(self, seat: str, *, agree: bool = True, device: str | None = None) -> None:
         """Type the password (and accept the agreement); ``device`` names another browser of that seat."""
         body = {"meeting": self.meeting, "seat-token": self.tokens[seat], "password": self.password}
+        if self.link_auth is not None:
+            body["link-auth"] = self.link_auth
         answer = await self.post("/api/enter", body)
         assert answer.status == 200, await answer.text()
         self.cookies[device or seat] = "; ".join(f"{c.key}={c.value}" for c in answer.cookies.values())
@@ -214,17 +219,30 @@ async def hire(server: Server, name: str = "host") -> None:
         await identity.add_staff(name, Role.THERAPIST, Private(PASSWORD), actor="system")
 
 
-async def book(server: Server, http: aiohttp.ClientSession, cohost: str | None = None) -> Visit:
-    """Book a couple session that is open now."""
+async def book(
+    server: Server,
+    http: aiohttp.ClientSession,
+    cohost: str | None = None,
+    secret: Private[str] | None = None,
+) -> Visit:
+    """Book a couple session that is open now; with a link secret it is end-to-end encrypted."""
     host = await server.practice.identity.staff_by_name("host")
     other = await server.practice.identity.staff_by_name(cohost) if cohost else None
     assert host is not None
     now = time.time_ns() // 1_000_000
     booked = await server.practice.booking.book(
-        SessionKind.COUPLE, now - 60_000, now + 3_600_000, host, other, host.id, secrets.token_hex(8)
+        SessionKind.COUPLE,
+        now - 60_000,
+        now + 3_600_000,
+        host,
+        other,
+        host.id,
+        secrets.token_hex(8),
+        link_auth_of(secret),
     )
     tokens = {str(seat): token.reveal() for seat, token in booked.seat_tokens.items()}
-    return Visit(server, http, booked.meeting, booked.password.reveal(), tokens)
+    shown = None if secret is None else to_text(authenticator_of(secret).reveal())
+    return Visit(server, http, booked.meeting, booked.password.reveal(), tokens, shown)
 
 
 @asynccontextmanager

@@ -65,11 +65,12 @@ class Practice:
         host: Staff = HOST,
         cohost: Staff | None = None,
         key: str | None = None,
+        link_auth: str | None = None,
     ) -> BookedSession:
         """Book a session, by default of HOST and one that began a minute ago."""
         now = self.now
         return await self.booking.book(
-            kind, now + starts_in, now + ends_in, host, cohost, host.id, key or new_code(12)
+            kind, now + starts_in, now + ends_in, host, cohost, host.id, key or new_code(12), link_auth
         )
 
     async def enter(self, booked: BookedSession, seat: SeatCode = A) -> SeatGrant:
