@@ -106,6 +106,7 @@ function received(message) {
       break;
     case "roster":
       apply(message);
+      peer.reassure();
       break;
     case "offer":
       void peer.offer(message);
@@ -252,7 +253,7 @@ const actions = {
   problemRead: () => apply({ type: "problem-read" }),
 };
 
-followThePage(signal);
+followThePage(signal, peer);
 window.setInterval(repaint, 1_000); // durations
 repaint();
 if (await signIn("therapist")) signal.start();

@@ -30,6 +30,8 @@ const PATIENCE = 1_000; // ms `disconnected` may heal by itself
 const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 1_000; // ms between looks at what arrives
+const LIVELY = 20; // packets between two looks: others are seen or heard
+const SILENT = 2; // looks without any packet after that: the way is dead, however long the browser takes to say so
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
 const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
@@ -54,6 +56,8 @@ export function midsOf(slot) {
  * @property {Map<string, MediaStream>} received by mid
  * @property {Map<string, {count: number, still: number}>} arrivals by mid: pictures decoded or packets of sound, and
  *   how many looks ago there was a new one
+ * @property {{packets: number, lively: boolean, looks: number}} heard all packets so far, whether many came at the last
+ *   look at which any did, and how many looks ago that was
  */
 
 export class Peer {
@@ -77,6 +81,7 @@ export class Peer {
   #unanswered = false;
   #watchTimer = 0;
   #patchyTimer = 0;
+  #doubtful = false;
 
   /**
    * @param {object} options
@@ -225,6 +230,17 @@ export class Peer {
     return this.#moves(SCREEN_SHOWN) ? (this.#shown?.received.get(SCREEN_SHOWN) ?? null) : null;
   }
 
+  /** The network has changed: what was connected may be dead without knowing it. */
+  doubt() {
+    this.#doubtful = this.#current !== null;
+  }
+
+  /** The server answers: if there was doubt, have it offer new ways, which disturbs nothing that works. */
+  reassure() {
+    if (this.#doubtful && this.#current !== null) this.#onTrouble({ fresh: false, unanswered: false });
+    this.#doubtful = false;
+  }
+
   /** End the transport. Local tracks stay as they are. May be called twice. */
   close() {
     window.clearTimeout(this.#fadeTimer);
@@ -289,7 +305,12 @@ export class Peer {
     window.clearTimeout(this.#troubleTimer);
     const pc = new RTCPeerConnection(configuration);
     /** @type {Transport} */
-    const transport = { pc, received: new Map(), arrivals: new Map() };
+    const transport = {
+      pc,
+      received: new Map(),
+      arrivals: new Map(),
+      heard: { packets: 0, lively: false, looks: 0 },
+    };
     const former = this.#shown?.pc.connectionState === "connected" ? this.#shown : null;
     for (const open of this.#open) if (open !== former?.pc) this.#end(open);
     this.#open.add(pc);
@@ -372,8 +393,18 @@ export class Peer {
    * @param {Transport} transport
    */
   async #look(transport) {
-    if (await count(transport)) {
-      if (transport === this.#shown) this.#onTracks();
+    if ((await count(transport)) && transport === this.#shown) this.#onTracks();
+    const packets = await packetsOf(transport.pc);
+    if (transport !== this.#current) return;
+    const { heard } = transport;
+    const more = packets - heard.packets;
+    if (more > 0) {
+      const returned = heard.looks >= SILENT && this.#state === "broken" && transport.pc.connectionState === "connected";
+      transport.heard = { packets, lively: more >= LIVELY, looks: 0 };
+      if (returned) this.#changed("connected");
+    } else {
+      heard.looks += 1;
+      if (heard.lively && heard.looks === SILENT && this.#state === "connected") this.#trouble(false);
     }
   }
 
@@ -446,6 +477,19 @@ async function arrived(receiver) {
     if (entry.type === "inbound-rtp") found = (entry.kind === "video" ? entry.framesDecoded : entry.packetsReceived) ?? 0;
   });
   return found;
+}
+
+/**
+ * @param {RTCPeerConnection} pc
+ * @returns {Promise<number>} of any kind, so far.
+ */
+async function packetsOf(pc) {
+  let packets = 0;
+  if (pc.connectionState === "closed") return packets;
+  (await pc.getStats()).forEach((entry) => {
+    if (entry.type === "transport") packets = entry.packetsReceived ?? 0;
+  });
+  return packets;
 }
 
 /**

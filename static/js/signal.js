@@ -312,13 +312,17 @@ export function socketUrl(location) {
 }
 
 /**
- * Tell a connection about the network and the page coming and going.
+ * Tell a connection about the network and the page coming and going, and its transport about the network.
  *
  * @param {Signal} signal
+ * @param {{doubt: () => void}} peer
  */
-export function followThePage(signal) {
+export function followThePage(signal, peer) {
   window.addEventListener("online", () => signal.wake());
-  window.addEventListener("offline", () => signal.suspect());
+  window.addEventListener("offline", () => {
+    peer.doubt();
+    signal.suspect();
+  });
   window.addEventListener("pageshow", () => signal.wake());
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") signal.wake();

@@ -125,6 +125,7 @@ function received(message) {
       break;
     case "place":
       apply(message);
+      peer.reassure();
       break;
     case "offer":
       void peer.offer(message);
@@ -145,7 +146,7 @@ async function open() {
     apply({ type: "lacking", lack });
     return;
   }
-  followThePage(signal);
+  followThePage(signal, peer);
   window.setInterval(() => {
     if (scene(state) === "waiting-room") repaint();
   }, CLOCK);

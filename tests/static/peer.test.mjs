@@ -14,6 +14,7 @@ class Connection {
   localDescription = null;
   closed = false;
   refuses = false;
+  packets = 0;
   offers = [];
   configurations = [];
   transceivers = [];
@@ -39,6 +40,10 @@ class Connection {
 
   getTransceivers() {
     return this.closed ? [] : this.transceivers;
+  }
+
+  async getStats() {
+    return new Map([["t", { type: "transport", packetsReceived: this.packets }]]);
   }
 
   close() {
@@ -190,6 +195,46 @@ test("trouble asks for a restart, again while it lasts, and for a new transport 
   assert.equal(seen.troubles.length, 3);
   made[1].becomes("failed");
   assert.deepEqual(seen.troubles.at(-1), { fresh: false, unanswered: false }, "success began the count anew");
+});
+
+test("a way that falls silent while others are heard is dead, long before the browser says so", async () => {
+  const { peer, seen } = await connected();
+  for (let second = 0; second < 3; second += 1) {
+    made[0].packets += 100;
+    await pass(1_000);
+  }
+  await pass(1_000);
+  assert.deepEqual(seen.troubles, [], "one look may be unlucky");
+  await pass(1_000);
+  assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
+  assert.equal(peer.state, "broken");
+  made[0].packets += 1;
+  await pass(1_000);
+  assert.equal(peer.state, "connected", "it heals also without the browser's noticing anything");
+  await pass(10_000);
+  assert.equal(seen.troubles.length, 1, "reports alone may come seldom");
+});
+
+test("whoever hears nobody is not alarmed by silence", async () => {
+  const { seen } = await connected();
+  made[0].packets += 5;
+  await pass(20_000);
+  assert.deepEqual(seen.troubles, []);
+});
+
+test("after the network has changed new ways are asked for, once, as soon as the server is there", async () => {
+  const { peer, seen } = await connected();
+  peer.reassure();
+  assert.deepEqual(seen.troubles, []);
+  peer.doubt();
+  peer.reassure();
+  peer.reassure();
+  assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
+  assert.equal(peer.state, "connected", "the old way may work as before");
+  peer.close();
+  peer.doubt();
+  peer.reassure();
+  assert.equal(seen.troubles.length, 1);
 });
 
 test("an offer that cannot be taken asks for a new transport, and the next one is", async () => {

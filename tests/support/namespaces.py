@@ -126,6 +126,68 @@ def far_place() -> Iterator[Far]:
         _run("ip", "netns", "delete", far.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Roaming:
+    """A place that can change from one network to another, as a phone does that leaves the house.
+
+    Attributes:
+        here: our address, reached from either network.
+        first, second: its addresses, of which it has one at a time.
+    """
+
+    name: str
+    here: str
+    first: str
+    second: str
+    _wires: tuple[str, str]
+    _gateway: str
+
+    def wrapper(self, folder: Path, program: str) -> Path:
+        """A program that runs ``program`` there."""
+        script = folder / f"in-{self.name}"
+        script.write_text(f'#!/bin/sh\nexec ip netns exec {self.name} {program} "$@"\n')
+        script.chmod(0o700)
+        return script
+
+    def moves(self) -> None:
+        """The first network is gone, and the second is there."""
+        _run("ip", "-n", self.name, "link", "set", self._wires[0], "down")
+        _run("ip", "-n", self.name, "link", "set", self._wires[1], "up")
+        _run("ip", "-n", self.name, "route", "add", "default", "via", self._gateway)
+
+
+@contextlib.contextmanager
+def roaming_place() -> Iterator[Roaming]:
+    """A place with two networks, in the first one to begin with.
+
+    Raises:
+        NotAllowedError: this machine does not let us.
+    """
+    if os.geteuid() != 0:
+        raise NotAllowedError("only root may make network namespaces")
+    mark, net = secrets.token_hex(3), f"10.79.{secrets.randbelow(256)}"
+    name, near, far = f"quietroom-{mark}", (f"qr{mark}a", f"qr{mark}c"), (f"qr{mark}b", f"qr{mark}d")
+    place = Roaming(name, f"{net}.1", f"{net}.2", f"{net}.6", far, f"{net}.5")
+    _run("ip", "netns", "add", name)
+    try:
+        _run("ip", "-n", name, "link", "set", "lo", "up")
+        for at, (ours, theirs) in enumerate(zip(near, far, strict=True)):
+            _run("ip", "link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)
+            _run("ip", "address", "add", f"{net}.{4 * at + 1}/30", "dev", ours)
+            _run("ip", "link", "set", ours, "up")
+            _run("ip", "-n", name, "address", "add", f"{net}.{4 * at + 2}/30", "dev", theirs)
+        # What we send there comes from the one address that is known there, over either wire.
+        _run("ip", "route", "replace", f"{net}.4/30", "dev", near[1], "src", place.here)
+        _run("ip", "-n", name, "link", "set", far[0], "up")
+        _run("ip", "-n", name, "route", "add", "default", "via", place.here)
+        yield place
+    finally:
+        for ours in near:
+            with contextlib.suppress(NotAllowedError):
+                _run("ip", "link", "delete", ours)
+        _run("ip", "netns", "delete", name)
+
+
 def _run(*command: str, stdin: str = "") -> None:
     try:
         done = subprocess.run(

@@ -1,0 +1,75 @@
+"""A patient's network goes and another one comes: the same seat, no knock, sound and picture soon again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.e2e.conftest import CHROMIUM, FLAGS, running_practice
+from tests.e2e.people import People
+from tests.e2e.practice import Practice
+from tests.support.namespaces import NotAllowedError, Roaming, roaming_place
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+BACK_WITHIN = 3.0
+"""Seconds from the new network to media in both directions."""
+
+
+@pytest.fixture
+def place() -> Iterator[Roaming]:
+    try:
+        with roaming_place() as made:
+            yield made
+    except NotAllowedError as error:
+        pytest.skip(str(error))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def reachable(tmp_path: Path, place: Roaming) -> AsyncIterator[Practice]:
+    """A practice with pages on what is called localhost, which needs no certificate, and media on the wire."""
+    options = ("--host", "0.0.0.0", "--behind-proxy", "--public-url", "http://localhost:{port}")
+    async with running_practice(tmp_path, *options, "--media-host", place.here) as practice:
+        yield practice
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def phone(tmp_path: Path, place: Roaming) -> AsyncIterator[Browser]:
+    """A browser in that place; our address is its localhost."""
+    flags = [*FLAGS, f"--host-resolver-rules=MAP localhost {place.here}"]
+    async with async_playwright() as playwright:
+        path = place.wrapper(tmp_path, CHROMIUM)
+        browser = await playwright.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        await browser.close()
+
+
+async def test_another_network_brings_everything_back(
+    reachable: Practice, browser: Browser, phone: Browser, place: Roaming
+) -> None:
+    people, visit = People(reachable, browser), await reachable.book("individual")
+    therapist, patient = await people.therapist(visit), await people.patient(visit, "P", browser=phone)
+    await asyncio.gather(therapist.opens_the_room(), patient.waits())
+    await therapist.presses("Admit Patient")
+    await patient.is_in_the_room()
+    await asyncio.gather(patient.sees_and_hears(1), therapist.sees_and_hears(1))
+
+    transports = await patient.transports()
+    began = time.monotonic()
+    place.moves()
+    await asyncio.gather(patient.sees_and_hears(1, frames=3), therapist.sees_and_hears(1, frames=3))
+    took = time.monotonic() - began
+    print(f"back after {took:.2f} s")
+    assert took < BACK_WITHIN
+    await patient.is_in_the_room()
+    events = [event[0] for event in await reachable.audit(visit.meeting)]
+    assert events.count("seat.knocked") == events.count("seat.admitted") == 1
+    assert "seat.left" not in events
+    assert await patient.transports() == transports, "the same transport over other ways"
+    await people.go_home()
