@@ -33,7 +33,7 @@ def place() -> Iterator[Roaming]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def reachable(tmp_path: Path, place: Roaming) -> AsyncIterator[Practice]:
-    """A practice with pages on what is called localhost, which needs no certificate, and media on the wire."""
+    """A practice with pages on localhost, which needs no certificate, and media on the wire."""
     options = ("--host", "0.0.0.0", "--behind-proxy", "--public-url", "http://localhost:{port}")
     async with running_practice(tmp_path, *options, "--media-host", place.here) as practice:
         yield practice
