@@ -31,7 +31,7 @@ const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 1_000; // ms between looks at what arrives
 const LIVELY = 20; // packets between two looks: others are seen or heard
-const SILENT = 2; // looks without any packet after that: the way is dead, however long the browser takes to say so
+const SILENCE = 2_000; // ms without any packet after that: the way is dead, however long the browser takes to say so
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
 const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
@@ -56,8 +56,8 @@ export function midsOf(slot) {
  * @property {Map<string, MediaStream>} received by mid
  * @property {Map<string, {count: number, still: number}>} arrivals by mid: pictures decoded or packets of sound, and
  *   how many looks ago there was a new one
- * @property {{packets: number, lively: boolean, looks: number}} heard all packets so far, whether many came at the last
- *   look at which any did, and how many looks ago that was
+ * @property {{packets: number, at: number, lively: boolean, silent: boolean}} heard all packets so far; when there was a
+ *   new one, in the browser's own count, and whether many came then; whether none has for too long
  */
 
 export class Peer {
@@ -309,7 +309,7 @@ export class Peer {
       pc,
       received: new Map(),
       arrivals: new Map(),
-      heard: { packets: 0, lively: false, looks: 0 },
+      heard: { packets: 0, at: 0, lively: false, silent: false },
     };
     const former = this.#shown?.pc.connectionState === "connected" ? this.#shown : null;
     for (const open of this.#open) if (open !== former?.pc) this.#end(open);
@@ -394,17 +394,15 @@ export class Peer {
    */
   async #look(transport) {
     if ((await count(transport)) && transport === this.#shown) this.#onTracks();
-    const packets = await packetsOf(transport.pc);
+    const { packets, at } = await packetsOf(transport.pc);
     if (transport !== this.#current) return;
-    const { heard } = transport;
-    const more = packets - heard.packets;
-    if (more > 0) {
-      const returned = heard.looks >= SILENT && this.#state === "broken" && transport.pc.connectionState === "connected";
-      transport.heard = { packets, lively: more >= LIVELY, looks: 0 };
-      if (returned) this.#changed("connected");
-    } else {
-      heard.looks += 1;
-      if (heard.lively && heard.looks === SILENT && this.#state === "connected") this.#trouble(false);
+    const { heard, pc } = transport;
+    if (packets > heard.packets) {
+      transport.heard = { packets, at, lively: packets - heard.packets >= LIVELY, silent: false };
+      if (heard.silent && this.#state === "broken" && pc.connectionState === "connected") this.#changed("connected");
+    } else if (heard.lively && !heard.silent && at - heard.at >= SILENCE && this.#state === "connected") {
+      heard.silent = true;
+      this.#trouble(false);
     }
   }
 
@@ -481,15 +479,16 @@ async function arrived(receiver) {
 
 /**
  * @param {RTCPeerConnection} pc
- * @returns {Promise<number>} of any kind, so far.
+ * @returns {Promise<{packets: number, at: number}>} of any kind, so far, and when they were counted: a busy page reads
+ *   late what has come in time.
  */
 async function packetsOf(pc) {
-  let packets = 0;
-  if (pc.connectionState === "closed") return packets;
+  const found = { packets: 0, at: 0 };
+  if (pc.connectionState === "closed") return found;
   (await pc.getStats()).forEach((entry) => {
-    if (entry.type === "transport") packets = entry.packetsReceived ?? 0;
+    if (entry.type === "transport") [found.packets, found.at] = [entry.packetsReceived ?? 0, entry.timestamp];
   });
-  return packets;
+  return found;
 }
 
 /**
