@@ -2,7 +2,10 @@
 // A therapist's sessions: the list, booking one, and the links, shown once.
 
 import { html, useState } from "../vendor/preact-htm.js";
-import { get, post, sentence } from "./api.js";
+import { ApiError, get, post, sentence } from "./api.js";
+import { forgetOld, forgetSecret, inGroups, keepSecret, keptSecret, withSecret } from "./link-keeping.js";
+import { authenticatorHash, drawLinkSecret, linkKeys } from "./link-secret.js";
+import { ENCRYPTED_BY_DEFAULT } from "./messages.js";
 import { Heading, announce, copy, painter } from "./page.js";
 import { installSignOut, signIn } from "./staff-account.js";
 import { dateAndTime, rfc3339, timeOfDay } from "./words.js";
@@ -22,6 +25,7 @@ let problem = null;
 let ending = null; // the meeting that is asked about
 let busy = false;
 let bookingKey = crypto.randomUUID(); // the same until the booking is known to have succeeded
+let secret = drawLinkSecret(); // of that booking: a repeated request is the same one only with the same secret
 
 const paint = painter();
 
@@ -87,21 +91,44 @@ async function submit(event) {
   problem = null;
   repaint();
   try {
+    const hash = ENCRYPTED_BY_DEFAULT ? await authenticatorHash(await linkKeys(secret)) : null;
     const body = {
       kind: data.get("kind"),
       starts: rfc3339(starts),
       ends: rfc3339(ends),
       "password-in-link": data.has("in-link"),
       ...(cohost ? { cohost } : {}),
+      ...(hash === null ? {} : { "link-authenticator-hash": hash }),
     };
-    booked = await post("/api/sessions", body, { ...ROLE, "Idempotency-Key": bookingKey });
-    bookingKey = crypto.randomUUID();
+    const answer = await post("/api/sessions", body, { ...ROLE, "Idempotency-Key": bookingKey });
+    booked = hash === null ? answer : sealed(answer);
+    anew();
   } catch (error) {
     problem = sentence(error);
-    if (!(error instanceof Error && "status" in error && error.status === 0)) bookingKey = crypto.randomUUID();
+    if (!(error instanceof Error && "status" in error && error.status === 0)) anew();
   }
   busy = false;
   repaint();
+}
+
+/** The next booking is another one. */
+function anew() {
+  bookingKey = crypto.randomUUID();
+  secret = drawLinkSecret();
+}
+
+/**
+ * Put the secret into the links, and keep it for our own page.
+ *
+ * @param {Booked} answer
+ * @returns {Booked}
+ */
+function sealed(answer) {
+  if (answer.encryption !== "end-to-end") {
+    throw new ApiError(200, "downgraded", "The server booked a session that is not end-to-end encrypted. End it below.");
+  }
+  keepSecret(localStorage, answer, secret);
+  return withSecret(answer, secret);
 }
 
 /** @param {string} text */
@@ -112,6 +139,7 @@ function fail(text) {
 
 /** @param {{booked: Booked}} props */
 function Links({ booked: session }) {
+  const code = keptSecret(localStorage, session.meeting);
   return html`<section class="card">
     <${Heading}>The session is booked<//>
     <p>
@@ -125,7 +153,17 @@ function Links({ booked: session }) {
       <dd><${Copyable} text=${session.meeting} name="meeting ID" /></dd>
       <dt>Password, for everybody in this session</dt>
       <dd><${Copyable} text=${session.password} name="password" /></dd>
+      ${code !== null &&
+      html`<dt>Room code, for everybody in this session who types by hand</dt>
+        <dd><${Copyable} text=${inGroups(code)} name="room code" /></dd>
+        <dt>Your own link, for another device</dt>
+        <dd><${Copyable} text=${session["host-link"]} name="link of your own page" /></dd>`}
     </dl>
+    ${code !== null &&
+    html`<p>
+      The links hold the key of this session. Our server does not have it: if links and room code are lost, nobody can
+      restore them, and you book the session anew.
+    </p>`}
     ${session.seats.map(
       (seat) => html`<div class="link" key=${seat.seat}>
         <h2>${seat.label}</h2>
@@ -139,7 +177,7 @@ function Links({ booked: session }) {
     )}
     <p class="quiet">Send the password another way than the link, so that a forwarded link alone opens nothing.</p>
     <div class="row">
-      <a class="button primary" href=${local(session["host-link"])}>Open your page of this session</a>
+      <a class="button primary" href=${hostPage(session)}>Open your page of this session</a>
       <button type="button" onClick=${done}>I have handed them out</button>
     </div>
   </section>`;
@@ -186,7 +224,7 @@ function List() {
                 </div>
               </div>`
             : html`<div class="row">
-                <a class="button primary" href=${local(session["host-link"])}>Open</a>
+                <a class="button primary" href=${hostPage(session)}>Open</a>
                 <button type="button" onClick=${() => ask(session.meeting)}>End …</button>
               </div>`}
         </li>`,
@@ -205,6 +243,7 @@ function ask(meeting) {
 async function end(meeting) {
   try {
     await post(`/api/sessions/${encodeURIComponent(meeting)}/end`, undefined, ROLE);
+    forgetSecret(localStorage, meeting);
     announce({ assertive: false, text: "The session has ended." });
   } catch (error) {
     problem = sentence(error);
@@ -222,6 +261,16 @@ function local(link) {
   return URL.canParse?.(link) ? new URL(link).pathname : link;
 }
 
+/**
+ * The address of the host's page, with the key of the session if this device keeps it.
+ *
+ * @param {{meeting: string, 'host-link': string}} session
+ */
+function hostPage(session) {
+  const kept = keptSecret(localStorage, session.meeting);
+  return local(session["host-link"]) + (kept === null ? "" : `#${kept}`);
+}
+
 async function load() {
   try {
     sessions = await get("/api/sessions", ROLE);
@@ -231,6 +280,7 @@ async function load() {
   repaint();
 }
 
+forgetOld(localStorage, Date.now());
 repaint();
 installSignOut("therapist");
 if (await signIn("therapist")) await load();
