@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aioice import stun
+from cryptography import x509
 
 from broker.placement import Placement
 from broker.private import Private
@@ -21,10 +25,11 @@ from rooms.turn import Credential
 from signaling.app import PortBusy, Server
 from signaling.practice import Practice, open_practice
 from signaling.settings import Settings
+from signaling.tls import self_signed, try_pair
 from signaling.workers import Supervisor, WorkerFailed, decode_settings, encode_settings
 from tests.e2e.practice import QUIETROOM, free_port
 from tests.rooms.test_streams import TurnClient, Wire
-from tests.signaling.test_app import alive, children, events
+from tests.signaling.test_app import alive, booked, children, events
 from tests.signaling.visits import Page, Visit, book, browser, hire, settings_for
 from tests.support.heard import Heard
 from tests.support.waiting import eventually
@@ -277,6 +282,120 @@ async def test_no_worker_outlives_a_killed_supervisor(tmp_path: Path) -> None:
     # Its ports are free again, and its dead are buried by whoever comes next.
     async with Supervisor(settings_for(tmp_path / "data", port=port, workers=2)):
         pass
+
+
+# ---- the whole node is told to stop ----------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def commanded(
+    tmp_path: Path, *options: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, Visit, Visit]]:
+    """``quietroom serve --workers 2`` as an operator runs it, with two booked visits."""
+    settings = settings_for(tmp_path / "data", port=free_port())
+    process = await asyncio.create_subprocess_exec(
+        *(QUIETROOM, "serve", "--workers", "2", "--data-dir", str(settings.data_dir)),
+        *("--port", str(settings.port), *options),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    visits: list[Visit] = []
+    async with browser() as http:
+        try:
+            await eventually(partial(readiness, http, settings.public_url, 200), 30)
+            visits += [await booked(settings, http), await booked(settings, http)]
+            yield process, visits[0], visits[1]
+        finally:
+            for visit in visits:
+                for page in visit.pages:
+                    await page.close()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+async def readiness(http: aiohttp.ClientSession, url: str, status: int) -> bool:
+    """Whether every worker says that; of several new connections each is likely to have had one."""
+    try:
+        for _ in range(8):
+            async with http.get(f"{url}/readyz", headers={"Connection": "close"}) as answer:
+                if answer.status != status:
+                    return False
+    except aiohttp.ClientError:
+        return False
+    return True
+
+
+async def test_a_node_told_to_stop_takes_no_new_room_and_lets_its_visit_end(tmp_path: Path) -> None:
+    async with commanded(tmp_path) as (process, visit, other):
+        host, first, second = await visit.all_in()
+        await other.enter("A")
+        started = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        await eventually(partial(readiness, visit.http, visit.server.url, 503))
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await other.connect(await other.ticket("A"))
+        assert refused.value.status == 503
+        for _ in range(4):  # a lost connection comes back, whichever worker it reaches
+            await first.close()
+            first = await visit.page("A", media_kept=True)
+            assert first.state == "admitted"
+        assert [*host.of("bye"), *second.of("bye")] == []
+        assert process.returncode is None
+        assert await host.ask("act", action="end") is None
+        assert await second.ended() == ("ended", 4006)
+        async with asyncio.timeout(8.0):
+            assert await process.wait() == 0
+        await eventually(lambda: not any(map(alive, started)))
+
+
+async def test_a_node_waits_no_longer_than_its_drain_time(tmp_path: Path) -> None:
+    async with commanded(tmp_path, "--drain", "2") as (process, visit, _):
+        host, first, second = await visit.all_in()
+        began = asyncio.get_running_loop().time()
+        process.send_signal(signal.SIGTERM)
+        for page in (first, second, host):
+            assert await page.ended() == ("draining", 1012)
+        assert asyncio.get_running_loop().time() - began >= 2.0
+        async with asyncio.timeout(8.0):
+            assert await process.wait() == 0
+        kinds = [kind for kind, _ in await events(settings_for(tmp_path / "data"))]
+        assert kinds.count("server.started") == kinds.count("server.stopped") == 2
+
+
+async def test_a_renewed_certificate_reaches_every_worker_at_once(tmp_path: Path) -> None:
+    old, new = (self_signed(tmp_path / name, [name, "127.0.0.1"]) for name in ("old.example", "new.example"))
+    settings = settings_for(tmp_path / "data", workers=2, tls_cert=old[0], tls_key=old[1])
+    async with Supervisor(settings) as supervisor:
+        port = supervisor.settings.port
+        pids = [worker.process.pid for worker in supervisor._workers.values()]
+        former = [await shown_by(pid, pids, port) for pid in pids]
+        assert former == [try_pair(*old)] * 2
+        for mine, renewed in zip(old, new, strict=True):
+            renewed.replace(mine)
+        supervisor.renew_certificates()
+
+        async def all_renewed() -> bool:
+            return [await shown_by(pid, pids, port) for pid in pids] == [try_pair(*old)] * 2
+
+        await eventually(all_renewed, 2.5)  # by itself a worker takes twice three seconds to see it
+
+
+async def shown_by(pid: int, pids: list[int], port: int) -> x509.Certificate:
+    """The certificate that one worker shows; the others accept nobody meanwhile."""
+    for other in pids:
+        if other != pid:
+            os.kill(other, signal.SIGSTOP)
+    try:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return x509.load_der_x509_certificate(der)
+    finally:
+        for other in pids:
+            os.kill(other, signal.SIGCONT)
 
 
 async def test_a_node_whose_ports_are_taken_says_which(tmp_path: Path) -> None:
