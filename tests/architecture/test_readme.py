@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from typing import get_args
 
 import click
+import msgspec
 import pytest
 
 from signaling.cli import main
+from signaling.messages import ClientMessage, Offer, ServerMessage
 from signaling.settings import PREFIX, Settings
 from tests.architecture.tree import ROOT
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "docs/operations.md", "docs/threat-model.md")
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "docs/operations.md",
+    "docs/protocol.md",
+    "docs/threat-model.md",
+    "docs/whip.md",
+)
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -86,6 +96,22 @@ def test_every_file_that_is_told_exists(document: str) -> None:
     assert [path for path in linked if not (here / path).exists()] == []
     named = re.findall(r"`((?:broker|rooms|signaling|static|tests)/[\w/.*-]+)`", text)
     assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+def examples() -> list[str]:
+    """The messages in the protocol's blocks, each of one line or more."""
+    text = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```json\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return [example for block in blocks for example in re.split(r"\n(?=\{)", block.strip())]
+
+
+@pytest.mark.parametrize("example", [pytest.param(e, id=re.sub(r"\W+", "-", e[:40])) for e in examples()])
+def test_every_message_that_is_shown_is_whole(example: str) -> None:
+    shown = msgspec.json.decode(example)
+    known = {member.__struct_config__.tag: member for member in get_args(ServerMessage | ClientMessage)}
+    fields = {field.encode_name: field.required for field in msgspec.structs.fields(known[shown["type"]])}
+    assert {name for name, required in fields.items() if required} <= set(shown) - {"type"} <= set(fields)
+    assert known[shown["type"]] is not Offer or "ice-servers" in shown
 
 
 def test_what_does_not_exist_is_found() -> None:
