@@ -158,15 +158,27 @@ export class KeyRing {
    *
    * @param {number} kid
    * @param {string | typeof ANYBODY | null} seat who is expected
-   * @returns {{key: Promise<FrameKey>, window: ReplayWindow} | 'no-key' | 'wrong-sender'}
+   * @returns {{key: Promise<FrameKey>, window: ReplayWindow} | 'no-key' | 'later-epoch' | 'wrong-sender'} `no-key`: of
+   *   an epoch that we do not have any more, or never had
    */
   of(kid, seat) {
     const { index, slot } = partsOf(kid);
     if (index === NOBODY) return "wrong-sender";
     const epoch = this.#slots.get(slot);
-    if (epoch === undefined) return "no-key";
+    if (epoch === undefined) return this.#isLater(slot) ? "later-epoch" : "no-key";
     if (!isExpected(epoch.indexOf, index, seat, this.#ours)) return "wrong-sender";
     return { key: epoch.key(kid), window: epoch.window(kid) };
+  }
+
+  /**
+   * Whether an epoch is after all of ours; among sixteen the nearer eight are.
+   *
+   * @param {number} slot
+   */
+  #isLater(slot) {
+    const newest = Math.max(...[...this.#slots.values()].map(({ number }) => number));
+    const ahead = (slot - (newest % EPOCHS) + EPOCHS) % EPOCHS;
+    return this.#slots.size > 0 && ahead > 0 && ahead <= EPOCHS / 2;
   }
 
   /** @param {number} epoch */
@@ -281,7 +293,7 @@ export class Sealer {
 
 /** Opens the frames of one receiver. */
 export class Opener {
-  /** The last frame of a member did not open. */
+  /** The last frame did not open although it should have: it is of an epoch that we have missed, or does not match. */
   stuck = false;
   #ring;
   #context;
@@ -320,7 +332,7 @@ export class Opener {
     if (typeof opened === "string") {
       this.counts[opened] += 1;
       if (opened !== "replayed") this.#broken = true; // the same packet twice costs nobody a frame
-      if (opened === "noKey" || opened === "forged") this.stuck = true;
+      if (opened === "forged") this.stuck = true;
       return false;
     }
     frame.data = opened;
@@ -351,7 +363,8 @@ export class Opener {
     if (header === null || rest.length < header.length + TAG) return "malformed";
     if (partsOf(header.kid).context !== this.#context) return "wrongSender";
     const found = this.#ring.of(header.kid, this.#expected());
-    if (found === "no-key") return "noKey";
+    if (found === "later-epoch") this.stuck = true;
+    if (found === "no-key" || found === "later-epoch") return "noKey";
     if (found === "wrong-sender") return "wrongSender";
     if (!found.window.fresh(header.ctr)) return "replayed";
     const secret = await open(

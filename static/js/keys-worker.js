@@ -4,14 +4,18 @@
 //   page ──messages of the server──▶ GroupSession ──epoch keys──▶ KeyRing ◀── Sealer, Opener ◀── encoded frames
 //   page ◀──messages for the server, state, counts──┘
 //
-// The page starts it with the session's secrets (`start`), and from then on relays. The room's group feeds the ring;
-// a pair's group only carries text. Whatever a frame's transform is told, it was told by the page when it was made.
+// The page starts it with the session's secrets (`start`), and from then on relays. The room's group feeds the ring and
+// the spoken check; a pair's group only carries text. Whatever a frame's transform is told, it was told by the page when
+// it was made.
 
 import { ANYBODY, KeyRing, Opener, Sealer } from "./frames.js";
 import { GroupSession } from "./group-session.js";
+import { checkPayload, readPayload } from "./payloads.js";
+import { SpokenCheck } from "./spoken-check.js";
 
 /** @typedef {import('./frames.js').Context} Context */
 /** @typedef {import('./group-session.js').GroupState} GroupState */
+/** @typedef {import('./spoken-check.js').CheckState} CheckState */
 /** @typedef {Sealer['counts'] | Opener['counts']} Counts */
 
 /**
@@ -21,7 +25,9 @@ import { GroupSession } from "./group-session.js";
  *     keys: {psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}}
  *   | {type: 'server', message: import('./group-session.js').GroupMessage}
  *   | {type: 'remove', group: string, seats: readonly string[]}
- *   | {type: 'seal', group: string, payload: Uint8Array<ArrayBuffer>}
+ *   | {type: 'seal', asking: number, group: string, payload: Uint8Array<ArrayBuffer>}
+ *   | {type: 'begin-check'}
+ *   | {type: 'answer-check', same: boolean}
  *   | {type: 'expect', seats: Readonly<Record<string, string>>}
  *   | {type: 'counts', asking: number}} ToWorker
  */
@@ -33,6 +39,8 @@ import { GroupSession } from "./group-session.js";
  * @typedef {{type: 'ready'} | {type: 'send', message: import('./messages.js').ClientMessage}
  *   | {type: 'state', group: string, state: GroupState, sends: boolean}
  *   | {type: 'opened', group: string, seat: string, payload: Uint8Array, epoch: number}
+ *   | {type: 'sealed', asking: number, done: boolean}
+ *   | {type: 'check', check: CheckState}
  *   | {type: 'first', id: number}
  *   | {type: 'counts', asking: number, counts: Readonly<Record<number, Counts>>}} FromWorker
  */
@@ -63,6 +71,11 @@ const passes = new Map();
 let expected = {};
 /** @type {Extract<ToWorker, {type: 'start'}> | null} */
 let started = null;
+/** @type {CheckState | null} */
+let checked = null;
+/** @type {string} */
+let epochNow = "";
+let epochSince = 0; // when the room's group came into it
 
 /** @param {FromWorker} message */
 const say = (message) => self.postMessage(message);
@@ -84,8 +97,8 @@ function sessionOf(group) {
       group,
       ring: group === ROOM ? ring : null,
       send: (message) => say({ type: "send", message }),
-      changed: (state) => say({ type: "state", group, state, sends: group === ROOM && ring.sending !== null }),
-      opened: (seat, payload, epoch) => say({ type: "opened", group, seat, payload, epoch }),
+      changed: (state) => changed(group, state),
+      opened: (seat, payload, epoch) => opened(group, seat, payload, epoch),
       now: () => performance.now(),
       timers: {
         set: (action, milliseconds) => self.setTimeout(action, milliseconds),
@@ -95,6 +108,59 @@ function sessionOf(group) {
     sessions.set(group, session);
   }
   return session;
+}
+
+/**
+ * @param {string} group
+ * @param {GroupState} state
+ */
+function changed(group, state) {
+  say({ type: "state", group, state, sends: group === ROOM && ring.sending !== null });
+  const { generation, epoch } = state;
+  if (group === ROOM && epochNow !== `${generation} ${epoch}`) {
+    epochNow = `${generation} ${epoch}`;
+    epochSince = performance.now();
+  }
+  if (group === ROOM) check.follow(state, sessions.get(ROOM)?.epochAuthenticator ?? null);
+}
+
+/**
+ * @param {string} group
+ * @param {string} seat
+ * @param {Uint8Array} payload
+ * @param {number} epoch
+ */
+function opened(group, seat, payload, epoch) {
+  const read = readPayload(payload);
+  if (read?.kind !== "check") say({ type: "opened", group, seat, payload, epoch });
+  else if (group === ROOM) check.take(seat, read.message, epoch);
+}
+
+const check = new SpokenCheck({
+  // What cannot be sealed is not sent: the group has changed, which ends the check anyway.
+  seal: (message) => void sessions.get(ROOM)?.seal(checkPayload(message)).catch(() => undefined),
+  changed(now) {
+    const before = checked;
+    checked = now;
+    say({ type: "check", check: now });
+    const { committer, generation, epoch } = sessions.get(ROOM)?.state ?? {};
+    const over = before?.phase === "comparing" && (now.verified || now.phase === "mismatch");
+    if (!over || !committer || !generation || epoch == null) return;
+    say({ type: "send", message: { type: "checked", generation, epoch, verified: now.verified } });
+  },
+});
+
+/** @param {Extract<ToWorker, {type: 'seal'}>} asked */
+async function seal({ asking, group, payload }) {
+  let done = false;
+  try {
+    const session = sessions.get(group);
+    await session?.seal(payload);
+    done = session !== undefined;
+  } catch {
+    // Nothing was sent: we are in no group now.
+  }
+  say({ type: "sealed", asking, done });
 }
 
 self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
@@ -109,8 +175,13 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
       sessions.get(data.group)?.remove([...data.seats]);
       break;
     case "seal":
-      // What cannot be sealed was not sent: the page sees by the state that there is no group.
-      sessions.get(data.group)?.seal(data.payload).catch(() => undefined);
+      void seal(data);
+      break;
+    case "begin-check":
+      check.begin();
+      break;
+    case "answer-check":
+      check.answer(data.same);
       break;
     case "expect":
       expected = data.seats;
@@ -134,8 +205,10 @@ async function transform(transformer) {
   const frames = new TransformStream({
     async transform(frame, controller) {
       const passes = await pass.pass(frame);
-      stuckSince = pass.stuck ? (stuckSince ?? performance.now()) : null;
-      if (stuckSince !== null && performance.now() - stuckSince > PATIENCE) {
+      const now = performance.now();
+      stuckSince = pass.stuck ? (stuckSince ?? now) : null;
+      // What came before we were in this epoch could not open, and says nothing about it.
+      if (stuckSince !== null && now - Math.max(stuckSince, epochSince) > PATIENCE) {
         stuckSince = null;
         sessions.get(ROOM)?.resync();
       }

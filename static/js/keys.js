@@ -1,6 +1,8 @@
 // @ts-check
 // The page's side of the worker that has the keys: starts it, relays, and makes the transforms of a transport.
 //
+//   server ──about groups──▶ Keys ──▶ worker        page ◀── state, what was sealed for us, the spoken check
+//
 // The page never has an epoch's key. A worker that stops answering is replaced: the new one has no keys, so the group
 // is asked to put this page in anew, and never does a second worker seal with a key that another has had.
 
@@ -10,6 +12,7 @@
 /** @typedef {import('./keys-worker.js').TransformOptions} TransformOptions */
 /** @typedef {import('./group-session.js').GroupState} GroupState */
 /** @typedef {import('./frames.js').Context} Context */
+/** @typedef {import('./spoken-check.js').CheckState} CheckState */
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 /** @typedef {import('./messages.js').ClientMessage} ClientMessage */
 /** @typedef {import('./group-session.js').GroupMessage} GroupTold */
@@ -43,6 +46,9 @@ export const NO_GROUP = Object.freeze({
   refused: [],
   failure: null,
 });
+
+/** @type {Readonly<CheckState>} */
+const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false });
 
 /**
  * Whether a message of the server is about a group, so that it is for `Keys.receive`.
@@ -83,6 +89,8 @@ export class Keys {
   /** @type {Readonly<Record<string, string>>} */ #expected = {};
   /** @type {Map<number, () => void>} */ #firsts = new Map();
   /** @type {Map<number, (counts: Readonly<Record<number, Counts>>) => void>} */ #asked = new Map();
+  /** @type {Map<number, (done: boolean) => void>} */ #sealing = new Map();
+  /** @type {CheckState} */ #check = NO_CHECK;
   #nextId = 1;
   #deadline = 0;
   /** Resolves when transforms can be made: one made before the worker has loaded may never be told of. */
@@ -96,7 +104,7 @@ export class Keys {
    * @param {{pid: string, name: string}} options.me our seat and label
    * @param {{psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}} options.keys of the link secret
    * @param {(message: ClientMessage) => void} options.send says something to the server
-   * @param {() => void} options.onState fires when `state`, `sends` or a pair's state changed
+   * @param {() => void} options.onState fires when `state`, `sends`, `check` or a pair's state changed
    * @param {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} options.onOpened fires for
    *   each message that a member sealed for us, in that epoch
    * @param {() => Worker} [options.start] starts the worker
@@ -126,12 +134,14 @@ export class Keys {
     return phase === "secured" && generation !== null && epoch !== null ? { generation, epoch } : null;
   }
 
-  /**
-   * @param {string} seat
-   * @returns {KeysState} of the pair of the therapist and that waiting seat.
-   */
-  pair(seat) {
-    return this.#pairs.get(seat) ?? NO_GROUP;
+  /** @returns {Readonly<Record<string, KeysState>>} of each pair of the therapist and a waiting seat, by that seat. */
+  get pairs() {
+    return Object.fromEntries(this.#pairs);
+  }
+
+  /** @returns {CheckState} of the spoken check in the room. */
+  get check() {
+    return this.#check;
   }
 
   /**
@@ -158,9 +168,27 @@ export class Keys {
    *
    * @param {string} group
    * @param {Uint8Array<ArrayBuffer>} payload
+   * @returns {Promise<boolean>} whether it was sealed and handed over.
    */
   seal(group, payload) {
-    this.#tell({ type: "seal", group, payload });
+    if (this.#worker === null) return Promise.resolve(false);
+    const asking = this.#nextId++;
+    this.#tell({ type: "seal", asking, group, payload });
+    return new Promise((resolve) => this.#sealing.set(asking, resolve));
+  }
+
+  /** Begin a spoken check with all who are in the room's group, or begin it again. */
+  beginCheck() {
+    this.#tell({ type: "begin-check" });
+  }
+
+  /**
+   * What the person says about the pictures.
+   *
+   * @param {boolean} same
+   */
+  answerCheck(same) {
+    this.#tell({ type: "answer-check", same });
   }
 
   /**
@@ -218,9 +246,6 @@ export class Keys {
     if (this.#worker === null) return;
     this.#end();
     this.#begin();
-    this.#state = NO_GROUP;
-    this.#sends = false;
-    this.#pairs.clear();
     this.#tell({ type: "expect", seats: this.#expected });
     void this.ready.then(() => this.onReplaced());
     for (const [group, generation] of this.#generations) this.#send({ type: "resync", group, generation });
@@ -230,8 +255,6 @@ export class Keys {
   /** End the worker; its keys are gone with it. May be called twice. */
   close() {
     this.#end();
-    this.#state = NO_GROUP;
-    this.#sends = false;
   }
 
   #begin() {
@@ -260,6 +283,12 @@ export class Keys {
     this.#worker = null;
     this.#firsts.clear();
     this.#asked.clear();
+    for (const resolve of this.#sealing.values()) resolve(false);
+    this.#sealing.clear();
+    this.#state = NO_GROUP;
+    this.#sends = false;
+    this.#check = NO_CHECK;
+    this.#pairs.clear();
   }
 
   /** @param {Exclude<FromWorker, {type: 'ready'}>} said */
@@ -279,6 +308,14 @@ export class Keys {
         break;
       case "opened":
         this.#onOpened(said.group, said.seat, said.payload, said.epoch);
+        break;
+      case "sealed":
+        this.#sealing.get(said.asking)?.(said.done);
+        this.#sealing.delete(said.asking);
+        break;
+      case "check":
+        this.#check = said.check;
+        this.#onState();
         break;
       case "first":
         this.#firsts.get(said.id)?.();

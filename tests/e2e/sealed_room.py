@@ -214,6 +214,85 @@ def after_clear(frame: bytes) -> bytes:
     return frame[10:] if frame[0] & 1 == 0 else frame[1:]
 
 
+class Group:
+    """An honest delivery service for pages with the real protocol: orders commits, forwards bytes.
+
+    Attributes:
+        epoch: that of the last commit.
+        members: seats in the group, in the order in which they came.
+    """
+
+    def __init__(self) -> None:
+        self.generation = "0123456789abcdef"
+        self.epoch = 0
+        self.members: list[Seat] = []
+        self._packages: dict[str, dict[str, Any]] = {}
+        self._seats: dict[str, Seat] = {}
+
+    async def open(self, host: Seat) -> None:
+        """Let this page make the group."""
+        self.members = [host]
+        await self._serve(host, "host")
+
+    async def ask(self, guest: Seat) -> None:
+        """Ask this page for a key package, as when it knocks."""
+        await self._serve(guest, "guest")
+        await until(lambda: guest.name in self._packages, f"the key package of {guest.name}", SECONDS)
+
+    async def admit(self, guest: Seat) -> None:
+        """Let the host add this guest; returns when the host has been told."""
+        package = self._packages.pop(guest.name)
+        told = {name: package[name] for name in ("key-package", "tag")}
+        await self._tell(self.members[0], "candidate", seat=guest.name, **told)
+
+    async def drop(self, guest: Seat) -> None:
+        """Let the host remove this guest; returns when the host has been told."""
+        await self._tell(self.members[0], "drop", seats=[guest.name])
+
+    async def at(self, epoch: int, *seats: Seat) -> None:
+        """Wait until these pages are in that epoch and send on it."""
+        for seat in seats:
+            await seat.page.wait_for_function(
+                "(epoch) => page.keys.state.epoch === epoch && page.keys.state.sending === epoch",
+                arg=epoch,
+                timeout=1000 * SECONDS,
+                polling=5,
+            )
+
+    async def _serve(self, seat: Seat, role: str) -> None:
+        if seat.name not in self._seats:
+            self._seats[seat.name] = seat
+            await seat.page.expose_function("say", lambda message: self._hear(seat, message))
+        await self._tell(seat, "group", role=role)
+
+    async def _tell(self, to: Seat, kind: str, **more: Any) -> None:
+        told = {"type": kind, "group": "room", "generation": self.generation} | more
+        await to.page.evaluate("(message) => told(message)", told)
+
+    async def _hear(self, seat: Seat, message: dict[str, Any]) -> None:
+        others = [member for member in self.members if member is not seat]
+        match message["type"]:
+            case "key-package":
+                self._packages[seat.name] = message
+            case "commit":
+                assert message["epoch"] == self.epoch
+                self.epoch += 1
+                stay = [member for member in others if member.name not in message["removes"]]
+                come = [self._seats[name] for name in message["adds"]]
+                self.members = [seat, *stay, *come]
+                await self._tell(seat, "accepted", epoch=self.epoch)
+                for member in stay:
+                    await self._tell(member, "commit", epoch=self.epoch, commit=message["commit"])
+                for member in come:
+                    await self._tell(member, "group-welcome", epoch=self.epoch, welcome=message["welcome"])
+            case "ready":
+                for member in others:
+                    await self._tell(member, "ready", epoch=message["epoch"], seat=seat.name)
+            case "sealed":
+                for member in others:
+                    await self._tell(member, "sealed", seat=seat.name, message=message["message"])
+
+
 class SealedRoom:
     """A media port, the files of the product, and whoever comes."""
 
@@ -274,23 +353,28 @@ class SealedRoom:
 
 
 @contextlib.asynccontextmanager
-async def running_room(browser: Browser) -> AsyncIterator[SealedRoom]:
-    """A room of its own."""
+async def running_room(browser: Browser, *, dictated: bool = True) -> AsyncIterator[SealedRoom]:
+    """A room of its own.
+
+    Args:
+        dictated: the test says what the pages' key rings do; else they have the real protocol, and a `Group`.
+    """
+    stand_ins = {"page.mjs": PARTS / "page.mjs"}
+    if dictated:
+        stand_ins["group-session.js"] = PARTS / "group-session.mjs"
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=PAGE, content_type="text/html", headers=headers)
 
     async def script(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        path = {"page.mjs": PARTS / "page.mjs", "group-session.js": PARTS / "group-session.mjs"}.get(
-            name, STATIC / "js" / name
-        )
+        path = stand_ins.get(name, STATIC / request.match_info.get("folder", "js") / name)
         return web.FileResponse(path, headers={**headers, "Content-Type": "text/javascript"})
 
     app = web.Application()
     app.router.add_get("/page", page)
     app.router.add_get("/test/{name}", script)
-    app.router.add_get("/static/js/{name}", script)
+    app.router.add_get("/static/{folder}/{name}", script)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from rooms.forwarding import Kind
-from tests.e2e.sealed_room import NOBODY, Listener, SealedRoom, Seat, running_room, sealed_by
+from tests.e2e.sealed_room import NOBODY, Group, Listener, SealedRoom, Seat, running_room, sealed_by
 from tests.rooms.raw_client import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,6 +47,12 @@ async def receives_packets(seat: Seat, mid: int, *, more: int = 100) -> None:
         return (await seat.figures()).get(str(mid), {}).get("packets", 0) >= goal
 
     await until(come, f"packets of mid {mid}", 20, every=0.1)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def real_room(browser: Browser) -> AsyncIterator[SealedRoom]:
+    async with running_room(browser, dictated=False) as running:
+        yield running
 
 
 # ---- who can open what ----------------------------------------------------------------------------------
@@ -113,6 +119,74 @@ async def test_frames_of_another_seat_in_this_slot_are_dropped(room: SealedRoom)
     assert await ben.total("wrongSender") > 0
     await ben.expects_everybody()
     await ben.sees(anne)
+
+
+async def test_a_group_is_seen_and_heard_while_it_lasts_and_by_nobody_else(real_room: SealedRoom) -> None:
+    room, group = real_room, Group()
+    host, anne, ben = await room.seat(0), await room.seat(1), await room.seat(2)
+    room.admit(0, 1, 2)  # a server that forwards everything to everybody, always
+    await group.open(host)
+    await group.ask(anne)
+    await group.ask(ben)
+    await group.admit(anne)
+    await group.at(1, host, anne)
+    await host.sees(anne)
+    await anne.sees(host)
+    await anne.hears(host)
+    assert await ben.total("opened") == 0
+    assert await ben.sends() == ["other", "other", None]
+
+    await group.admit(ben)
+    await group.at(2, host, anne, ben)
+    for seat in (host, anne):
+        await seat.sees(ben)
+        await ben.sees(seat)
+    await anne.sees(host)
+
+    await group.drop(ben)
+    await group.at(3, host, anne)
+    opened = await ben.total("opened")
+    await anne.sees(host)
+    await host.sees(anne)
+    assert await ben.total("opened") == opened
+    before = await anne.total("opened")
+    await receives_packets(anne, anne.audio_of(2), more=20)
+    assert await anne.total("opened") > before, "of the host"
+
+    # Out and in again, and with another worker.
+    await anne.page.evaluate("page.keys.replace()")
+    await group.ask(anne)
+    await group.admit(anne)
+    await group.at(4, host, anne)
+    await host.sees(anne)
+    await anne.sees(host)
+    await anne.hears(host)
+    assert await host.page.evaluate("page.clear + page.troubles") == 0
+
+
+async def test_a_spoken_check_shows_both_the_same_pictures(real_room: SealedRoom) -> None:
+    room, group = real_room, Group()
+    host, anne = await room.seat(0, joins=False), await room.seat(1, joins=False)
+    await group.open(host)
+    await group.ask(anne)
+    await group.admit(anne)
+    await group.at(1, host, anne)
+    await host.page.evaluate("page.keys.beginCheck()")
+    shown = []
+    for seat in (host, anne):
+        await seat.page.wait_for_function("() => page.keys.check.phase === 'comparing'", timeout=10_000)
+        shown.append(await seat.page.evaluate("page.keys.check.pictures"))
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 5
+    for seat in (host, anne):
+        await seat.page.evaluate("page.keys.answerCheck(true)")
+        await seat.page.wait_for_function("() => page.keys.check.verified", timeout=10_000)
+    told = [message for message in await host.page.evaluate("page.sent") if message["type"] == "checked"]
+    assert told == [{"type": "checked", "generation": group.generation, "epoch": 1, "verified": True}]
+    assert not any(message["type"] == "checked" for message in await anne.page.evaluate("page.sent"))
+    assert await anne.page.evaluate("page.keys.seal('room', new Uint8Array([1, 104, 105]))")
+    await host.page.wait_for_function("() => page.opened.length === 1", timeout=10_000)
+    assert await host.page.evaluate("page.opened") == [["room", "B", [1, 104, 105], 1]]
 
 
 # ---- what leaves a page ---------------------------------------------------------------------------------

@@ -282,21 +282,28 @@ test("a key frame is asked for when frames open again that build on dropped ones
   assert.equal(asked, 1);
 });
 
-test("who is stuck is told from who is not meant", async () => {
-  const sealer = new Sealer(ring(), "audio");
+test("who has missed an epoch is told from who was never in one", async () => {
+  const before = new Sealer(ring({ epochs: [2] }), "audio");
+  const now = new Sealer(ring({ epochs: [3] }), "audio");
+  const later = new Sealer(ring({ epochs: [5] }), "audio");
   const ben = new KeyRing();
   const opener = new Opener(ben, "audio", () => ANNE);
   await opener.pass(await sealed(new Sealer(new KeyRing(), "audio"), [1]));
-  assert.equal(opener.stuck, false, "sealed with nobody's key: somebody waits");
-  await opener.pass(await sealed(sealer, [1]));
-  assert.equal(opener.stuck, true);
-  ben.install({ epoch: 1, baseKey: base(1) });
-  ben.people({ epoch: 1, members: PEOPLE });
-  const frame = await sealed(sealer, [1]);
+  await opener.pass(await sealed(now, [1]));
+  assert.equal(opener.stuck, false, "in no epoch yet");
+  ben.install({ epoch: 3, baseKey: base(3) });
+  ben.people({ epoch: 3, members: PEOPLE });
+  await opener.pass(await sealed(before, [1]));
+  assert.equal(opener.stuck, false, "from before we came, however late");
+  await opener.pass(await sealed(later, [1]));
+  assert.equal(opener.stuck, true, "commits are missing");
+  const frame = await sealed(now, [1]);
   await opener.pass(copy(frame));
   assert.equal(opener.stuck, false);
   await opener.pass(frame);
   assert.equal(opener.stuck, false, "the same frame twice");
+  await opener.pass(frameOf([...encodeHeader(kidOf(0, 0, 3), 9), ...new Array(16).fill(0)]));
+  assert.equal(opener.stuck, true, "another key");
 });
 
 test("every frame is counted under what became of it", async () => {

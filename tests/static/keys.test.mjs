@@ -74,7 +74,7 @@ test("the worker gets the secrets first, and what the server says about groups",
   const { keys } = play();
   const message = { type: "group", group: "room", generation: "0123456789abcdef", role: "guest" };
   keys.receive(message);
-  keys.seal("room", new Uint8Array([1]));
+  void keys.seal("room", new Uint8Array([1]));
   keys.remove(["B"]);
   assert.deepEqual(
     started[0].told.map(({ type }) => type),
@@ -96,8 +96,7 @@ test("what the worker says reaches the server and the page", () => {
   started[0].says({ type: "state", group: "B", state: { ...SECURED, epoch: 1 }, sends: false });
   assert.equal(keys.state, SECURED, "a pair's state is not the room's");
   assert.equal(keys.sends, true);
-  assert.equal(keys.pair("B").epoch, 1);
-  assert.equal(keys.pair("C"), NO_GROUP);
+  assert.equal(keys.pairs.B.epoch, 1);
   assert.equal(seen.states, 2);
   started[0].says({ type: "opened", group: "B", seat: "B", payload: new Uint8Array([7]), epoch: 1 });
   assert.deepEqual(seen.opened, [["B", "B", new Uint8Array([7]), 1]]);
@@ -186,4 +185,30 @@ test("when it is closed the worker is gone, and comes not back", () => {
   keys.replace();
   assert.equal(started.length, 1);
   assert.throws(() => keys.sealer("0", "audio", () => {}));
+});
+
+test("what is to be sealed is answered for, by the worker or by its end", async () => {
+  const { keys } = play();
+  const answers = [];
+  for (const group of ["room", "B", "room"]) void keys.seal(group, new Uint8Array([1])).then((done) => answers.push([group, done]));
+  const [first, second] = started[0].of("seal");
+  started[0].says({ type: "sealed", asking: second.asking, done: false });
+  started[0].says({ type: "sealed", asking: first.asking, done: true });
+  keys.close();
+  await settled();
+  assert.deepEqual(answers, [["B", false], ["room", true], ["room", false]]);
+  assert.equal(await keys.seal("room", new Uint8Array([1])), false);
+});
+
+test("the spoken check is begun and answered by the page, and shown to it", () => {
+  const { keys, seen } = play();
+  keys.beginCheck();
+  keys.answerCheck(true);
+  assert.deepEqual(started[0].told.slice(1), [{ type: "begin-check" }, { type: "answer-check", same: true }]);
+  const check = { phase: "comparing", pictures: [], verified: false };
+  started[0].says({ type: "check", check });
+  assert.equal(keys.check, check);
+  assert.equal(seen.states, 1);
+  keys.replace();
+  assert.equal(keys.check.phase, "idle");
 });

@@ -5,7 +5,7 @@
 const { Peer } = await import("/static/js/peer.js");
 const { Keys } = await import("/static/js/keys.js");
 
-const page = { peer: null, keys: null, sent: [], states: [], clear: 0, troubles: 0, camera: null, answer: null };
+const page = { peer: null, keys: null, sent: [], opened: [], states: [], clear: 0, troubles: 0, camera: null, answer: null };
 window.page = page;
 
 /** Colours of the camera's picture before its first frame; never black. */
@@ -77,12 +77,15 @@ window.begin = async ({ seat, sealed }) => {
         meeting: "meeting",
         me: { pid: seat, name: seat },
         keys: { psk: new Uint8Array(64), kpKey: new Uint8Array(32) },
-        send: (message) => page.sent.push(message),
+        send: (message) => {
+          page.sent.push(message);
+          void window.say?.(message);
+        },
         onState: () => {
           page.states.push({ ...page.keys.state, sends: page.keys.sends });
           page.peer.setOpen(page.keys.sends);
         },
-        onOpened: () => {},
+        onOpened: (group, seat, payload, epoch) => page.opened.push([group, seat, [...payload], epoch]),
       })
     : null;
   page.peer = new Peer({
@@ -102,6 +105,9 @@ window.take = (sdp, restart) =>
     page.answer = resolve;
     void page.peer.offer({ type: "offer", sdp, restart });
   });
+
+/** What the server says of a group. */
+window.told = (message) => page.keys.receive(message);
 
 /** Say to the group's session what its ring is to do. */
 window.dictate = (steps) => page.keys.receive({ type: "dictate", group: "room", steps });
