@@ -76,12 +76,16 @@ export class Newcomer {
    *
    * @param {Uint8Array} welcome an MLSMessage
    * @returns {Promise<Group>}
-   * @throws {GroupError}
+   * @throws {GroupError} `other-key` when it is for another key package, perhaps an earlier one of ours
    */
   async join(welcome) {
     const { welcome: message } = unwrapped(welcome, "mls_welcome");
     // The library looks at the suite of what is inside only.
     if (message.cipherSuite !== SUITE) throw new GroupError("policy", "Another suite.");
+    const mine = await mls.makeKeyPackageRef(this.#own.publicPackage, this.#suite.hash);
+    if (!message.secrets.some(({ newMember }) => equalBytes(newMember, mine))) {
+      throw new GroupError("other-key", "A welcome for another key package.");
+    }
     const finder = pskFinder(this.#keys.psk);
     // Who signed the group's state is the first whose credential the library asks about. It does not tell in another way.
     /** @type {Uint8Array | undefined} */ let signer;
@@ -102,8 +106,8 @@ export class Newcomer {
     if (finder.asked !== 1) throw new GroupError("no-psk", "A welcome without the link's key: not from our host.");
     checkState(state, utf8(this.#id));
     const leaves = leavesOf(state.ratchetTree);
-    const mine = leaves.find(({ index }) => index === state.privatePath.leafIndex);
-    if (!mine || !equalBytes(mine.leaf.signaturePublicKey, publicPackage.leafNode.signaturePublicKey)) {
+    const leaf = leaves.find(({ index }) => index === state.privatePath.leafIndex);
+    if (!leaf || !equalBytes(leaf.leaf.signaturePublicKey, publicPackage.leafNode.signaturePublicKey)) {
       throw new GroupError("identity", "The welcome is for somebody else.");
     }
     if (!signer || !equalBytes(signer, leaves[0]?.leaf.signaturePublicKey ?? new Uint8Array())) {

@@ -26,7 +26,7 @@ import { defaultKeyPackageEqualityConfig } from "../vendor/mls.js";
 /** @typedef {Person & {index: number, key: string}} Member `index`: its leaf; `key`: its public signature key, base64url */
 
 /**
- * @typedef {'malformed' | 'other-group' | 'epoch' | 'policy' | 'tag' | 'key-package' | 'identity' | 'duplicate' | 'full'
+ * @typedef {'malformed' | 'other-group' | 'other-key' | 'epoch' | 'policy' | 'tag' | 'key-package' | 'identity' | 'duplicate' | 'full'
  *   | 'no-psk' | 'not-committer' | 'pending' | 'not-a-member' | 'too-long' | 'closed' | 'crypto'} GroupErrorCode
  */
 

@@ -196,12 +196,14 @@ export class GroupSession {
   async #begin({ generation, role }) {
     const { meeting, me, keys } = this.#settings;
     if (role === "host" && this.#in?.generation === generation && !this.#isLost) return; // said again after a reconnect
+    const isAgain = this.#told?.generation === generation;
     const id = this.#name === "room" ? `${meeting}/${generation}` : `${meeting}/${generation}/${this.#name}`;
     this.#told = { generation, role };
     this.#newcomer = null;
     this.#hasAsked = false;
-    // A host's own group ends here. A guest's goes on until it is in the new one, so that nobody is cut off meanwhile.
-    if (role === "host" || this.#committer) this.#leave();
+    // A host's own group ends here. A guest's goes on until it is in the next generation, so that nobody is cut off
+    // meanwhile; asked again in the same one, it was out, and has no part in what it was in before.
+    if (role === "host" || this.#committer || isAgain) this.#leave();
     if (role === "host") {
       const group = await openGroup({ id, me, keys });
       if (this.#isOver) return;
@@ -230,7 +232,14 @@ export class GroupSession {
   /** @param {import("./messages.js").GroupWelcome} message */
   async #join({ generation, welcome }) {
     if (!this.#newcomer || this.#told?.generation !== generation) return;
-    const group = await this.#newcomer.join(bytesOf(welcome, LIMITS.welcome));
+    let group;
+    try {
+      group = await this.#newcomer.join(bytesOf(welcome, LIMITS.welcome));
+    } catch (error) {
+      // We were asked again while it was made; the one for our latest key package follows.
+      if (error instanceof GroupError && error.code === "other-key") return;
+      throw error;
+    }
     if (this.#isOver) return;
     // What other generations sealed is of no use to this one, and their epochs have the same numbers.
     if (this.#in?.generation !== generation) this.#switch.clear();

@@ -95,6 +95,17 @@ test("the aside of one partner is an epoch that the other has no key of, althoug
   assert.equal(await world.pages.get("A").sees(word, "B"), null, "what was said meanwhile stays unsaid");
 });
 
+test("two who are held at once lose the epoch, and cannot see even each other", async () => {
+  const world = await World.of("A", "B");
+  for (const seat of ["A", "B"]) {
+    world.out(seat);
+    world.knock(seat); // the server asks for fresh keys, for when they come back
+  }
+  await world.settle();
+  assert.equal(await world.sights(), "");
+  for (const seat of ["A", "B"]) assert.equal(world.pages.get(seat).state.phase, "securing");
+});
+
 test("the host takes somebody out by itself, before the server asks", async () => {
   const world = await World.of("A", "B");
   world.pages.get(T).session.remove(["B"]);

@@ -152,6 +152,18 @@ test("key packages carry the suite's number of this version of the library", asy
   assert.deepEqual([...offer.keyPackage.slice(0, 8)], [0, 1, 0, 5, 0, 1, 0, 83]);
 });
 
+test("a welcome for an earlier key package of ours is told as such, and the one for the latest is good", async () => {
+  const { host } = await roomOf();
+  const earlier = await prepare({ id: ID, me: guest("A"), keys: KEYS });
+  const latest = await prepare({ id: ID, me: guest("A"), keys: KEYS });
+  const first = await host.commit({ add: [{ pid: "A", ...earlier.offer }] });
+  await host.merge();
+  await assert.rejects(latest.join(first.welcome), refusal("other-key"));
+  const second = await host.commit({ add: [{ pid: "A", ...latest.offer }], remove: ["A"] });
+  await host.merge();
+  assert.deepEqual(await baseKeyOf(await latest.join(second.welcome)), await baseKeyOf(host));
+});
+
 test("a closed group does nothing any more and can be closed again", async () => {
   const host = await openGroup({ id: ID, me: HOST, keys: KEYS });
   assert.ok(host instanceof Group);
