@@ -9,6 +9,8 @@ import pytest
 from playwright.async_api import Route
 
 from tests.e2e.people import People
+from tests.e2e.practice import Practice
+from tests.support.firefox import running_firefox
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -36,6 +38,8 @@ GROUP = """async () => {
   return {out, same: keysNow[0] === keysNow[1], heard: new TextDecoder().decode(payload), from: from.name};
 }"""
 
+LIVED = {"out": [False, True], "same": True, "heard": "hello", "from": "Host"}
+
 
 async def test_frozen_scenarios_of_both_suites_are_followed_in_chromium(people: People) -> None:
     async def checker(route: Route) -> None:
@@ -58,5 +62,12 @@ async def test_frozen_scenarios_of_both_suites_are_followed_in_chromium(people: 
 async def test_a_group_lives_in_chromium_under_our_content_security_policy(people: People) -> None:
     person = await people.therapist()
     await person.page.goto(people.practice.url)
-    found = await person.page.evaluate(GROUP)
-    assert found == {"out": [False, True], "same": True, "heard": "hello", "from": "Host"}
+    assert await person.page.evaluate(GROUP) == LIVED
+
+
+async def test_a_group_lives_in_firefox_under_our_content_security_policy(
+    practice: Practice, tmp_path: Path
+) -> None:
+    async with running_firefox(tmp_path) as firefox:
+        await firefox.opens(practice.url)
+        assert await firefox.evaluate(GROUP) == LIVED
