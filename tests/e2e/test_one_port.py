@@ -1,4 +1,4 @@
-"""Where one TCP port is all that can be reached, and where there is no IPv4."""
+"""Where one TCP port is all that can be reached, where there is no IPv4, and where the way is a coturn."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from signaling.tls import self_signed
 from tests.e2e.conftest import CHROMIUM, running_browser, running_practice
 from tests.e2e.people import People
 from tests.e2e.test_blocked_udp import block, goes
+from tests.support import coturn
 from tests.support.namespaces import Far, NotAllowedError, far_place
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
@@ -24,6 +25,14 @@ ADDRESS = """async () => {
   const pair = stats.find((entry) => entry.id === transport?.selectedCandidatePairId);
   return stats.find((entry) => entry.id === pair?.remoteCandidateId)?.address;
 }"""
+ONLY_THIS = """
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(configuration) {
+    const iceServers = configuration.iceServers.filter(({ urls }) => urls[0].includes(":PORT?"));
+    super({ ...configuration, iceServers, iceTransportPolicy: "relay" });
+  }
+};
+"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -83,3 +92,24 @@ async def test_a_visit_without_ipv4(tmp_path: Path, browser: Browser) -> None:
         await asyncio.gather(goes(a, "direct", "udp"), goes(b, "relay", "tcp"))
         assert await a.page.evaluate(ADDRESS) == "::1"
         await people.go_home()
+
+
+@pytest.mark.skipif(coturn.PROGRAM is None, reason=coturn.MISSING)
+async def test_people_come_through_the_practices_own_coturn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    secret = "shared-with-coturn-of-the-practice"
+    async with coturn.running_coturn(tmp_path, secret) as port:
+        monkeypatch.setenv("QUIETROOM_TURN_SECRET", secret)
+        urls = (f"turn:127.0.0.1:{port}?transport=udp", f"turn:127.0.0.1:{port}?transport=tcp")
+        monkeypatch.setenv("QUIETROOM_TURN_URLS", ",".join(urls))
+        async with running_practice(tmp_path) as practice:
+            people, visit = People(practice, browser), await practice.book("individual")
+            therapist, patient = await people.therapist(visit), await people.patient(visit, "P")
+            await patient.context.add_init_script(ONLY_THIS.replace("PORT", str(port)))
+            await asyncio.gather(therapist.opens_the_room(), patient.waits())
+            await therapist.sees_seat("P", state="waiting", presence="connected")
+            await therapist.presses("Admit Patient")
+            await asyncio.gather(patient.sees_and_hears(1), therapist.sees_and_hears(1))
+            await goes(patient, "relay", "udp")
+            await people.go_home()

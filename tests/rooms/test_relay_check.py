@@ -18,6 +18,7 @@ from rooms.streams import Streams
 from rooms.turn import mint
 from signaling.tls import Certificate, self_signed
 from tests.rooms.raw_client import until
+from tests.support import coturn
 
 SECRET = Private(b"shared with the other server")
 
@@ -41,6 +42,16 @@ async def test_a_good_credential_is_granted_an_allocation_and_leaves_none(stream
     wrong = mint(Private(b"another secret"), int(time.time()) + 60, "doctor")
     assert await ask("127.0.0.1", port, wrong, tls=False, tcp=True) is Granted.REFUSED
     server.close()
+
+
+@pytest.mark.skipif(coturn.PROGRAM is None, reason=coturn.MISSING)
+@pytest.mark.parametrize("tcp", [False, True])
+async def test_a_real_coturn_takes_our_credentials_and_no_others(tmp_path: Path, tcp: bool) -> None:
+    async with coturn.running_coturn(tmp_path, "shared with the other server") as port:
+        good = mint(SECRET, int(time.time()) + 60, "doctor")
+        assert await ask("127.0.0.1", port, good, tls=False, tcp=tcp) is Granted.YES
+        for wrong in (mint(Private(b"another"), int(time.time()) + 60, "doctor"), mint(SECRET, 1, "doctor")):
+            assert await ask("127.0.0.1", port, wrong, tls=False, tcp=tcp) is Granted.REFUSED
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_told(streams: Streams, tmp_path: Path) -> None:
