@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from tests.bench import __main__ as bench
+from tests.bench.e2ee import size_gz
 from tests.bench.rows import Row, table, write
 
 
@@ -72,3 +73,17 @@ def test_a_failing_group_does_not_hide_the_next(
     printed = capsys.readouterr()
     assert "a_ms" in printed.out
     assert "the store went away" in printed.err
+
+
+def test_the_size_of_a_page_counts_each_module_that_it_loads_once(tmp_path: Path) -> None:
+    (tmp_path / "js").mkdir()
+    (tmp_path / "vendor").mkdir()
+    alone = "export const a = 1;\n"
+    (tmp_path / "js" / "b.js").write_text(
+        'import { a } from "./a.js";\nimport * as c from "../vendor/c.js";\n'
+    )
+    (tmp_path / "js" / "a.js").write_text('import {\n  c,\n} from "../vendor/c.js";\n')
+    (tmp_path / "vendor" / "c.js").write_text(alone)
+    both = size_gz(tmp_path / "js" / "a.js", tmp_path / "js" / "b.js")
+    assert both == size_gz(tmp_path / "js" / "b.js")
+    assert both > size_gz(tmp_path / "js" / "a.js") > size_gz(tmp_path / "vendor" / "c.js") > 0

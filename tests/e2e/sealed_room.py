@@ -241,13 +241,21 @@ class Group:
 
     async def admit(self, guest: Seat) -> None:
         """Let the host add this guest; returns when the host has been told."""
-        package = self._packages.pop(guest.name)
-        told = {name: package[name] for name in ("key-package", "tag")}
-        await self._tell(self.members[0], "candidate", seat=guest.name, **told)
+        await self.members[0].page.evaluate("(message) => told(message)", self.candidate(guest))
 
     async def drop(self, guest: Seat) -> None:
         """Let the host remove this guest; returns when the host has been told."""
-        await self._tell(self.members[0], "drop", seats=[guest.name])
+        await self.members[0].page.evaluate("(message) => told(message)", self.removal(guest))
+
+    def candidate(self, guest: Seat) -> dict[str, Any]:
+        """The message that lets the host add this guest; good for once."""
+        package = self._packages.pop(guest.name)
+        told = {name: package[name] for name in ("key-package", "tag")}
+        return self._message("candidate", seat=guest.name, **told)
+
+    def removal(self, guest: Seat) -> dict[str, Any]:
+        """The message that lets the host remove this guest."""
+        return self._message("drop", seats=[guest.name])
 
     async def at(self, epoch: int, *seats: Seat) -> None:
         """Wait until these pages are in that epoch and send on it."""
@@ -266,8 +274,10 @@ class Group:
         await self._tell(seat, "group", role=role)
 
     async def _tell(self, to: Seat, kind: str, **more: Any) -> None:
-        told = {"type": kind, "group": "room", "generation": self.generation} | more
-        await to.page.evaluate("(message) => told(message)", told)
+        await to.page.evaluate("(message) => told(message)", self._message(kind, **more))
+
+    def _message(self, kind: str, **more: Any) -> dict[str, Any]:
+        return {"type": kind, "group": "room", "generation": self.generation} | more
 
     async def _hear(self, seat: Seat, message: dict[str, Any]) -> None:
         others = [member for member in self.members if member is not seat]

@@ -5,7 +5,7 @@
 const { Peer } = await import("/static/js/peer.js");
 const { Keys } = await import("/static/js/keys.js");
 
-const page = { peer: null, keys: null, sent: [], opened: [], states: [], clear: 0, troubles: 0, camera: null, answer: null };
+const page = { peer: null, keys: null, sent: [], sentAt: [], opened: [], states: [], clear: 0, troubles: 0, camera: null, answer: null };
 window.page = page;
 
 /** Colours of the camera's picture before its first frame; never black. */
@@ -79,6 +79,7 @@ window.begin = async ({ seat, sealed }) => {
         keys: { psk: new Uint8Array(64), kpKey: new Uint8Array(32) },
         send: (message) => {
           page.sent.push(message);
+          page.sentAt.push(performance.timeOrigin + performance.now());
           void window.say?.(message);
         },
         onState: () => {
@@ -166,4 +167,25 @@ window.sends = () => {
   return pc.getTransceivers().slice(0, 3).map(({ sender }) => (sender.track === null ? null : sender.track === page.camera ? "camera" : "other"));
 };
 
-document.documentElement.dataset.ready = "yes";
+/** How long the page takes to commit after it was told this, in milliseconds, and when it was told. */
+window.commitAfter = async (message) => {
+  const { length } = page.sent;
+  const told = performance.timeOrigin + performance.now();
+  window.told(message);
+  for (;;) {
+    const at = page.sent.findIndex(({ type }, number) => number >= length && type === "commit");
+    if (at >= 0) return { took: page.sentAt[at] - told, told };
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+};
+
+/** When a frame was opened last, once none has been for a second; milliseconds since the epoch. */
+window.lastOpened = async () => {
+  let [last, opened] = [performance.timeOrigin + performance.now(), -1];
+  while (performance.timeOrigin + performance.now() - last < 1_000) {
+    const now = Object.values(await page.keys.counts()).reduce((sum, of) => sum + (of.opened ?? 0), 0);
+    if (now > opened) [last, opened] = [performance.timeOrigin + performance.now(), now];
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  return last;
+};

@@ -1,0 +1,101 @@
+"""End-to-end encryption in Chromium: three pages, the real media port, the product's worker and guard.
+
+There is no visit around them: the test hands on what the pages say about their group, so that the figures are
+those of the browser. ``peer`` is what the study before the product measured, on the same kind of machine.
+
+    encrypt_frame_ms        one frame sealed, mean over all frames of sound and picture of a page
+    decrypt_frame_ms        one frame opened, likewise
+    epoch_add_ms            the committer is told of a candidate ─▶ its commit, for the third person
+    epoch_remove_ms         the committer is told whom to remove ─▶ its commit
+    removed_last_frame_ms   the committer is told whom to remove ─▶ the last frame that one can open, although
+                            the server forwards everything for ever
+    call_page_kb_gz         what a page loads to encrypt, each file compressed by gzip
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+from typing import Final
+
+from tests.bench.rows import Row
+from tests.e2e.conftest import running_browser
+from tests.e2e.sealed_room import STATIC, Group, Seat, running_room
+
+RUNS: Final = 8
+FRAMES: Final = 200
+"""Frames of sound that a page seals and opens at least."""
+
+_IMPORT: Final = re.compile(r"""^(?:import|export)\b[^;]*?from\s+"(\./|\.\./)([\w./-]+)";""", re.MULTILINE)
+
+
+async def rows() -> list[Row]:
+    """Measure all of it; about a minute."""
+    adds: list[float] = []
+    removes: list[float] = []
+    lasts: list[float] = []
+    async with running_browser() as browser, running_room(browser, dictated=False) as room:
+        group = Group()
+        host, anne, ben = await room.seat(0), await room.seat(1), await room.seat(2)
+        room.admit(0, 1, 2)
+        await group.open(host)
+        await group.ask(anne)
+        await group.admit(anne)
+        await group.at(1, host, anne)
+        for _ in range(RUNS):
+            await group.ask(ben)
+            added = await host.page.evaluate("(message) => commitAfter(message)", group.candidate(ben))
+            await group.at(group.epoch, host, anne, ben)
+            await ben.sees(host)
+            await ben.hears(anne)
+            removed = await host.page.evaluate("(message) => commitAfter(message)", group.removal(ben))
+            lasts.append(await ben.page.evaluate("lastOpened()") - removed["told"])
+            adds.append(added["took"])
+            removes.append(removed["took"])
+            await group.at(group.epoch, host, anne)
+        sealed, opened = await _frame_times(host, anne)
+    kilobytes = size_gz(
+        STATIC / "js" / "keys.js", STATIC / "js" / "keys-worker.js", STATIC / "js" / "guard.js"
+    )
+    return [
+        Row.of("encrypt_frame_ms", "ms", sealed, [0.145]),
+        Row.of("decrypt_frame_ms", "ms", opened, [0.13]),
+        Row.of("epoch_add_ms", "ms", adds, [7.6]),
+        Row.of("epoch_remove_ms", "ms", removes, [12.3]),
+        Row.of("removed_last_frame_ms", "ms", lasts, [98], note="no server in between; goal 100"),
+        Row.of(
+            "call_page_kb_gz",
+            "kB",
+            [kilobytes],
+            [52.4],
+            note="goal 60; modules go out as written, comments too",
+        ),
+    ]
+
+
+async def _frame_times(*seats: Seat) -> tuple[list[float], list[float]]:
+    """Mean milliseconds to seal and to open one frame, for each page."""
+    sealed, opened = [], []
+    for seat in seats:
+        counts = await seat.counts()
+        seals = [of for of in counts if of.get("sealed", 0) > 0]
+        opens = [of for of in counts if of.get("opened", 0) > 0]
+        if sum(of["sealed"] for of in seals) < FRAMES or sum(of["opened"] for of in opens) < FRAMES:
+            raise RuntimeError("too few frames to say how long one takes")
+        sealed.append(sum(of["ms"] for of in seals) / sum(of["sealed"] for of in seals))
+        opened.append(sum(of["ms"] for of in opens) / sum(of["opened"] for of in opens))
+    return sealed, opened
+
+
+def size_gz(*entries: Path) -> float:
+    """Kilobytes (1000) of these modules and all they import, each compressed by itself."""
+    found: set[Path] = set()
+    waiting = [path.resolve() for path in entries]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        waiting += [(path.parent / (up + name)).resolve() for up, name in _IMPORT.findall(path.read_text())]
+    return sum(len(gzip.compress(path.read_bytes(), 9)) for path in found) / 1000
