@@ -113,10 +113,14 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """The committer and a seat that waits, on these very pages."""
+    """The committer and a seat that waits.
+
+    Attributes:
+        within: generation of the room's group; a new one has another committer.
+    """
 
     group: Group
-    guest: Link
+    within: str
 
 
 class Delivery:
@@ -186,8 +190,12 @@ class Delivery:
     def _settle_pairs(self) -> list[GroupEffect]:
         effects: list[GroupEffect] = []
         for code, pair in list(self._pairs.items()):
-            seat, group, committer = self._seats[code], pair.group, self._room.committer
-            if seat.waits and seat.link == pair.guest and group.committer == committer:
+            group, committer = pair.group, self._room.committer
+            if self._seats[code].waits and pair.within == self._room.generation:
+                if committer is None:
+                    group.committer = None
+                elif group.committer != committer:
+                    effects += group.resume(committer)
                 effects += group.settle(self._places(group))
                 continue
             del self._pairs[code]
@@ -293,7 +301,7 @@ class Delivery:
         elif group is self._room:
             self._renew()
         else:
-            del self._pairs[SeatCode(group.name)]
+            return self._begin_pair(SeatCode(group.name), code, event.link)
         return []
 
     def _open_pair(self, event: PairAsked, now: float) -> list[GroupEffect]:
@@ -304,9 +312,12 @@ class Delivery:
             return [Tell(event.link, NotTaken("no-seat"))]
         if not self._pairings.take(event.seat, now):
             return [Tell(event.link, NotTaken("too-fast"))]
-        group = Group(self._meeting, event.seat, self._draw())
-        self._pairs[event.seat] = _Pair(group, seat.link)
-        return list(group.begin(self._room.host, event.link))
+        return self._begin_pair(event.seat, self._room.host, event.link)
+
+    def _begin_pair(self, guest: SeatCode, host: SeatCode, committer: Link) -> list[GroupEffect]:
+        group = Group(self._meeting, guest, self._draw())
+        self._pairs[guest] = _Pair(group, self._room.generation)
+        return list(group.begin(host, committer))
 
     def _checked(self, code: SeatCode, event: CheckEnded) -> list[GroupEffect]:
         room = self._room

@@ -276,11 +276,12 @@ class Group:
 
     def refuse(self, event: CommitSent, places: Mapping[SeatCode, Place]) -> list[Tell]:
         """Tell the committer that its commit is void; whom it may add the next ``settle`` tells it again."""
-        named = set(event.adds)
-        for code in named & self._guests.keys():
+        named = [code for code in dict.fromkeys(event.adds) if code in self._guests]
+        # First whom not to try again, so that the next try is not void too; one that follows is no candidate.
+        stray = [c for c in named if not self._candidate(c, places) and not self._guests[c].follows]
+        for code in named:
             self._guests[code].told = False
-        stray = [code for code in named if code not in places or not places[code].stays]
-        return [Tell(event.link, CommitVoid(self.name, self.generation, self.epoch)), *self._drop(stray)]
+        return [*self._drop(stray), Tell(event.link, CommitVoid(self.name, self.generation, self.epoch))]
 
     def _fits(self, event: CommitSent, places: Mapping[SeatCode, Place]) -> bool:
         adds, removes = set(event.adds), set(event.removes)

@@ -143,8 +143,8 @@ def test_an_add_of_somebody_who_was_just_held_is_void_and_forgotten() -> None:
     visit = waiting_visit().asks("t", SeatAction.ADMIT, A)
     late = visit.commit_of()
     visit.asks("t", SeatAction.HOLD, A) >> late
-    assert isinstance(visit.last("t"), DropThese)
-    assert visit.heard("t", CommitVoid) == [CommitVoid(ROOM, generation(visit), 0)]
+    told = [DropThese(ROOM, generation(visit), (A,)), CommitVoid(ROOM, generation(visit), 0)]
+    assert visit.told["t"][-2:] == told
     assert visit.heard("a", ComeIn) == []
 
 
@@ -166,6 +166,17 @@ def test_nobody_is_added_while_no_clinician_is_present() -> None:
     assert visit.heard("a", ComeIn) == []
     visit.media(T).commits()
     assert visit.heard("a", ComeIn)
+
+
+def test_a_candidate_that_reloads_meanwhile_is_told_anew_and_not_tried_again_before() -> None:
+    visit = waiting_visit().asks("t", SeatAction.ADMIT, A)
+    late = visit.commit_of()
+    visit.answering = False
+    visit.opens(A, "a2", "device-A") >> late
+    told = [DropThese(ROOM, generation(visit), (A,)), CommitVoid(ROOM, generation(visit), 0)]
+    assert visit.told["t"][-2:] == told
+    visit >> visit.package_for("a2", ROOM, generation(visit))
+    assert visit.commits().heard("a2", ComeIn)
 
 
 def test_when_the_visit_ends_nothing_goes_on() -> None:
@@ -403,6 +414,36 @@ def test_a_pair_ends_when_its_guest_stops_waiting() -> None:
     told = len(visit.told["a"])
     visit.seals("t", A)
     assert len(visit.told["a"]) == told
+
+
+def test_a_pair_outlives_the_connections_of_both() -> None:
+    visit = waiting_visit() >> PairAsked("t", A)
+    visit.commits("t", A) >> Disconnected("a")
+    visit.opens(A, "a2", "device-A")
+    assert (visit.commit_of("t", A).adds, visit.commit_of("t", A).removes) == ((A,), (A,))
+    visit.commits("t", A).seals("t", A)
+    assert visit.heard("a2", SealedFrom)
+    visit >> Disconnected("t")
+    for group in (ROOM, A):
+        visit.committers["t2", group] = visit.committers["t", group]
+    visit.opens(T, "t2", "device-T", kept=(generation(visit), 0), media_kept=True)
+    assert [news.group for news in visit.heard("t2", EpochStands)] == [ROOM, A]
+    visit.seals("t2", A, generation=visit.knows("t", A)[0], message=sealed_for_a(visit))
+    assert len(visit.heard("a2", SealedFrom)) == 2
+
+
+def sealed_for_a(visit: Visit) -> bytes:
+    made, epoch = visit.knows("t", A)
+    return mls.private_message(f"{MEETING}/{made}/A", epoch, ContentType.APPLICATION)
+
+
+def test_a_committer_that_lost_a_pair_begins_it_anew() -> None:
+    visit = waiting_visit() >> PairAsked("t", A)
+    first = visit.knows("t", A)[0]
+    visit.commits("t", A) >> ResyncAsked("t", A, first)
+    assert visit.knows("t", A)[0] != first
+    visit.commits("t", A).seals("t", A)
+    assert visit.heard("a", SealedFrom)
 
 
 def test_nobody_but_the_committer_opens_a_pair_and_only_with_one_who_waits() -> None:
