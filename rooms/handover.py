@@ -33,7 +33,6 @@ class Handover:
     Args:
         gate: who exchanges media, and who is muted.
         hosts: the clinicians' seats.
-        session: as the store has it, with all that was decided here.
         until: when it is over in any case, monotonic seconds.
         patience: seconds of silence after which a clinician is taken not to hear.
 
@@ -43,18 +42,10 @@ class Handover:
 
     gate: SetGate
     hosts: frozenset[SeatCode]
-    session: SessionReloaded
     until: float
     patience: float
     ended: str | None = field(default=None, init=False)
-    _known: object = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Forward to nobody whom the session does not have inside."""
-        self._known = _decided(self.session)
-        inside = {row.seat for row in self.session.seats if row.state is SeatState.ADMITTED}
-        if not self.session.open or not self.gate.seats <= inside:
-            self.end("not inside")
+    _known: object = field(default=None, init=False)
 
     @property
     def over(self) -> bool:
@@ -66,9 +57,16 @@ class Handover:
         self.ended = self.ended or why
         self.gate = SetGate(frozenset(), self.gate.muted)
 
+    def begins(self, session: SessionReloaded) -> None:
+        """All that was decided here is durable, and this is the session then."""
+        self._known = _decided(session)
+        inside = {row.seat for row in session.seats if row.state is SeatState.ADMITTED}
+        if not session.open or not self.gate.seats <= inside:
+            self.end("not inside")
+
     def reloaded(self, session: SessionReloaded) -> None:
         """The session as the store has it now: the next owner decides, so any change ends what is here."""
-        if _decided(session) != self._known:
+        if self._known is not None and _decided(session) != self._known:
             self.end("decided elsewhere")
 
     def look(self, now: float, heard: Mapping[SeatCode, float | None]) -> None:

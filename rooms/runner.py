@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, assert_never
 
@@ -389,20 +389,33 @@ class Runner:
     async def _hand_over(self, pass_on: PassOn) -> None:
         """Take nobody any more, give the room away, tell the pages, and forward until they have moved."""
         self.finished = True
-        if not self.room.store_ok or not await self._all_decided() or (session := await self.load()) is None:
-            return
         clock = asyncio.get_running_loop().time
-        flowing, muted = self.room.flowing, frozenset(c for c, s in self.room.seats.items() if s.muted)
+        muted = frozenset(code for code, seat in self.room.seats.items() if seat.muted)
         hosts = frozenset(code for code, seat in self.room.seats.items() if seat.is_host)
-        gate = SetGate(flowing, muted)
-        handover = Handover(gate, hosts, session, clock() + FORWARDS_FOR, HOST_PATIENCE)
-        heard = {code: self._transports.media_heard_at(code) for code in flowing}
-        handover.look(clock(), heard)
-        if handover.over or not await pass_on(frozenset(handover.gate.seats)):
+        gate = SetGate(self.room.flowing, muted)
+        handover = Handover(gate, hosts, clock() + FORWARDS_FOR, HOST_PATIENCE)
+        handover.look(clock(), self._media_heard(gate.seats))
+        if handover.over or not self.room.store_ok:
             return
-        self._say_goodbye()
+        giving = asyncio.create_task(self._give_away(handover, pass_on), name="give-away")
         await self._forward(handover)
+        await giving  # bounded, and never cut short: it writes
         log.info("room handed over", room=short_code(self.meeting), ended=handover.ended)
+
+    async def _give_away(self, handover: Handover, pass_on: PassOn) -> None:
+        """See to it that the room has its next owner before anybody is sent there; else it is over here."""
+        given = False
+        try:
+            if not await self._all_decided() or (session := await self.load()) is None:
+                handover.end("not durable")
+                return
+            handover.begins(session)
+            if not handover.over and (given := await pass_on(frozenset(handover.gate.seats))):
+                self._say_goodbye()
+        finally:
+            if not given:
+                handover.end("nobody takes it")
+            self._inbox.put_nowait(Tick())  # so that it is looked at now
 
     async def _forward(self, handover: Handover) -> None:
         """Forward until that is over; of all that may come in, only what ends it matters now."""
@@ -423,9 +436,11 @@ class Runner:
                         handover.end(type(item).__name__)
                     case Asked(action=action) if action in OWED:
                         handover.end("asked too late")  # it is not carried out, and is asked for again there
-            heard = {code: self._transports.media_heard_at(code) for code in inside}
-            handover.look(clock(), heard)
+            handover.look(clock(), self._media_heard(inside))
             self.media.set_gate(self.meeting, frozenset(handover.gate.seats), frozenset(handover.gate.muted))
+
+    def _media_heard(self, seats: Iterable[SeatCode]) -> dict[SeatCode, float | None]:
+        return {code: self._transports.media_heard_at(code) for code in seats}
 
     async def _all_decided(self) -> bool:
         """Wait until all that was decided here is durable; whether it is."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from broker.errors import BadInput, QuietroomError
 from broker.ids import MeetingId, parse_meeting_id
@@ -24,6 +25,9 @@ from rooms.events import FormerEnded, Tick
 from rooms.runner import Runner
 from signaling.neighbours import Neighbours, Unreachable
 from signaling.tenancy import Tenancy
+
+ADOPTED_WITHIN: Final = 3.0
+"""Seconds for another worker to take a room; meanwhile we go on forwarding."""
 
 Take = Callable[[MeetingId, frozenset[SeatCode]], Awaitable[Runner]]
 
@@ -69,11 +73,11 @@ class Succession:
         values = {"meeting": meeting, "former": self.neighbours.name, "moving": ",".join(sorted(moving))}
         for worker in others:
             try:
-                if await self.neighbours.ask(worker, "adopt", values) == b"true":
+                if await self.neighbours.ask(worker, "adopt", values, within=ADOPTED_WITHIN) == b"true":
                     self._nexts[meeting] = worker
                     return True
             except Unreachable:
-                pass
+                self._tell(worker, "former-ended", meeting)  # it may have it all the same, a little later
         return False
 
     def ended(self, meeting: str) -> None:
@@ -100,9 +104,10 @@ class Succession:
         try:
             runner = await self.take(meeting, moving)
         except QuietroomError:
-            del self._formers[meeting]
+            self._formers.pop(meeting, None)
             return b"false"
-        runner.tell(Tick())  # what it finds is put on record now, not when the first page comes
+        # What it finds is put on record now, not when the first page comes.
+        runner.tell(Tick() if meeting in self._formers else FormerEnded())
         return b"true"
 
     def let_former_go(self, meeting: str) -> None:

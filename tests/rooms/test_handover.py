@@ -29,7 +29,9 @@ def session(**states: SeatState) -> SessionReloaded:
 
 
 def begun(gate: frozenset[SeatCode] = ALL, of: SessionReloaded | None = None) -> Handover:
-    return Handover(SetGate(gate, frozenset()), frozenset({T}), of or session(), NOW + FORWARDS_FOR, PATIENCE)
+    handover = Handover(SetGate(gate, frozenset()), frozenset({T}), NOW + FORWARDS_FOR, PATIENCE)
+    handover.begins(of or session())
+    return handover
 
 
 def heard(*seats: SeatCode, at: float = NOW) -> dict[SeatCode, float | None]:
@@ -90,6 +92,12 @@ def test_so_do_a_mute_and_the_end_of_the_session() -> None:
     ended.reloaded(replace(session(), open=False))
     assert muted.over
     assert ended.over
+
+
+def test_what_is_read_before_all_is_durable_says_nothing() -> None:
+    handover = Handover(SetGate(ALL, frozenset()), frozenset({T}), NOW + FORWARDS_FOR, PATIENCE)
+    handover.reloaded(session(A=SeatState.WAITING))
+    assert not handover.over
 
 
 def test_whom_the_session_does_not_have_inside_is_not_forwarded_to() -> None:

@@ -628,6 +628,30 @@ async def test_a_room_that_is_handed_over_is_cut_at_once_when(why: str) -> None:
         assert not receives(house, "a")
 
 
+@pytest.mark.parametrize("slow", ["the store", "the next owner"])
+async def test_somebody_is_cut_at_once_also_while_the_room_is_being_given_away(slow: str) -> None:
+    async with running() as house:
+        _, first, _ = await heard_visit(house)
+        taken = asyncio.Event()
+
+        async def pass_on(moving: frozenset[SeatCode]) -> bool:
+            await taken.wait()
+            return True
+
+        if slow == "the store":
+            house.store.gate.clear()
+            house.ask("t", HostAction.MUTE, B)
+        house.runner.hand_over(pass_on)
+        await until(lambda: house.runner.finished)
+        await until(partial(receives, house, "a"))
+        house.ask("t", SeatAction.REMOVE, A)
+        await until(lambda: not house.media._gates["meeting"].seats, within=0.5)
+        taken.set()
+        house.store.gate.set()
+        await until(house.task.done)
+        assert first.closed == ["moved"]
+
+
 async def test_what_nobody_takes_is_closed_as_ever() -> None:
     async with running() as house:
         _, first, _ = await heard_visit(house)
