@@ -36,6 +36,11 @@ __all__ = ["MediaPort", "Peer", "PeerState"]
 
 P = TypeVar("P", bound=Peer)
 
+#: Seconds after which a request for somebody who sees a picture newly is sent once more, in case it was lost:
+#: a browser that misses only a picture's beginning complains after three seconds. One that had the first
+#: request ignores the second (libwebrtc, in Chromium as in Firefox, honours one in 300 ms).
+KEY_FRAME_AGAIN = 0.1
+
 #: First parts of pseudo addresses; no socket reports such a host.
 _PATHS = frozenset({"tcp", "turn"})
 
@@ -56,9 +61,9 @@ class MediaPort:
         h264: for the offers: programs may publish here, whose pictures may come in H.264.
         tcp_port: for the offers: where somebody takes ICE-TCP and attaches it here; ``None``: nobody does.
         counters: packets_in (RTP accepted), packets_out (RTP sent, retransmissions included),
-            dropped_unauthenticated, dropped_malformed, dropped_unsendable, key_frame_requests (sent to
-            publishers), nacks (sequence numbers subscribers missed), retransmitted, failed (a defect here:
-            an exception that was caught at the door).
+            dropped_unauthenticated, dropped_malformed, dropped_unsendable, key_frame_requests (to
+            publishers, repetitions aside), nacks (sequence numbers subscribers missed), retransmitted, failed
+            (a defect here: an exception that was caught at the door).
     """
 
     def __init__(
@@ -443,7 +448,13 @@ class MediaPort:
             track.owner.send_rtcp(rtcp.build_nack(track.owner.rtcp_ssrc, track.ssrc, answer.missing))
 
     def _ask_key_frames(self, tracks: Iterable[PublishedTrack], *, at_once: bool) -> None:
+        asked = [track for track in tracks if track.want_key_frame(self.now(), at_once=at_once)]
+        self.counters["key_frame_requests"] += len(asked)
+        self._request_key_frames(asked)
+        if asked and at_once and self._loop is not None:
+            self._loop.call_later(KEY_FRAME_AGAIN, self._request_key_frames, asked)
+
+    def _request_key_frames(self, tracks: Iterable[PublishedTrack]) -> None:
         for track in tracks:
-            if track.want_key_frame(self.now(), at_once=at_once):
-                self.counters["key_frame_requests"] += 1
+            if track.routes:  # nobody sees it any more, or it is gone
                 track.owner.send_rtcp(rtcp.build_pli(track.owner.rtcp_ssrc, track.ssrc))

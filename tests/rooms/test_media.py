@@ -82,6 +82,17 @@ async def test_opening_asks_each_publisher_for_a_key_frame_at_once(room: Room) -
     assert room.port.counters["key_frame_requests"] == 2
 
 
+async def test_a_request_that_may_be_lost_is_sent_once_more(room: Room) -> None:
+    a, b, c = await room.seat("a", 0), await room.seat("b", 1), await room.seat("c", 2)
+    wanted = rtcp.KeyFrameRequest(MEDIA_SSRC[Kind.CAMERA])
+    room.gate("abc")
+    room.gate("ab")  # nobody sees c any more when its turn comes again
+    await until(lambda: a.client.reports.count(wanted) == b.client.reports.count(wanted) == 2, "once more")
+    await room.settled(c)
+    assert c.client.reports.count(wanted) == 1
+    assert room.port.counters["key_frame_requests"] == 3
+
+
 async def test_a_screen_is_seen_by_all_others_in_their_last_slot(room: Room) -> None:
     a, b, c = await room.seat("a", 0), await room.seat("b", 1), await room.seat("c", 2)
     room.gate("abc")

@@ -385,6 +385,7 @@ async def test_seats_that_announce_the_same_streams_are_told_apart(room: Room) -
     await until(lambda: len(b.client.of(b.client.slots[2])) == 1, "it comes again")
     assert b.client.of(b.client.slots[2])[0].endswith(b"of a")
     wanted = rtcp.KeyFrameRequest(MEDIA_SSRC[Kind.CAMERA])
+    await until(lambda: a.client.reports.count(wanted) == 2, "asked when the gate opened, and once more")
     before = a.client.reports.count(wanted)
     room.port.ahead = 1.0
     b.client.send_rtcp(rtcp.build_pli(1, of_a))
