@@ -2,6 +2,7 @@
 // What the admin's board says of rooms and seats. Pure.
 
 /** @typedef {import('./messages.js').Board} Board */
+/** @typedef {import('./messages.js').BoardRoom} BoardRoom */
 /** @typedef {import('./messages.js').BoardSeat} BoardSeat */
 
 /**
@@ -57,6 +58,33 @@ export function suiteWord(suite) {
 export function tlsWord(tls) {
   const found = tls === null ? null : /^TLSv(\S+) (\S+)$/.exec(tls);
   return found ? `Page: TLS ${found[1]}, ${suiteWord(found[2])}` : tls;
+}
+
+/**
+ * What holds of a room's end-to-end encryption, a line each. It is what its pages say; nobody else can know.
+ *
+ * @param {Pick<BoardRoom, 'encryption' | 'keys' | 'epoch' | 'verified'>} room
+ * @returns {readonly {text: string, poor: boolean}[]} `poor`: somebody should look into it
+ */
+export function roomEncryption({ encryption, keys, epoch, verified }) {
+  if (encryption === "transport-only") return [{ text: "Not end-to-end encrypted", poor: true }];
+  const said = [{ text: "End-to-end encrypted", poor: false }];
+  if (keys === null) return said;
+  said.push({ text: `${groupSuiteWord(keys)}, epoch ${epoch ?? 0}`, poor: false });
+  if (verified === false) said.push({ text: "Spoken check: pictures differed", poor: true });
+  else said.push({ text: verified ? "Verified by spoken check" : "Not verified by spoken check", poor: false });
+  return said;
+}
+
+/**
+ * The suite of a room's keys in fewer letters.
+ *
+ * @param {string} suite MLS cipher suite, such as `MLS_256_XWING_AES256GCM_SHA512_Ed25519`
+ * @returns {string}
+ */
+function groupSuiteWord(suite) {
+  const found = /^MLS_\d+_([A-Z0-9]+)_AES(128|256)GCM/.exec(suite);
+  return found ? `${found[1] === "XWING" ? "X-Wing" : found[1]}, AES-${found[2]} GCM` : suite;
 }
 
 /**

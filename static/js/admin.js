@@ -3,7 +3,7 @@
 
 import { html } from "../vendor/preact-htm.js";
 import { post, sentence } from "./api.js";
-import { numbers, overview, pausedVideo, suiteWord, tlsWord } from "./admin-state.js";
+import { numbers, overview, pausedVideo, roomEncryption, suiteWord, tlsWord } from "./admin-state.js";
 import { Heading, announce, bannerView, painter } from "./page.js";
 import { LinkMark } from "./parts.js";
 import { installSignOut, signIn } from "./staff-account.js";
@@ -78,7 +78,7 @@ function Rooms({ board: { rooms } }) {
           <th scope="col">State</th>
           <th scope="col">Waiting</th>
           <th scope="col">Presence</th>
-          <th scope="col">Encryption</th>
+          <th scope="col">On the way</th>
           <th scope="col">Connection</th>
           <th scope="col">Access</th>
         </tr>
@@ -100,6 +100,7 @@ function Room({ room }) {
           <span class=${`mark ${room.state}`}>${ROOM_STATES[room.state]}</span>
           <span class="quiet">${room["clinician-present"] ? "Clinician present" : "No clinician"}</span>
           <span class="quiet">${timeOfDay(room.starts)}–${timeOfDay(room.ends)}</span>
+          ${roomEncryption(room).map(({ text, poor }) => html`<span key=${text} class=${poor ? "poor" : "quiet"}>${text}</span>`)}
         </th>`}
         <${SeatCells} room=${room} seat=${seat} />
       </tr>`,

@@ -1,6 +1,8 @@
 // @ts-check
 // Reading what a person was given: the link's fragment, a meeting ID, a seat code, a password. Pure.
 
+import { readLinkSecret } from "./link-secret.js";
+
 /**
  * @typedef {object} Fragment
  * @property {string} token seat token, such as `A-XXXX-XXXX-XXXX-XXXX`
@@ -8,13 +10,14 @@
  */
 
 /**
- * Read `#<seat token>[.<password>]`.
+ * Read `#<seat token>[.<link secret>][.<password>]`; what the link secret is, link-secret.js tells.
  *
  * @param {string} hash `location.hash`
  * @returns {Fragment | null} null when there is no seat token in it.
  */
 export function readFragment(hash) {
-  const [token = "", password = ""] = safelyDecoded(hash.replace(/^#/, "")).trim().split(".");
+  const [token = "", ...more] = safelyDecoded(hash.replace(/^#/, "")).trim().split(".");
+  const password = more.find((part) => readLinkSecret(part) === null) ?? "";
   if (!/^[A-Za-z]-[0-9A-Za-z-]{4,60}$/.test(token)) return null;
   return { token: tidyCode(token), password: password ? tidyCode(password) : null };
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The therapist's page: carries out what its state asks for.
 
+import { linkSecret } from "./fragment.js";
 import { post } from "./api.js";
 import { chime } from "./chime.js";
 import { meetingOfPath } from "./credentials.js";
@@ -11,7 +12,8 @@ import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
 import { Signal, followThePage, socketUrl } from "./signal.js";
 import { NO_CODE } from "./encryption-state.js";
-import { secretIn } from "./link-secret.js";
+import { linkKeys, secretIn } from "./link-secret.js";
+import { Sealing } from "./sealing.js";
 import { talkActions } from "./talk.js";
 import { signIn } from "./staff-account.js";
 
@@ -21,7 +23,11 @@ const meeting = meetingOfPath(location.pathname).toLowerCase();
 
 const REMEMBERED = "quietroom.host"; // the meeting whose room this tab has open: a reload comes back to it
 
+const SECRET = `quietroom.link.${meeting}`; // its link secret: for reloads of this tab, and where it was booked
+
 let state = { ...START, inside: sessionStorage.getItem(REMEMBERED) === meeting };
+/** @type {import('./link-secret.js').LinkKeys | null} */
+let link = null;
 let soundBlocked = false;
 let soundUnblocked = 0;
 /** @type {MediaStreamTrack | null} */
@@ -38,6 +44,7 @@ const signal = new Signal({
   url: socketUrl(location),
   ticket: async () => (await post("/api/host-ticket", { meeting }, { "Quietroom-Role": "therapist" })).ticket,
   mediaKept: () => peer.state === "connected",
+  groupKept: () => sealing.keys?.kept ?? null,
   onMessage: received,
   onLine: (line) => apply({ type: "line", line }),
   onEnd: ({ code, text }) => void ended(code, text),
@@ -52,8 +59,13 @@ const peer = new Peer({
   },
   onState: (transport) => apply({ type: "transport", transport }),
   onTracks: repaint,
+  onClear: () => apply({ type: "sent-clear" }),
 });
-peer.protect(null);
+
+const sealing = new Sealing({ peer, send: (message) => void signal.send(message), apply });
+
+/** Actions after which a seat must not understand what is said in the room. */
+const PUTS_OUT = new Set(["hold", "move-back", "remove", "deny"]);
 
 /**
  * Advance the page, paint it, and do what follows from it.
@@ -69,6 +81,8 @@ function apply(event) {
   if (state.roster && state.roster !== before.roster && someoneCame(before.roster, state.roster)) chime();
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(own(state.roster)?.sends ?? "all");
+  begin();
+  sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots());
   if (word(state) === "over" && word(before) !== "over") silence();
   if (state.roster?.["clinician-present"]) onPresent();
   if (state.inside !== before.inside) {
@@ -76,6 +90,24 @@ function apply(event) {
     else sessionStorage.removeItem(REMEMBERED);
   }
   if (shouldEnter(state)) void openRoom();
+}
+
+/** Make the keys as soon as it is known who we are and what the session is. */
+function begin() {
+  const me = own(state.roster);
+  if (state.roster === null || me === undefined || word(state) === "over" || word(state) === "room-code") return;
+  sealing.begin(state.roster, { meeting, seat: me.seat, label: me.label, link });
+}
+
+function inSlots() {
+  return (state.roster?.seats ?? []).flatMap(({ seat, slot }) => (slot === null ? [] : [{ seat, slot }]));
+}
+
+/** @param {string} secret */
+async function useSecret(secret) {
+  link = await linkKeys(secret);
+  sessionStorage.setItem(SECRET, secret);
+  apply({ type: "secret-given" });
 }
 
 function repaint() {
@@ -100,6 +132,7 @@ function repaint() {
 
 /** @param {ServerMessage} message */
 function received(message) {
+  if (sealing.hear(message)) return;
   switch (message.type) {
     case "welcome":
       apply({ ...message, at: Date.now() });
@@ -184,6 +217,7 @@ function silence() {
   devices = null;
   signal.stop();
   peer.close();
+  sealing.close();
 }
 
 /** @type {import('./host-view.js').HostActions} */
@@ -191,16 +225,17 @@ const actions = {
   ...talkActions({
     state: () => state,
     apply,
-    seals: () => null,
+    seals: () => sealing.keys,
     pair: (seat) => void signal.send({ type: "pair", seat }),
   }),
   giveCode(text) {
-    if (secretIn(text) === null) {
-      apply({ type: "secret-refused", problem: NO_CODE });
-      document.getElementById("code")?.focus();
-    } else {
-      apply({ type: "secret-given" });
+    const secret = secretIn(text);
+    if (secret !== null) {
+      void useSecret(secret);
+      return;
     }
+    apply({ type: "secret-refused", problem: NO_CODE });
+    document.getElementById("code")?.focus();
   },
   openRoom: () => void openRoom(),
   async act(action, seats, reason) {
@@ -209,6 +244,7 @@ const actions = {
     const ready = action !== "admit" || (state.roster?.entered && state.roster["clinician-present"]);
     // Painting takes as long as the server does: what can be asked now is asked before.
     let reply = ready ? signal.ask(request) : null;
+    if (PUTS_OUT.has(action)) sealing.keys?.remove(seats); // at once, whatever the server does
     apply({ type: "asked", key });
     apply({ type: "question", question: null });
     if (reply === null) {
@@ -256,5 +292,7 @@ const actions = {
 followThePage(signal, peer);
 window.setInterval(repaint, 1_000); // durations
 repaint();
+const secret = linkSecret ?? secretIn(sessionStorage.getItem(SECRET) ?? localStorage.getItem(SECRET) ?? "");
+if (secret !== null) await useSecret(secret);
 if (await signIn("therapist")) signal.start();
 

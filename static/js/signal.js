@@ -78,6 +78,7 @@ export class Signal {
   /** @type {string} */ #url;
   /** @type {() => Promise<string>} */ #ticket;
   /** @type {() => boolean} */ #mediaKept;
+  /** @type {() => {generation: string, epoch: number} | null} */ #groupKept;
   /** @type {(message: ServerMessage) => void} */ #onMessage;
   /** @type {(line: LineState) => void} */ #onLine;
   /** @type {(end: {code: string, text: string}) => void} */ #onEnd;
@@ -98,6 +99,8 @@ export class Signal {
    * @param {string} options.url of the WebSocket
    * @param {() => Promise<string>} options.ticket fetches a fresh ticket; an ApiError that is `final` ends it
    * @param {() => boolean} options.mediaKept whether a transport from before is still connected
+   * @param {() => {generation: string, epoch: number} | null} [options.groupKept] where in the room's group this page
+   *   is; null when it is in none
    * @param {(message: ServerMessage) => void} options.onMessage fires for each message of the server except
    *   `reply` and `bye`, in order
    * @param {(line: LineState) => void} options.onLine fires when the connection's state changed
@@ -105,10 +108,11 @@ export class Signal {
    *   further attempt and `stop` was not called
    * @param {World} [options.world]
    */
-  constructor({ url, ticket, mediaKept, onMessage, onLine, onEnd, world = browserWorld() }) {
+  constructor({ url, ticket, mediaKept, groupKept = () => null, onMessage, onLine, onEnd, world = browserWorld() }) {
     this.#url = url;
     this.#ticket = ticket;
     this.#mediaKept = mediaKept;
+    this.#groupKept = groupKept;
     this.#onMessage = onMessage;
     this.#onLine = onLine;
     this.#onEnd = onEnd;
@@ -206,7 +210,8 @@ export class Signal {
     /** @type {{code: string, text: string} | null} */
     let bye = null;
     socket.onopen = () => {
-      if (turn === this.#turn) socket.send(JSON.stringify({ type: "hello", "media-kept": this.#mediaKept() }));
+      if (turn !== this.#turn) return;
+      socket.send(JSON.stringify({ type: "hello", "media-kept": this.#mediaKept(), ...this.#groupKept() }));
     };
     socket.onmessage = ({ data }) => {
       if (turn !== this.#turn) return;

@@ -1,7 +1,7 @@
 // @ts-check
 // The patient's page: carries out what the visit's state asks for.
 
-import { fragment } from "./fragment.js";
+import { fragment, linkSecret } from "./fragment.js";
 import { get, post, sentence, ApiError } from "./api.js";
 import { meetingOfPath, readMeeting, seatOfToken, tidyCode } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
@@ -11,7 +11,8 @@ import { Peer } from "./peer.js";
 import { Signal, delayBefore, followThePage, socketUrl } from "./signal.js";
 import { lackOf } from "./support.js";
 import { NO_CODE } from "./encryption-state.js";
-import { secretIn } from "./link-secret.js";
+import { authenticatorText, linkKeys, secretIn } from "./link-secret.js";
+import { Sealing } from "./sealing.js";
 import { talkActions } from "./talk.js";
 import { START, advance, announcement, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
 import { titleOf, visitView } from "./visit-view.js";
@@ -21,6 +22,7 @@ import { titleOf, visitView } from "./visit-view.js";
 /** @typedef {import('./messages.js').Entered} Entered */
 
 const REMEMBERED = "quietroom.seat"; // {meeting, seat, camera} of this tab: no secret, enough to find the cookie
+const SECRET = "quietroom.link"; // {meeting, secret} of this tab, for reloads; gone with the tab
 const DOOR_SHUT =
   "Because of a technical problem on our side nobody can be let in at the moment. Nothing is wrong with what you " +
   "typed. Please try again in a minute.";
@@ -29,6 +31,8 @@ const CLOCK = 15_000; // ms between repaints while somebody waits
 let state = START;
 let token = fragment?.token ?? "";
 let password = fragment?.password ?? "";
+/** @type {import('./link-secret.js').LinkKeys | null} */
+let link = null;
 let knockAsked = false;
 let gone = false; // left quickly: whatever still happens is neither painted nor followed
 let soundBlocked = false;
@@ -43,6 +47,7 @@ const signal = new Signal({
   url: socketUrl(location),
   ticket: async () => (await post("/api/seat-ticket", place())).ticket,
   mediaKept: () => peer.state === "connected",
+  groupKept: () => sealing.keys?.kept ?? null,
   onMessage: received,
   onLine: (line) => apply({ type: "line", line, at: Date.now() }),
   onEnd: ({ code, text }) => apply({ type: "over", code: ENDS[code] ?? code, text }),
@@ -60,8 +65,10 @@ const peer = new Peer({
   },
   onState: (transport) => apply({ type: "transport", transport }),
   onTracks: repaint,
+  onClear: () => apply({ type: "sent-clear" }),
 });
-peer.protect(null);
+
+const sealing = new Sealing({ peer, send: (message) => void signal.send(message), apply });
 
 /** @type {Devices | null} */
 let devices = null;
@@ -93,6 +100,7 @@ function follow(before) {
   if (needsDevices(state) && devices === null) void openDevices(); // resumed after a reload
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(state.place?.sends ?? "all");
+  sealing.follow(state.place?.state === "admitted", state.place?.others ?? []);
   if (shouldKnock(state) && !knockAsked) void knock();
 }
 
@@ -119,6 +127,7 @@ function repaint() {
 
 /** @param {ServerMessage} message */
 function received(message) {
+  if (sealing.hear(message)) return;
   switch (message.type) {
     case "welcome":
       apply({ ...message, at: Date.now() });
@@ -150,6 +159,8 @@ async function open() {
   window.setInterval(() => {
     if (scene(state) === "waiting-room") repaint();
   }, CLOCK);
+  const secret = linkSecret ?? keptSecret(meeting);
+  if (secret !== null) await useSecret(meeting, secret);
   if (token) post("/api/link-opened", { meeting, "seat-token": token }).catch(() => undefined);
   // A reload, or the same link again in this tab: the cookie still knows the seat.
   const before = remembered();
@@ -186,7 +197,37 @@ function entered(seat) {
   remember({ meeting: seat.meeting, seat: seat.seat, camera: chosen.camera });
   history.replaceState(null, "", `/j/${seat.meeting}`); // typed by hand at "/": a reload finds the visit
   apply({ type: "entered", entered: seat });
+  begin();
+}
+
+/** Connect, unless something is missing: the link's secret, or what it promises. */
+function begin() {
+  if (state.entered === null || state.step === "room-code" || state.step === "over") return;
+  sealing.begin(state.entered, { ...state.entered, link });
   signal.start();
+}
+
+/**
+ * @param {string} meeting
+ * @param {string} secret
+ */
+async function useSecret(meeting, secret) {
+  link = await linkKeys(secret);
+  sessionStorage.setItem(SECRET, JSON.stringify({ meeting, secret }));
+  apply({ type: "secret-given" });
+}
+
+/**
+ * @param {string} meeting
+ * @returns {string | null} the secret of its link, if this tab had it before.
+ */
+function keptSecret(meeting) {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(SECRET) ?? "null");
+    return kept?.meeting === meeting ? secretIn(String(kept.secret)) : null;
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -259,6 +300,7 @@ function silence() {
   devices = null;
   signal.stop();
   peer.close();
+  sealing.close();
 }
 
 /** Leave quickly: camera and microphone are off and nothing is painted; only the transport still stands. */
@@ -270,18 +312,21 @@ function hush() {
   // The room cuts and frees the place at once, also while nothing can be recorded.
   void signal.ask({ type: "leave", quickly: true });
   signal.stop();
+  sealing.close();
 }
 
 /** @type {import('./visit-view.js').VisitActions} */
 const actions = {
-  ...talkActions({ state: () => state, apply, seals: () => null, pair: () => undefined }),
-  giveCode(text) {
-    if (secretIn(text) === null) {
+  ...talkActions({ state: () => state, apply, seals: () => sealing.keys, pair: () => undefined }),
+  async giveCode(text) {
+    const secret = secretIn(text);
+    if (secret === null) {
       apply({ type: "refused", text: NO_CODE, wrong: ["code"] });
       document.getElementById("code")?.focus();
-    } else {
-      apply({ type: "secret-given" });
+      return;
     }
+    await useSecret(state.meeting, secret);
+    begin();
   },
   async enter(fields) {
     const typed = readMeeting(fields.meeting);
@@ -290,6 +335,8 @@ const actions = {
       "seat-token": token || tidyCode(fields.token) || (typed.fragment?.token ?? ""),
       password: password || tidyCode(fields.password) || (typed.fragment?.password ?? ""),
     };
+    const pasted = secretIn(fields.meeting);
+    if (link === null && pasted !== null && typed.fragment !== null) await useSecret(body.meeting, pasted);
     const missing = missingField(body);
     if (missing !== null) {
       apply({ type: "refused", text: `Please enter the ${missing.name}.`, wrong: [missing.id] });
@@ -298,12 +345,15 @@ const actions = {
     }
     apply({ type: "asked" });
     try {
-      entered(await post("/api/enter", body));
+      entered(await post("/api/enter", link === null ? body : { ...body, "link-auth": authenticatorText(link) }));
     } catch (error) {
       notEntered(error);
     }
   },
-  copyLink: () => copy(`${location.origin}${location.pathname}${token && `#${token}${password && `.${password}`}`}`),
+  copyLink() {
+    const brought = [token, linkSecret, password].filter(Boolean).join(".");
+    return copy(`${location.origin}${location.pathname}${brought && `#${brought}`}`);
+  },
   askDevices: () => void openDevices(),
   goOn() {
     if (state.step === "agreement") void loadAgreement();
@@ -388,6 +438,7 @@ function remember(seat) {
 
 function forget() {
   sessionStorage.removeItem(REMEMBERED);
+  sessionStorage.removeItem(SECRET);
 }
 
 void open();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { numbers, overview, pausedVideo, suiteWord, tlsWord } from "../../static/js/admin-state.js";
+import { numbers, overview, pausedVideo, roomEncryption, suiteWord, tlsWord } from "../../static/js/admin-state.js";
 
 const seat = (more = {}) => ({
   path: null,
@@ -55,4 +55,20 @@ test("rooms are counted by state", () => {
   const board = { rooms: [{ state: "live" }, { state: "waiting" }, { state: "live" }] };
   assert.equal(overview(board), "2 live · 1 waiting");
   assert.equal(overview({ rooms: [] }), "No open session");
+});
+
+test("a room says whether it is end-to-end encrypted, with what, and whether its people checked", () => {
+  const room = (more) => roomEncryption({ encryption: "end-to-end", keys: null, epoch: null, verified: null, ...more });
+  const texts = (more) => room(more).map(({ text }) => text);
+  const keys = "MLS_256_XWING_AES256GCM_SHA512_Ed25519";
+  assert.deepEqual(room({ encryption: "transport-only" }), [{ text: "Not end-to-end encrypted", poor: true }]);
+  assert.deepEqual(texts({}), ["End-to-end encrypted"]);
+  assert.deepEqual(texts({ keys, epoch: 3 }), [
+    "End-to-end encrypted",
+    "X-Wing, AES-256 GCM, epoch 3",
+    "Not verified by spoken check",
+  ]);
+  assert.equal(texts({ keys, epoch: 3, verified: true }).at(-1), "Verified by spoken check");
+  assert.deepEqual(room({ keys, epoch: 3, verified: false }).at(-1), { text: "Spoken check: pictures differed", poor: true });
+  assert.equal(texts({ keys: "SOMETHING_NEW", epoch: 0 })[1], "SOMETHING_NEW, epoch 0");
 });

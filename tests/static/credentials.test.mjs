@@ -11,6 +11,13 @@ test("a fragment holds a seat token and perhaps a password", () => {
   assert.deepEqual(readFragment("#a-7xkm-29dt%20"), { token: "A-7XKM-29DT", password: null });
 });
 
+test("a link secret in the fragment is not taken for the password", () => {
+  const secret = "0123456789ABCDEFGHJKMNPQRS";
+  assert.deepEqual(readFragment(`#A-7XKM-29DT.${secret}`), { token: "A-7XKM-29DT", password: null });
+  assert.deepEqual(readFragment(`#A-7XKM-29DT.${secret}.Q7XM2-9KD4T`), { token: "A-7XKM-29DT", password: "Q7XM2-9KD4T" });
+  assert.equal(readFragment(`#${secret}`), null);
+});
+
 test("any other fragment is none", () => {
   for (const hash of ["", "#", "#main", "#%", "#A", "#A-", `#A-${"7".repeat(200)}`, "#<b>"]) {
     assert.equal(readFragment(hash), null, hash);

@@ -62,7 +62,7 @@ class World {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-async function play({ ticket = async () => "t1", mediaKept = () => false } = {}) {
+async function play({ ticket = async () => "t1", mediaKept = () => false, groupKept = () => null } = {}) {
   const world = new World();
   const seen = { lines: [], messages: [], ends: [], tickets: 0 };
   const signal = new Signal({
@@ -72,6 +72,7 @@ async function play({ ticket = async () => "t1", mediaKept = () => false } = {})
       return ticket(seen.tickets);
     },
     mediaKept,
+    groupKept,
     onMessage: (message) => seen.messages.push(message.type),
     onLine: (line) => seen.lines.push(line),
     onEnd: (end) => seen.ends.push(end),
@@ -102,6 +103,11 @@ test("a connection carries its ticket in the subprotocol and says hello first", 
   assert.deepEqual(last(world).protocols, ["quietroom.v1", "ticket.t1"]);
   assert.deepEqual(last(world).sent, [{ type: "hello", "media-kept": true }]);
   assert.deepEqual(seen.lines, ["connecting", "open"]);
+});
+
+test("the hello says where in the room's group the page still is", async () => {
+  const { world } = await opened({ groupKept: () => ({ generation: "0123456789abcdef", epoch: 3 }) });
+  assert.deepEqual(last(world).sent[0], { type: "hello", "media-kept": false, generation: "0123456789abcdef", epoch: 3 });
 });
 
 test("delays double from 100 ms, stay within half a second while a server restarts, and are spread", () => {

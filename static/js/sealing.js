@@ -1,0 +1,123 @@
+// @ts-check
+// Ties a page to its keys: makes them for a session that is end-to-end encrypted, feeds them with what the server says,
+// and turns what they say into the page's state.
+//
+//   server ──about groups──▶ Keys ──state, messages, check──▶ the page's `apply`
+//   the page's state ──open to us? who is in which slot?──▶ Peer, Keys
+
+import { NO_CHECK, promised } from "./encryption-state.js";
+import { Keys, isGroupTold } from "./keys.js";
+import { midsOf } from "./peer.js";
+import { said } from "./talk.js";
+
+/** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
+/** @typedef {import('./encryption-state.js').KeysView} KeysView */
+/** @typedef {import('./link-secret.js').LinkKeys} LinkKeys */
+/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+
+export class Sealing {
+  /** @type {import('./peer.js').Peer} */ #peer;
+  /** @type {(message: import('./messages.js').ClientMessage) => void} */ #send;
+  /** @type {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} */ #apply;
+  /** @type {Keys | null} */ #keys = null;
+  #open = false;
+  #slots = "";
+
+  /**
+   * @param {object} options
+   * @param {import('./peer.js').Peer} options.peer
+   * @param {(message: import('./messages.js').ClientMessage) => void} options.send says something to the server
+   * @param {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} options.apply
+   */
+  constructor({ peer, send, apply }) {
+    this.#peer = peer;
+    this.#send = send;
+    this.#apply = apply;
+  }
+
+  /** @returns {Keys | null} null in a session that is not end-to-end encrypted, and before `begin`. */
+  get keys() {
+    return this.#keys;
+  }
+
+  /**
+   * Make this page's keys, if the session is to have any; before the first offer. Once only until `close`.
+   *
+   * @param {object} view what the server says of the session
+   * @param {{meeting: string, seat: string, label: string, link: LinkKeys | null}} me `link`: the keys of the link
+   *   secret; null when this page has none
+   */
+  begin(view, { meeting, seat, label, link }) {
+    if (this.#keys !== null) return;
+    if (promised(view) === "end-to-end" && link !== null) {
+      this.#keys = new Keys({
+        meeting,
+        me: { pid: seat, name: label },
+        keys: { psk: link.psk, kpKey: link.kpKey },
+        send: this.#send,
+        onState: () => this.#changed(),
+        onOpened: (group, from, payload) => this.#opened(group, from, payload),
+      });
+    }
+    this.#peer.protect(this.#keys);
+    if (this.#keys !== null) this.#changed();
+  }
+
+  /**
+   * @param {ServerMessage} message
+   * @returns {boolean} whether it was about a group, so that nobody else need look at it.
+   */
+  hear(message) {
+    if (!isGroupTold(message)) return false;
+    this.#keys?.receive(message);
+    return true;
+  }
+
+  /**
+   * What the page's state asks for.
+   *
+   * @param {boolean} open this page is in the room
+   * @param {readonly {seat: string, slot: number}[]} others who is in which slot
+   */
+  follow(open, others) {
+    this.#open = open;
+    this.#peer.setOpen(open && this.#keys?.sends === true);
+    const slots = others.map(({ seat, slot }) => ({ seat, mids: Object.values(midsOf(slot)) }));
+    const written = JSON.stringify(slots);
+    if (written === this.#slots) return;
+    this.#slots = written;
+    this.#keys?.expect(slots);
+  }
+
+  /** End the keys; they are gone with it. May be called twice. */
+  close() {
+    this.#keys?.close();
+    this.#keys = null;
+    this.#slots = "";
+  }
+
+  #changed() {
+    const keys = this.#keys;
+    if (keys === null) return;
+    this.#peer.setOpen(this.#open && keys.sends);
+    this.#apply({ type: "keys", keys: viewOf(keys) });
+  }
+
+  /**
+   * @param {string} group
+   * @param {string} seat
+   * @param {Uint8Array} payload
+   */
+  #opened(group, seat, payload) {
+    const event = this.#keys && said(viewOf(this.#keys), group, seat, payload);
+    if (event) this.#apply(event);
+  }
+}
+
+/**
+ * @param {Keys} keys
+ * @returns {KeysView}
+ */
+function viewOf({ state, pairs, check }) {
+  return { ...state, pairs, check: { ...NO_CHECK, ...check } };
+}
