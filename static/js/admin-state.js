@@ -79,12 +79,12 @@ export function roomEncryption({ encryption, keys, epoch, verified }) {
 /**
  * The suite of a room's keys in fewer letters.
  *
- * @param {string} suite MLS cipher suite, such as `MLS_256_XWING_AES256GCM_SHA512_Ed25519`
+ * @param {string} suite such as `MLS X-Wing AES-256-GCM SHA-512 Ed25519`
  * @returns {string}
  */
 function groupSuiteWord(suite) {
-  const found = /^MLS_\d+_([A-Z0-9]+)_AES(128|256)GCM/.exec(suite);
-  return found ? `${found[1] === "XWING" ? "X-Wing" : found[1]}, AES-${found[2]} GCM` : suite;
+  const found = /^MLS (\S+) AES-(128|256)-GCM/.exec(suite);
+  return found ? `${found[1]}, AES-${found[2]} GCM` : suite;
 }
 
 /**

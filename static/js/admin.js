@@ -78,7 +78,7 @@ function Rooms({ board: { rooms } }) {
           <th scope="col">State</th>
           <th scope="col">Waiting</th>
           <th scope="col">Presence</th>
-          <th scope="col">On the way</th>
+          <th scope="col">Encryption</th>
           <th scope="col">Connection</th>
           <th scope="col">Access</th>
         </tr>

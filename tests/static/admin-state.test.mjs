@@ -60,7 +60,7 @@ test("rooms are counted by state", () => {
 test("a room says whether it is end-to-end encrypted, with what, and whether its people checked", () => {
   const room = (more) => roomEncryption({ encryption: "end-to-end", keys: null, epoch: null, verified: null, ...more });
   const texts = (more) => room(more).map(({ text }) => text);
-  const keys = "MLS_256_XWING_AES256GCM_SHA512_Ed25519";
+  const keys = "MLS X-Wing AES-256-GCM SHA-512 Ed25519";
   assert.deepEqual(room({ encryption: "transport-only" }), [{ text: "Not end-to-end encrypted", poor: true }]);
   assert.deepEqual(texts({}), ["End-to-end encrypted"]);
   assert.deepEqual(texts({ keys, epoch: 3 }), [
