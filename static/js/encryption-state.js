@@ -221,7 +221,7 @@ export function encryptionNews(before, after) {
     return { assertive: false, text: "Checked: nobody listens in." };
   }
   if (checkLost(after) && !checkLost(before)) {
-    return { assertive: false, text: "Somebody has come in. The check for listeners no longer counts." };
+    return { assertive: false, text: "Somebody has come in anew. The check for listeners no longer counts." };
   }
   if (before.phase === "securing" && after.phase === "secured") {
     return { assertive: false, text: "The conversation is end-to-end encrypted." };

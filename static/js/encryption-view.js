@@ -54,7 +54,7 @@ export function SpokenCheck({ keys, host, may, act }) {
     phase === "aborted"
       ? "The check was interrupted because somebody came or left."
       : checkLost(keys)
-        ? "Somebody has come in since you checked that nobody listens in."
+        ? "Somebody has come in anew since you checked that nobody listens in."
         : null;
   if (!may) return why && html`<p class="quiet">${why} Your therapist can check again.</p>`;
   const again = why !== null || verified || phase === "mismatch";
