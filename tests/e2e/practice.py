@@ -15,13 +15,14 @@ import signal
 import socket
 import struct
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from broker.ids import MeetingId
+from broker.link_secret import authenticator_hash, authenticator_of, draw_link_secret
 from broker.placement import Placement
 from signaling.neighbours import door
 from signaling.practice import open_practice
@@ -54,6 +55,7 @@ class Visit:
     links: dict[str, str]
     tokens: dict[str, str]
     host_link: str
+    secret: str = ""
 
 
 @dataclass
@@ -226,6 +228,18 @@ class Practice:
             {seat["seat"]: seat["link"] for seat in booked["seats"]},
             {seat["seat"]: seat["seat-token"] for seat in booked["seats"]},
             booked["host-link"],
+        )
+
+    async def book_sealed(self, kind: str = "couple") -> Visit:
+        """Book an end-to-end encrypted visit that is open now, as a program that draws the link secret itself."""
+        secret = draw_link_secret()
+        stored = authenticator_hash(authenticator_of(secret))
+        visit = await self.book(kind, **{"link-authenticator-hash": stored})
+        return replace(
+            visit,
+            links={seat: f"{link}.{secret.reveal()}" for seat, link in visit.links.items()},
+            host_link=f"{visit.host_link}#{secret.reveal()}",
+            secret=secret.reveal(),
         )
 
     async def audit(self, meeting: str) -> list[tuple[str, str | None, str, str | None]]:

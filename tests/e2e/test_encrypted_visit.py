@@ -1,0 +1,173 @@
+"""End-to-end encrypted visits as people have them: they talk, write, check that nobody listens in, and are told
+the truth when something does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.e2e.people import WITHIN, Patient, People, Person, Therapist
+from tests.e2e.practice import Practice, Visit
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+
+SEALED = "End-to-end encrypted: only those in this room"
+CHECKED = "You have checked together that nobody listens in."
+
+
+async def writes(panel: Locator, text: str) -> None:
+    """Type a message and send it; the box must be empty once it is out."""
+    box = panel.get_by_label("Your message")
+    await box.fill(text, timeout=WITHIN)
+    await box.press("Enter")
+    await expect(panel.get_by_role("log")).to_contain_text(text, timeout=WITHIN)
+    await expect(box).to_have_value("", timeout=WITHIN)
+
+
+def conversation(person: Person, title: str) -> Locator:
+    """The panel of a conversation."""
+    return person.page.get_by_role("region", name=title, exact=True)
+
+
+async def hears_of(person: Person, title: str, text: str) -> None:
+    """Wait until it can be read there."""
+    await expect(conversation(person, title).get_by_role("log")).to_contain_text(text, timeout=WITHIN)
+
+
+async def in_the_room(
+    practice: Practice, people: People
+) -> tuple[Visit, Therapist, Patient, Patient]:
+    """A couple and their therapist, admitted and secured."""
+    visit = await practice.book_sealed()
+    therapist = await people.therapist(visit)
+    a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
+    await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
+    await therapist.presses("Admit both")
+    everybody = (therapist, a, b)
+    await asyncio.gather(*(person.reads(SEALED) for person in everybody))
+    await asyncio.gather(*(person.sees_and_hears(2) for person in everybody))
+    return visit, therapist, a, b
+
+
+async def test_a_couple_talks_and_writes_and_nothing_is_kept(practice: Practice, people: People) -> None:
+    visit, therapist, a, b = await in_the_room(practice, people)
+    for person in (therapist, a):
+        await person.presses("Chat")
+    await writes(conversation(a, "Chat"), "Grüße 👋")
+    await hears_of(therapist, "Chat", "Grüße 👋")
+    await expect(b.page.get_by_role("button", name="Chat 1 new")).to_be_visible(timeout=WITHIN)
+    await b.presses("Chat 1 new")
+    await hears_of(b, "Chat", "Grüße 👋")
+    assert "Grüße" not in practice.log()
+    await b.presses("Leave quickly")
+    await b.sees("Kitchen measures")
+    assert "Grüße" not in await b.page.content()
+    assert await b.page.evaluate("sessionStorage.length") == 0
+    await therapist.ends_for_everyone()
+    await a.sees("The visit has ended")
+    assert "Grüße" not in await a.page.content()
+    assert visit.secret not in await a.page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
+
+
+async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(
+    practice: Practice, people: People
+) -> None:
+    visit = await practice.book_sealed()
+    therapist = await people.therapist(visit)
+    a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
+    await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
+    await therapist.presses("Write to Partner A")
+    await writes(conversation(therapist, "You and Partner A"), "Five more minutes.")
+    await hears_of(a, "Your therapist writes to you", "Five more minutes.")
+    await writes(conversation(a, "Your therapist writes to you"), "All right.")
+    await hears_of(therapist, "You and Partner A", "All right.")
+    assert "Five more minutes." not in await b.page.content()
+    assert "writes to you" not in await b.page.content()
+
+
+async def test_five_pictures_are_the_same_for_everybody_and_the_check_is_lost_when_somebody_comes_anew(
+    practice: Practice, people: People
+) -> None:
+    _, therapist, a, b = await in_the_room(practice, people)
+    everybody = (therapist, a, b)
+    await therapist.presses("Check that nobody listens in")
+    seen = []
+    for person in everybody:
+        pictures = conversation(person, "Check that nobody listens in").get_by_role("listitem")
+        await expect(pictures).to_have_count(5, timeout=WITHIN)
+        seen.append(await pictures.all_inner_texts())
+    assert seen[0] == seen[1] == seen[2]
+    await a.presses("They are the same")
+    await b.presses("They are the same")
+    await therapist.presses("Everybody says they are the same")
+    await asyncio.gather(*(person.reads(CHECKED) for person in everybody))
+
+    await b.reload()
+    await therapist.reads("Somebody has come in anew since you checked")
+    await a.reads("Your therapist can check again.")
+    await therapist.presses("Check again that nobody listens in")
+    await a.presses("They differ")
+    await a.reads("Your pictures differ: somebody may be listening in.")
+
+
+async def test_a_page_without_the_links_secret_asks_for_it(practice: Practice, people: People) -> None:
+    visit = await practice.book_sealed("individual")
+    patient = await people.patient(visit, "P")
+    await patient.waits()
+    await patient.page.evaluate("sessionStorage.removeItem('quietroom.link')")
+    await patient.reload()
+    await patient.sees("Paste your full link")
+    await patient.page.get_by_label("Your full link, or the room code").fill("0123")
+    await patient.presses("Continue")
+    await patient.reads("This is neither a whole link nor a whole room code.")
+    await patient.page.get_by_label("Your full link, or the room code").fill(visit.secret.lower())
+    await patient.presses("Continue")
+    await patient.sees("You are in the waiting room")
+
+    therapist = await people.therapist(visit)
+    therapist.visit = None
+    await therapist.signs_in(path=visit.host_link.split("#")[0])
+    await therapist.sees("Paste your own link of this visit")
+    await therapist.page.get_by_label("Your full link, or the room code").fill(visit.host_link)
+    await therapist.presses("Continue")
+    await therapist.sees("Individual visit")
+
+
+async def test_whose_link_does_not_match_is_not_let_into_the_conversation(
+    practice: Practice, people: People
+) -> None:
+    visit = await practice.book_sealed("individual")
+    therapist, patient = await people.therapist(visit), await people.patient(visit, "P")
+    await asyncio.gather(therapist.opens_the_room(), patient.waits())
+    # What a server could do that lets somebody else in: another secret than the link's.
+    other = "0" * 26
+    await patient.page.evaluate(
+        "([meeting, secret]) => sessionStorage.setItem('quietroom.link', JSON.stringify({meeting, secret}))",
+        [visit.meeting, other],
+    )
+    await patient.reload()
+    await patient.sees("You are in the waiting room")
+    await therapist.presses("Admit Patient")
+    await therapist.reads("This person’s link does not match")
+    await patient.reads("Securing the conversation")
+
+    async def forwarded() -> bool:
+        return bool((await patient.carried())["packetsReceived"] > 100)
+
+    await eventually(forwarded, WITHIN / 1000)
+    carried = await patient.carried()
+    assert (carried["framesDecoded"], carried["audioEnergy"]) == (0, 0)
+
+
+async def test_a_link_with_a_secret_refuses_a_visit_that_is_not_end_to_end_encrypted(
+    practice: Practice, people: People
+) -> None:
+    visit = await practice.book("individual")
+    patient = await people.patient(visit, "P")
+    await patient.page.goto(f"{visit.links['P']}.{'0123456789ABCDEFGHJKMNPQRS'}")
+    await patient.enters()
+    await patient.sees("This visit is not protected as your link says")
+    await patient.reads("call your practice")
