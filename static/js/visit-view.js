@@ -5,6 +5,7 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { RoomCode, Stopped } from "./encryption-view.js";
 import { stopOf } from "./encryption-state.js";
 import { unread } from "./chat-state.js";
+import { ENCRYPTED_BY_DEFAULT } from "./messages.js";
 import { Heading } from "./page.js";
 import { Level, SelfView } from "./parts.js";
 import { placeView } from "./place-view.js";
@@ -22,7 +23,7 @@ import { word } from "./visit-state.js";
  * What the view may ask of its shell.
  *
  * @typedef {object} OwnActions
- * @property {(fields: {meeting: string, token: string, password: string}) => void} enter
+ * @property {(fields: {meeting: string, token: string, code: string, password: string}) => void} enter
  * @property {() => Promise<boolean>} copyLink
  * @property {() => void} askDevices ask for camera and microphone (again)
  * @property {() => void} goOn from the check to the agreement or the waiting room
@@ -142,7 +143,7 @@ function Credentials({ state, act }) {
     event.preventDefault();
     const data = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
     const field = (/** @type {string} */ name) => String(data.get(name) ?? "");
-    act.enter({ meeting: field("meeting"), token: field("token"), password: field("password") });
+    act.enter({ meeting: field("meeting"), token: field("token"), code: field("code"), password: field("password") });
   };
   const wrong = (/** @type {string} */ field) => state.wrong.includes(field);
   const described = (/** @type {string} */ field) => `${field}-hint${wrong(field) ? " problem" : ""}`;
@@ -163,6 +164,11 @@ function Credentials({ state, act }) {
         <p class="hint" id="token-hint">It looks like A-XXXX-XXXX-XXXX-XXXX.</p>
         <input id="token" name="token" required autocomplete="off" autocapitalize="characters" spellcheck="false"
           aria-invalid=${wrong("token")} aria-describedby=${described("token")} />`}
+      ${ENCRYPTED_BY_DEFAULT && !state.secret &&
+      html`<label for="code">Room code</label>
+        <p class="hint" id="code-hint">26 letters and numbers. Leave this empty only if you were given none.</p>
+        <input id="code" name="code" autocomplete="off" autocapitalize="characters" spellcheck="false"
+          aria-invalid=${wrong("code")} aria-describedby=${described("code")} />`}
       ${!state.passwordGiven &&
       html`<label for="password">Visit password</label>
         <p class="hint" id="password-hint">Ten letters and numbers, such as XXXXX-XXXXX.</p>

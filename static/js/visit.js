@@ -243,7 +243,7 @@ function notEntered(error) {
   }
   password = "";
   apply({ type: "opened", meeting: state.meeting, tokenGiven: token !== "", passwordGiven: false });
-  apply({ type: "refused", text: error.message, wrong: ["meeting", "token", "password"] });
+  apply({ type: "refused", text: error.message, wrong: ["meeting", "token", "code", "password"] });
   document.getElementById("password")?.focus();
 }
 
@@ -335,8 +335,12 @@ const actions = {
       "seat-token": token || tidyCode(fields.token) || (typed.fragment?.token ?? ""),
       password: password || tidyCode(fields.password) || (typed.fragment?.password ?? ""),
     };
-    const pasted = secretIn(fields.meeting);
-    if (link === null && pasted !== null && typed.fragment !== null) await useSecret(body.meeting, pasted);
+    const pasted = secretIn(fields.code) ?? (typed.fragment && secretIn(fields.meeting));
+    if (fields.code.trim() !== "" && pasted === null) {
+      apply({ type: "refused", text: NO_CODE, wrong: ["code"] });
+      document.getElementById("code")?.focus();
+      return;
+    }
     const missing = missingField(body);
     if (missing !== null) {
       apply({ type: "refused", text: `Please enter the ${missing.name}.`, wrong: [missing.id] });
@@ -345,7 +349,10 @@ const actions = {
     }
     apply({ type: "asked" });
     try {
-      entered(await post("/api/enter", link === null ? body : { ...body, "link-auth": authenticatorText(link) }));
+      const keys = pasted ? await linkKeys(pasted) : link;
+      const seat = await post("/api/enter", keys === null ? body : { ...body, "link-auth": authenticatorText(keys) });
+      if (pasted) await useSecret(body.meeting, pasted);
+      entered(seat);
     } catch (error) {
       notEntered(error);
     }

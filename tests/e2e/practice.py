@@ -231,7 +231,7 @@ class Practice:
         )
 
     async def book_sealed(self, kind: str = "couple") -> Visit:
-        """Book an end-to-end encrypted visit that is open now, as a program that draws the link secret itself."""
+        """Book an end-to-end encrypted visit that is open now, as a program that draws the link secret."""
         secret = draw_link_secret()
         stored = authenticator_hash(authenticator_of(secret))
         visit = await self.book(kind, **{"link-authenticator-hash": stored})

@@ -1,5 +1,7 @@
-"""End-to-end encrypted visits as people have them: they talk, write, check that nobody listens in, and are told
-the truth when something does not hold."""
+"""End-to-end encrypted visits as people have them.
+
+They talk, write, check that nobody listens in, and are told the truth when something does not hold.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,7 @@ async def hears_of(person: Person, title: str, text: str) -> None:
     await expect(conversation(person, title).get_by_role("log")).to_contain_text(text, timeout=WITHIN)
 
 
-async def in_the_room(
-    practice: Practice, people: People
-) -> tuple[Visit, Therapist, Patient, Patient]:
+async def in_the_room(practice: Practice, people: People) -> tuple[Visit, Therapist, Patient, Patient]:
     """A couple and their therapist, admitted and secured."""
     visit = await practice.book_sealed()
     therapist = await people.therapist(visit)
