@@ -12,6 +12,7 @@ import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
 import { Signal, followThePage, socketUrl } from "./signal.js";
 import { NO_CODE } from "./encryption-state.js";
+import { forgetSecret, keptSecret } from "./link-keeping.js";
 import { linkKeys, secretIn } from "./link-secret.js";
 import { Sealing } from "./sealing.js";
 import { talkActions } from "./talk.js";
@@ -23,7 +24,7 @@ const meeting = meetingOfPath(location.pathname).toLowerCase();
 
 const REMEMBERED = "quietroom.host"; // the meeting whose room this tab has open: a reload comes back to it
 
-const SECRET = `quietroom.link.${meeting}`; // its link secret: for reloads of this tab, and where it was booked
+const SECRET = `quietroom.link.${meeting}`; // its link secret in this tab, for reloads; the device may keep it too
 
 let state = { ...START, inside: sessionStorage.getItem(REMEMBERED) === meeting };
 /** @type {import('./link-secret.js').LinkKeys | null} */
@@ -84,6 +85,7 @@ function apply(event) {
   begin();
   sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots());
   if (word(state) === "over" && word(before) !== "over") silence();
+  if (state.roster?.open === false) forget();
   if (state.roster?.["clinician-present"]) onPresent();
   if (state.inside !== before.inside) {
     if (state.inside) sessionStorage.setItem(REMEMBERED, meeting);
@@ -101,6 +103,12 @@ function begin() {
 
 function inSlots() {
   return (state.roster?.seats ?? []).flatMap(({ seat, slot }) => (slot === null ? [] : [{ seat, slot }]));
+}
+
+/** The visit is over for everybody: its secret opens nothing any more. */
+function forget() {
+  sessionStorage.removeItem(SECRET);
+  forgetSecret(localStorage, meeting);
 }
 
 /** @param {string} secret */
@@ -292,7 +300,7 @@ const actions = {
 followThePage(signal, peer);
 window.setInterval(repaint, 1_000); // durations
 repaint();
-const secret = linkSecret ?? secretIn(sessionStorage.getItem(SECRET) ?? localStorage.getItem(SECRET) ?? "");
+const secret = linkSecret ?? secretIn(sessionStorage.getItem(SECRET) ?? "") ?? keptSecret(localStorage, meeting);
 if (secret !== null) await useSecret(secret);
 if (await signIn("therapist")) signal.start();
 

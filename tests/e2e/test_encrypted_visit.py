@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 SEALED = "End-to-end encrypted: only those in this room"
+KEPT = "JSON.stringify({...sessionStorage, ...localStorage})"
 CHECKED = "You have checked together that nobody listens in."
 
 
@@ -69,7 +70,9 @@ async def test_a_couple_talks_and_writes_and_nothing_is_kept(practice: Practice,
     await therapist.ends_for_everyone()
     await a.sees("The visit has ended")
     assert "Grüße" not in await a.page.content()
-    assert visit.secret not in await a.page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
+    await therapist.sees("The visit has ended")
+    for person in (a, therapist):
+        assert visit.secret not in await person.page.evaluate(KEPT)
 
 
 async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(

@@ -1,0 +1,128 @@
+// What ties a page to its keys: when they are made, what they hear, and when something real may be sent.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { chatPayload } from "../../static/js/payloads.js";
+
+/** @type {FakeWorker[]} */
+let started = [];
+
+class FakeWorker {
+  told = [];
+  ended = false;
+
+  constructor() {
+    started.push(this);
+  }
+
+  postMessage(message) {
+    this.told.push(message);
+  }
+
+  terminate() {
+    this.ended = true;
+  }
+
+  says(data) {
+    this.onmessage({ data });
+  }
+}
+
+globalThis.window = globalThis;
+globalThis.Worker = FakeWorker;
+const { Sealing } = await import("../../static/js/sealing.js");
+const { NO_GROUP } = await import("../../static/js/keys.js");
+
+beforeEach(() => {
+  started = [];
+});
+
+const ME = { meeting: "m", seat: "A", label: "Partner A" };
+const LINK = { authenticator: new Uint8Array(32), psk: new Uint8Array(64), kpKey: new Uint8Array(32) };
+const SEALED = { encryption: "end-to-end" };
+const MEMBERS = [
+  { seat: "T", name: "Therapist", index: 0, key: "t" },
+  { seat: "A", name: "Partner A", index: 1, key: "a" },
+];
+const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef", epoch: 1, sending: 1, members: MEMBERS };
+
+function page() {
+  const seen = { protected: [], open: [], events: [], sent: [] };
+  const sealing = new Sealing({
+    peer: { protect: (keys) => seen.protected.push(keys), setOpen: (open) => seen.open.push(open) },
+    send: (message) => seen.sent.push(message),
+    apply: (event) => seen.events.push(event),
+  });
+  return { sealing, seen };
+}
+
+test("there are keys only in an end-to-end encrypted session, and only with the link's secret", () => {
+  for (const [view, link, made] of [
+    [SEALED, LINK, true],
+    [SEALED, null, false],
+    [{ encryption: "transport-only" }, LINK, false],
+    [{}, null, false],
+  ]) {
+    const { sealing, seen } = page();
+    sealing.begin(view, { ...ME, link });
+    assert.equal(sealing.keys !== null, made);
+    assert.deepEqual(seen.protected, [sealing.keys], "what is sent is known before the first offer");
+  }
+  assert.equal(started.length, 1);
+});
+
+test("keys are made once, and anew only after they were closed", () => {
+  const { sealing } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  assert.equal(started.length, 1);
+  sealing.close();
+  sealing.close();
+  assert.equal(started[0].ended, true);
+  assert.equal(sealing.keys, null);
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  assert.equal(started.length, 2);
+});
+
+test("something real is sent only in the room, and when its members can open it", () => {
+  const { sealing, seen } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  const [worker] = started;
+  sealing.follow(true, []);
+  worker.says({ type: "state", group: "room", state: SECURED, sends: true });
+  sealing.follow(false, []);
+  worker.says({ type: "state", group: "room", state: SECURED, sends: true });
+  assert.deepEqual(seen.open.slice(1), [false, true, false, false]);
+});
+
+test("the worker is told who is in which slot, once for each change", () => {
+  const { sealing } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  const others = [{ seat: "T", slot: 0 }];
+  sealing.follow(true, others);
+  sealing.follow(true, others);
+  const told = started[0].told.filter(({ type }) => type === "expect");
+  assert.deepEqual(told.at(-1).seats, { 3: "T", 4: "T" });
+  assert.equal(told.length, 1);
+});
+
+test("what is about groups goes to the keys, everything else does not", () => {
+  const { sealing } = page();
+  const group = { type: "group", group: "room", generation: "0123456789abcdef", role: "guest" };
+  assert.equal(sealing.hear(group), true, "also while there are none");
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  assert.equal(sealing.hear(group), true);
+  assert.equal(sealing.hear({ type: "place" }), false);
+  assert.deepEqual(started[0].told.filter(({ type }) => type === "server").map(({ message }) => message), [group]);
+});
+
+test("a member's message becomes an event with the member's name; a stranger's does not", () => {
+  const { sealing, seen } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  started[0].says({ type: "state", group: "room", state: SECURED, sends: true });
+  seen.events = [];
+  started[0].says({ type: "opened", group: "room", seat: "T", payload: chatPayload("Hello"), epoch: 1 });
+  started[0].says({ type: "opened", group: "room", seat: "B", payload: chatPayload("Hello"), epoch: 1 });
+  assert.deepEqual(seen.events.map(({ type, name, text }) => [type, name, text]), [["chat-said", "Therapist", "Hello"]]);
+});
