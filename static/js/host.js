@@ -10,6 +10,7 @@ import { START, advance, announcement, own, pendingKey, shouldEnter, someoneCame
 import { hostView } from "./host-view.js";
 import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
+import { CANNOT_SEAL, canSeal } from "./support.js";
 import { Signal, followThePage, socketUrl } from "./signal.js";
 import { NO_CODE } from "./encryption-state.js";
 import { forgetSecret, keptSecret } from "./link-keeping.js";
@@ -183,6 +184,10 @@ async function openDevices() {
 async function openRoom() {
   if (state.roster?.entered && state.roster["media-here"]) return true;
   apply({ type: "opening" });
+  if (state.roster?.encryption === "end-to-end" && !(await canSeal())) {
+    apply({ type: "opened", code: "no-keys", problem: CANNOT_SEAL });
+    return false;
+  }
   const report = devices?.report.microphone ? devices.report : await openDevices();
   if (report.microphone === null) {
     const text = {

@@ -21,6 +21,11 @@ export function lackOf({ userAgent, secure, media, peer }) {
   return media && peer ? null : "old";
 }
 
+/** What the person is told whose browser cannot seal. */
+export const CANNOT_SEAL =
+  "This browser cannot encrypt your visit from end to end, so your camera and microphone stay closed. You need " +
+  "Chrome or Edge 141, Firefox 130, Safari 17, or a newer version of them. Updating this browser may be enough.";
+
 /**
  * Whether this browser can take part in a visit that is end-to-end encrypted: Chrome and Edge from 141, Firefox from
  * 130, Safari from 17. What is asked is what is needed, not a version that a browser may claim.

@@ -9,7 +9,7 @@ import { ENCRYPTED_BY_DEFAULT } from "./messages.js";
 import { Heading } from "./page.js";
 import { Level, SelfView } from "./parts.js";
 import { placeView } from "./place-view.js";
-import { permissionSteps } from "./support.js";
+import { CANNOT_SEAL, permissionSteps } from "./support.js";
 import { word } from "./visit-state.js";
 
 /** @typedef {import('./visit-state.js').VisitState} VisitState */
@@ -112,9 +112,7 @@ function Unsupported({ state, act }) {
     "in-app": "You opened your link inside another app. Its small browser cannot use your camera reliably.",
     insecure: "This page was opened without encryption, so your browser keeps the camera closed. Use the link that begins with https.",
     old: "This browser cannot hold video visits.",
-    "no-keys":
-      "This browser cannot encrypt your visit from end to end, so your camera and microphone stay closed. You need " +
-      "Chrome or Edge 141, Firefox 130, Safari 17, or a newer version of them. Updating this browser may be enough.",
+    "no-keys": CANNOT_SEAL,
   }[state.lack ?? "old"];
   return html`<section class="card">
     <${Heading}>Please open your link in another browser<//>

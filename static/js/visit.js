@@ -9,7 +9,7 @@ import { installExit } from "./exit.js";
 import { announce, copy, painter } from "./page.js";
 import { Peer } from "./peer.js";
 import { Signal, delayBefore, followThePage, socketUrl } from "./signal.js";
-import { lackOf } from "./support.js";
+import { canSeal, lackOf } from "./support.js";
 import { NO_CODE } from "./encryption-state.js";
 import { authenticatorText, linkKeys, secretIn } from "./link-secret.js";
 import { Sealing } from "./sealing.js";
@@ -178,7 +178,7 @@ async function open() {
 async function resume(seat) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      entered(await post("/api/seat", seat));
+      await entered(await post("/api/seat", seat));
       return;
     } catch (error) {
       if (error instanceof ApiError && error.final) {
@@ -192,7 +192,11 @@ async function resume(seat) {
 }
 
 /** @param {Entered} seat */
-function entered(seat) {
+async function entered(seat) {
+  if (seat.encryption === "end-to-end" && !(await canSeal())) {
+    apply({ type: "lacking", lack: "no-keys" });
+    return;
+  }
   token = password = ""; // from now on the cookie speaks for the seat
   remember({ meeting: seat.meeting, seat: seat.seat, camera: chosen.camera });
   history.replaceState(null, "", `/j/${seat.meeting}`); // typed by hand at "/": a reload finds the visit
@@ -352,7 +356,7 @@ const actions = {
       const keys = pasted ? await linkKeys(pasted) : link;
       const seat = await post("/api/enter", keys === null ? body : { ...body, "link-auth": authenticatorText(keys) });
       if (pasted) await useSecret(body.meeting, pasted);
-      entered(seat);
+      await entered(seat);
     } catch (error) {
       notEntered(error);
     }
