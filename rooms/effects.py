@@ -88,6 +88,7 @@ class OtherSeat:
 
     Attributes:
         sends: what their page is asked to send; less than all while their link is weak.
+        camera, screen: pictures of it come from them, or would come were their link not weak.
     """
 
     seat: SeatCode
@@ -96,6 +97,8 @@ class OtherSeat:
     presence: Presence
     muted: bool
     sends: Level = Level.ALL
+    camera: bool = False
+    screen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,15 @@ class Standing:
         path: ``udp``, ``tcp`` or ``turn``; ``None`` before the first verified packet.
         receives: what is sent to the seat.
         sends: what the seat's page is asked to send.
+        camera, screen: in the room, pictures of it come from the seat, or did until ``sends`` held them back.
     """
 
     grade: Grade = Grade.GOOD
     path: Literal["udp", "tcp", "turn"] | None = None
     receives: Level = Level.ALL
     sends: Level = Level.ALL
+    camera: bool = False
+    screen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

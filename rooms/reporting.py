@@ -24,9 +24,9 @@ from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.peer import Peer, PeerState
-from rooms.quality import Damped, Standing
+from rooms.quality import Damped, Grade, Level, Standing
 from rooms.uplink import Uplink
-from rooms.weak import PICTURE_BITRATE, Allowance, Ladder, downlink_hurts
+from rooms.weak import CARRIED, PICTURE_BITRATE, Allowance, Ladder, downlink_hurts
 
 __all__ = ["EXCUSED_EVERY", "Beat"]
 
@@ -40,6 +40,9 @@ _TURNS = 25
 #: Seconds without a packet after which a picture counts as not sent; a still screen sends one each second.
 _STILL = 2.0
 
+#: Seconds that a page has to send again what it was asked to hold back.
+_RETURN = 3.0
+
 
 class _Link:
     """What is kept of one seat's link from beat to beat."""
@@ -50,6 +53,13 @@ class _Link:
         self.grade = Damped()
         self.uplink = Uplink()
         self.held_until = float("-inf")
+        self.sends_since = float("-inf")
+        self.shown: frozenset[Kind] = frozenset()
+
+    def show(self, moving: frozenset[Kind], now: float) -> None:
+        """Note of which kinds pictures come; what its page holds back, or has just let go, still counts."""
+        back = frozenset(Kind) - CARRIED[self.up.level] if now - self.sends_since >= _RETURN else self.shown
+        self.shown = moving | self.shown & back
 
 
 class Beat:
@@ -191,10 +201,16 @@ class Beat:
         if not member.held:
             hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, trip)
             self._step(peer, link, now, hurts=inside and hurts, pictures=pictures > 0)
-        quality = peer.quality()
         self._judge_uplink(peer, link, now, inside=inside)
+        # Sound alone may go well where a picture would not.
+        carries_all = link.down.level is link.up.level is Level.ALL
         peer.standing = Standing(
-            link.grade.note(quality.grade, now), peer.path, link.down.level, link.up.level
+            link.grade.note(peer.quality().grade if carries_all else Grade.WEAK, now),
+            peer.path,
+            link.down.level,
+            link.up.level,
+            camera=inside and Kind.CAMERA in link.shown,
+            screen=inside and Kind.SCREEN in link.shown,
         )
 
     def _step(
@@ -218,13 +234,16 @@ class Beat:
         )
         uplink.note(expected, lost, late, peer.meter.arriving)
         peer.meter.late = late
-        link.up.judge(
+        pictures = frozenset(moving) - {Kind.AUDIO}
+        if link.up.judge(
             hurts=inside and uplink.hurts,
             drowns=inside and uplink.drowns,
-            pictures=bool(moving.keys() - {Kind.AUDIO}),
-            screen=Kind.SCREEN in moving,
+            pictures=bool(pictures),
+            screen=Kind.SCREEN in pictures,
             now=now,
-        )
+        ):
+            link.sends_since = now
+        link.show(pictures, now)
         self._ask_key_frames(_mendable(tracks.values()))
 
     def _report(self, peer: Peer, now: float) -> None:

@@ -62,6 +62,8 @@ def _place(room: Room, seat: Seat) -> PlaceView:
             other.presence,
             other.muted,
             _standing(other).sends,
+            _standing(other).camera,
+            _standing(other).screen,
         )
         for code, other in room.seats.items()
         if flowing and code in room.flowing and other is not seat

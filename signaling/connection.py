@@ -310,6 +310,8 @@ def _place(view: PlaceView) -> Place:
                 other.presence.value,
                 other.muted,
                 other.sends.value,
+                other.camera,
+                other.screen,
             )
             for other in view.others
         ),
@@ -356,6 +358,8 @@ def _roster(view: RosterView) -> Roster:
                 path=None if seat.link is None else seat.link.path,
                 receives="all" if seat.link is None else seat.link.receives.value,
                 sends="all" if seat.link is None else seat.link.sends.value,
+                camera=seat.in_room and seat.link is not None and seat.link.camera,
+                screen=seat.in_room and seat.link is not None and seat.link.screen,
             )
             for seat in view.seats
         ),

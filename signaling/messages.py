@@ -255,6 +255,7 @@ class Other(Struct, frozen=True, rename="kebab"):
     Attributes:
         slot: which received tracks are theirs.
         sends: what of theirs is sent; screen (no camera) or sound while their link is weak.
+        camera, screen: pictures of it come from them, or would come were their link not weak.
     """
 
     seat: Seat
@@ -263,6 +264,8 @@ class Other(Struct, frozen=True, rename="kebab"):
     presence: Literal["absent", "connected", "away"]
     muted: bool
     sends: Literal["all", "screen", "sound"]
+    camera: bool
+    screen: bool
 
 
 class Place(Message, frozen=True, tag="place"):
@@ -305,6 +308,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
         path: how its media comes; null while it has no transport.
         receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
         sends: what its page is to send, likewise.
+        camera, screen: in the room, pictures of it come from the seat, or would come were its link not weak.
     """
 
     seat: Seat
@@ -326,6 +330,8 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     path: Literal["udp", "tcp", "turn"] | None
     receives: Literal["all", "screen", "sound"]
     sends: Literal["all", "screen", "sound"]
+    camera: bool
+    screen: bool
 
 
 class Roster(Message, frozen=True, tag="roster"):

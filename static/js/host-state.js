@@ -6,7 +6,7 @@
 
 import { NO_CHAT, advanceChat, chatNews, isChatEvent, unread } from "./chat-state.js";
 import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
-import { pictureOf, weakSentence } from "./link-words.js";
+import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
 /** @typedef {import('./messages.js').RosterSeat} RosterSeat */
@@ -406,7 +406,7 @@ export function announcement(before, after) {
     if (seat.seat === after.roster.me) continue;
     if (earlier?.state !== seat.state) news.push(changed(seat, before.roster === null));
     else if (earlier.presence !== seat.presence) news.push(presenceChanged(seat));
-    else if (earlier.sends !== seat.sends) news.push(pictureChanged(seat));
+    else if (earlier["in-room"] && seat["in-room"]) news.push(pictureChanged(earlier, seat));
   }
   const text = news.filter(Boolean).join(" ");
   return text === "" ? null : { assertive: false, text };
@@ -461,10 +461,12 @@ function presenceChanged(seat) {
 }
 
 /**
+ * @param {RosterSeat} earlier
  * @param {RosterSeat} seat
  * @returns {string | null}
  */
-function pictureChanged(seat) {
-  if (!seat["in-room"]) return null;
-  return pictureOf(seat.label, seat.sends);
+function pictureChanged(earlier, seat) {
+  if (earlier.screen !== seat.screen) return screenOf(seat.label, seat.screen);
+  // What was off cannot pause.
+  return earlier.sends !== seat.sends && (seat.camera || seat.screen) ? pictureOf(seat.label, seat.sends) : null;
 }

@@ -9,7 +9,7 @@ import { ProtectionLine, RoomCode, SpokenCheck, Stopped, Unsealed } from "./encr
 import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, LinkMark, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
 import { actionsFor, banner, own, patients, pendingKey, summary, waiting, word } from "./host-state.js";
-import { pausedNotes } from "./link-words.js";
+import { missingScreen, pausedNotes } from "./link-words.js";
 import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
 
 /** @typedef {import('./host-state.js').HostState} HostState */
@@ -348,7 +348,7 @@ function Room({ state, roster, act, live }) {
     <${Unsealed} said=${promised(roster)} keys=${keys} />
     ${talks && html`<${SpokenCheck} keys=${keys} host may=${keys.committer && keys.members.length > 1} act=${act} />`}
     <div class="stage" data-people=${others.length}>
-      <${SharedScreen} stream=${live.screen} />
+      <${SharedScreen} stream=${live.screen} missing=${missingScreen(me?.receives ?? "all", others)} />
       ${others.map(
         (seat) =>
           html`<${Tile} key=${seat.seat} who=${{ ...seat, label: nameOf(keys, seat) }}

@@ -55,14 +55,40 @@ export function pictureOf(label, sends) {
 }
 
 /**
- * What stands on the tile of somebody whose picture does not move.
+ * What is said when somebody begins to share a screen, or no longer does.
  *
- * @param {Level} receives what goes over one's own link
- * @param {Level} sends what goes over theirs
- * @param {boolean} [program] they are a program, which may send what not every browser shows
+ * @param {string} label whose it is
+ * @param {boolean} screen
  * @returns {string}
  */
-export function missingPicture(receives, sends, program = false) {
+export function screenOf(label, screen) {
+  return screen ? `${label} shares a screen.` : `${label} no longer shares a screen.`;
+}
+
+/**
+ * Why the screen that somebody shares is not seen.
+ *
+ * @param {Level} receives what goes over one's own link
+ * @param {readonly {screen: boolean, sends: Level}[]} others
+ * @returns {string | null} null when no link is the reason, and while nobody shares one.
+ */
+export function missingScreen(receives, others) {
+  const sharing = others.filter(({ screen }) => screen);
+  if (sharing.length === 0) return null;
+  if (receives === "sound") return "Shared screen paused: your connection is weak";
+  return sharing.every(({ sends }) => sends === "sound") ? "Shared screen paused: their connection is weak" : null;
+}
+
+/**
+ * What stands on the tile of somebody whose picture does not move. A camera that is off is no link's fault.
+ *
+ * @param {Level} receives what goes over one's own link
+ * @param {{sends: Level, camera: boolean, program?: boolean}} who what goes over theirs, whether their camera is on,
+ *   and whether they are a program, which may send what not every browser shows
+ * @returns {string}
+ */
+export function missingPicture(receives, { sends, camera, program = false }) {
+  if (!camera) return "No picture at the moment";
   if (receives !== "all") return "Picture paused: your connection is weak";
   if (program && sends === "all") return "The program sends no picture that this browser can show";
   return sends === "all" ? "No picture at the moment" : "Picture paused: their connection is weak";

@@ -137,8 +137,9 @@
  * Attributes:
  *     slot: which received tracks are theirs.
  *     sends: what of theirs is sent; screen (no camera) or sound while their link is weak.
+ *     camera, screen: pictures of it come from them, or would come were their link not weak.
  *
- * @typedef {{ "seat": string, "label": string, "slot": number, "presence": 'absent'|'away'|'connected', "muted": boolean, "sends": 'all'|'screen'|'sound' }} Other
+ * @typedef {{ "seat": string, "label": string, "slot": number, "presence": 'absent'|'away'|'connected', "muted": boolean, "sends": 'all'|'screen'|'sound', "camera": boolean, "screen": boolean }} Other
  */
 
 /**
@@ -167,8 +168,9 @@
  *     path: how its media comes; null while it has no transport.
  *     receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
  *     sends: what its page is to send, likewise.
+ *     camera, screen: in the room, pictures of it come from the seat, or would come were its link not weak.
  *
- * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "program": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound' }} RosterSeat
+ * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "program": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "camera": boolean, "screen": boolean }} RosterSeat
  */
 
 /**

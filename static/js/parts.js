@@ -166,7 +166,7 @@ export function LeaveIcon() {
  * Another person in the room.
  *
  * @param {object} props
- * @param {{label: string, presence: string, muted: boolean, sends: Level, program?: boolean}} props.who
+ * @param {{label: string, presence: string, muted: boolean, sends: Level, camera: boolean, program?: boolean}} props.who
  * @param {{audio: MediaStream | null, video: MediaStream | null, moving: boolean}} props.media
  * @param {() => void} props.onBlocked
  * @param {number} props.unblocked
@@ -177,7 +177,7 @@ export function LeaveIcon() {
 export function Tile({ who, media, onBlocked, unblocked, receives, silent = false, unopened = null }) {
   // A pause is told before the page notices that the frames have stopped: no frozen face stays behind.
   const moves = media.moving && receives === "all" && who.sends === "all";
-  const missing = unopened ?? (moves ? null : missingPicture(receives, who.sends, who.program));
+  const missing = unopened ?? (moves ? null : missingPicture(receives, who));
   const note = who.presence === "away" ? "Reconnecting …" : missing;
   return html`<figure class="tile" data-presence=${who.presence}>
     <${Picture} stream=${media.video} label=${`Picture of ${who.label}`} />
@@ -210,13 +210,16 @@ export function LinkMark({ link: { quality, path } }) {
 /**
  * A shared screen.
  *
- * @param {{stream: MediaStream | null}} props
+ * @param {object} props
+ * @param {MediaStream | null} props.stream
+ * @param {string | null} props.missing why it is not seen
  */
-export function SharedScreen({ stream }) {
+export function SharedScreen({ stream, missing }) {
   return (
-    stream &&
+    (stream || missing) &&
     html`<figure class="tile screen">
       <${Picture} stream=${stream} label="Shared screen" whole />
+      ${missing && html`<div class="no-picture"><span>${missing}</span></div>`}
       <figcaption>Shared screen</figcaption>
     </figure>`
   );

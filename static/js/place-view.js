@@ -6,6 +6,7 @@ import { ROOM, threadOf } from "./chat-state.js";
 import { ChatButton, ChatPanel } from "./chat-view.js";
 import { nameOf, promised, unopened } from "./encryption-state.js";
 import { ProtectionLine, SpokenCheck, Unsealed } from "./encryption-view.js";
+import { missingScreen } from "./link-words.js";
 import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
 import { banner, conversation, word } from "./visit-state.js";
@@ -148,7 +149,7 @@ function Room({ state, place, act, live }) {
     ${admitted && keys.phase !== "off" && html`<${SpokenCheck} keys=${keys} host=${false} may=${false} act=${act} />`}
     <div class="stage" data-people=${admitted ? place.others.length : 0}>
       ${admitted
-        ? html`<${SharedScreen} stream=${live.screen} />
+        ? html`<${SharedScreen} stream=${live.screen} missing=${missingScreen(place.receives, place.others)} />
             ${place.others.map(
               (other) =>
                 html`<${Tile} key=${other.seat} who=${{ ...other, label: nameOf(keys, other) }}

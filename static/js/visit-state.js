@@ -15,7 +15,7 @@
 
 import { NO_CHAT, ROOM, advanceChat, chatNews, isChatEvent, threadOf } from "./chat-state.js";
 import { NO_KEYS, encryptionBanner, encryptionNews, groupOf, mustStop, needsSecret, withKeys } from "./encryption-state.js";
-import { pictureOf, weakSentence } from "./link-words.js";
+import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Place} Place */
 /** @typedef {import('./messages.js').Welcome} Welcome */
@@ -370,7 +370,11 @@ function companyChange(before, after) {
   for (const other of after.others) {
     const earlier = before.others.find(({ seat }) => seat === other.seat);
     if (other.presence === earlier?.presence) {
-      if (other.sends !== earlier.sends) return { assertive: false, text: pictureOf(other.label, other.sends) };
+      if (other.screen !== earlier.screen) return { assertive: false, text: screenOf(other.label, other.screen) };
+      // What was off cannot pause.
+      if (other.sends !== earlier.sends && (other.camera || other.screen)) {
+        return { assertive: false, text: pictureOf(other.label, other.sends) };
+      }
       continue;
     }
     if (other.presence === "away") return { assertive: false, text: `${other.label} is reconnecting.` };

@@ -152,9 +152,11 @@ async def test_on_a_weak_link_the_picture_pauses_the_sound_goes_on_and_it_comes_
     a, b = pair.publisher, pair.subscriber
     await pair.goes(30, loss=0.5, estimate=20_000)
     assert receives(b) is Level.SOUND
+    assert b.peer.standing.grade is Grade.WEAK
     audio, video = b.client.slots[:2]
     before = len(b.client.of(video)), len(b.client.of(audio))
-    await pair.goes(4, loss=0.0, estimate=20_000)
+    await pair.goes(7, loss=0.0, estimate=20_000)
+    assert b.peer.standing.grade is Grade.WEAK, "although sound goes well"
     assert len(b.client.of(video)) == before[0]
     assert len(b.client.of(audio)) >= before[1] + 24
     asked = room.port.counters["key_frame_requests"]
@@ -256,6 +258,43 @@ async def test_a_round_trip_that_is_long_because_of_the_way_up_pauses_nothing_on
         await pair.goes(0.5, loss=0.0, estimate=20_000)
     assert b.peer.quality().rtt_ms == pytest.approx(3_000, rel=0.1)
     assert receives(b) is Level.ALL
+
+
+async def test_of_whom_pictures_come_is_told_and_a_camera_turned_off_is_not_a_weak_link(
+    room: Room, pair: Squeezed
+) -> None:
+    a, b = pair.publisher, pair.subscriber
+    await pair.goes(2, loss=0.0)
+    assert a.peer.standing.camera
+    assert (a.peer.standing.screen, b.peer.standing.camera) == (False, False)
+    pair.kinds = [Kind.AUDIO, Kind.SCREEN]
+    await pair.goes(3, loss=0.0)
+    assert (a.peer.standing.camera, a.peer.standing.screen) == (False, True)
+
+
+async def test_a_camera_that_a_weak_link_holds_back_still_counts_as_on(room: Room, pair: Squeezed) -> None:
+    a = pair.publisher
+    for _ in range(20):
+        pair.sequence += 3
+        await pair.goes(0.5, loss=0.0)
+    assert sends(a) is Level.SOUND
+    pair.kinds = [Kind.AUDIO]
+    for _ in range(10):
+        pair.sequence += 3
+        await pair.goes(0.5, loss=0.0)
+    assert sends(a) is Level.SOUND
+    assert a.peer.standing.camera
+    while sends(a) is not Level.ALL:
+        await pair.goes(0.5, loss=0.0)
+    assert a.peer.standing.camera, "its page has yet to send again"
+    await pair.goes(5, loss=0.0)
+    assert not a.peer.standing.camera, "turned off meanwhile"
+
+
+async def test_behind_the_gate_nothing_is_told_of_cameras(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    await Squeezed(room, a, b).goes(2, loss=0.0)
+    assert not a.peer.standing.camera
 
 
 class Flooded:

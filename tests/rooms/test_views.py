@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from broker.seats import SeatAction
 from rooms.effects import OtherSeat, PlaceView, Presence, Show
 from rooms.events import HostAction, LinkJudged
@@ -80,6 +82,12 @@ def test_the_others_are_told_only_what_of_theirs_is_missing() -> None:
     assert play.place("b") == before, "what A receives is A's own"
     play >> LinkJudged(A, WEAK)
     assert play.place("b").others[0].sends is Level.SCREEN
+
+
+def test_the_others_are_told_which_pictures_there_would_be() -> None:
+    play = live() >> LinkJudged(A, replace(WEAK, camera=True))
+    (other, *_) = play.place("b").others
+    assert (other.camera, other.screen) == (True, False)
 
 
 def test_no_link_tells_a_waiting_page_anything_not_even_its_own() -> None:

@@ -82,7 +82,7 @@ def test_presence_has_the_rooms_words() -> None:
 def test_a_view_is_told_whole(view: type, message: type, renamed: dict[str, str | None]) -> None:
     told = {renamed.get(field.name, field.name) for field in dataclasses.fields(view)} - {None}
     if "link" in told:  # a host is told each part of it under the part's own name
-        told = told - {"link"} | {"quality", "path", "receives", "sends"}
+        told = told - {"link"} | {"quality", "path", "receives", "sends", "camera", "screen"}
     assert told == set(fields(message))
 
 

@@ -34,6 +34,8 @@ const seat = (letter, state, more = {}) => ({
   path: "udp",
   receives: "all",
   sends: "all",
+  camera: true,
+  screen: false,
   agreed: true,
   knocks: 1,
   "new-device": false,
@@ -192,6 +194,14 @@ test("a patient's paused camera is announced with its reason", () => {
   assert.equal(announcement(paused, before)?.text, "The picture of Partner A comes back.");
   const quality = advance(before, withMe({}, seat("A", "admitted", { quality: "weak" })));
   assert.equal(announcement(before, quality), null, "a word that changed is there to be read, not to interrupt");
+});
+
+test("a camera that is off is not called paused, and a shared screen is announced", () => {
+  const off = shown(withMe({}, seat("A", "admitted", { camera: false })));
+  assert.equal(announcement(off, advance(off, withMe({}, seat("A", "admitted", { camera: false, sends: "sound" })))), null);
+  const shared = advance(off, withMe({}, seat("A", "admitted", { screen: true })));
+  assert.equal(announcement(off, shared)?.text, "Partner A shares a screen.");
+  assert.equal(announcement(shared, off)?.text, "Partner A no longer shares a screen.");
 });
 
 // ---- end-to-end encryption -------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bars, missingPicture, pausedNotes, pictureOf, qualityWords, weakSentence } from "../../static/js/link-words.js";
+import { bars, missingPicture, missingScreen, pausedNotes, pictureOf, qualityWords, screenOf, weakSentence } from "../../static/js/link-words.js";
 
 const LEVELS = /** @type {const} */ (["all", "screen", "sound"]);
 
@@ -29,12 +29,32 @@ test("a screen that still comes is not told as paused, and one that does not is"
 });
 
 test("a tile says whose link is weak, and says nothing of links when none is", () => {
-  assert.equal(missingPicture("all", "all"), "No picture at the moment");
-  assert.equal(missingPicture("all", "all", true), "The program sends no picture that this browser can show");
-  assert.equal(missingPicture("sound", "all", true), "Picture paused: your connection is weak");
-  assert.equal(missingPicture("sound", "all"), "Picture paused: your connection is weak");
-  assert.equal(missingPicture("all", "sound"), "Picture paused: their connection is weak");
-  assert.equal(missingPicture("screen", "sound"), "Picture paused: your connection is weak");
+  assert.equal(missingPicture("all", { sends: "all", camera: true }), "No picture at the moment");
+  const program = { sends: /** @type {const} */ ("all"), camera: true, program: true };
+  assert.equal(missingPicture("all", program), "The program sends no picture that this browser can show");
+  assert.equal(missingPicture("sound", program), "Picture paused: your connection is weak");
+  assert.equal(missingPicture("sound", { sends: "all", camera: true }), "Picture paused: your connection is weak");
+  assert.equal(missingPicture("all", { sends: "sound", camera: true }), "Picture paused: their connection is weak");
+  assert.equal(missingPicture("screen", { sends: "sound", camera: true }), "Picture paused: your connection is weak");
+});
+
+test("a camera that is off is nobody's weak connection", () => {
+  for (const receives of LEVELS) {
+    for (const sends of LEVELS) {
+      assert.equal(missingPicture(receives, { sends, camera: false }), "No picture at the moment");
+    }
+  }
+});
+
+test("a shared screen that is not seen has a word that says whose link is weak", () => {
+  const sharing = (sends = "all") => ({ screen: true, sends });
+  assert.equal(missingScreen("sound", [{ screen: false, sends: "sound" }]), null);
+  assert.equal(missingScreen("screen", [sharing("screen")]), null);
+  assert.equal(missingScreen("sound", [sharing()]), "Shared screen paused: your connection is weak");
+  assert.equal(missingScreen("all", [sharing("sound")]), "Shared screen paused: their connection is weak");
+  assert.equal(missingScreen("all", [sharing("sound"), sharing()]), null, "the other's is seen");
+  assert.equal(screenOf("Partner A", true), "Partner A shares a screen.");
+  assert.equal(screenOf("Partner A", false), "Partner A no longer shares a screen.");
 });
 
 test("quality is a word and as many bars", () => {

@@ -36,7 +36,7 @@ const place = (state, more = {}) => ({
   ends: 9_000,
   ...more,
 });
-const other = (seat, presence = "connected") => ({ seat, label: `Partner ${seat}`, slot: 0, presence, muted: false, sends: "all" });
+const other = (seat, presence = "connected") => ({ seat, label: `Partner ${seat}`, slot: 0, presence, muted: false, sends: "all", camera: true, screen: false });
 const after = (...events) => events.reduce((state, event) => advance(state, event), START);
 const entered = (seat = AGREED) => ({ type: "entered", entered: seat });
 const CHECKED = { type: "checked" };
@@ -216,6 +216,19 @@ test("somebody else's paused picture is announced with its reason, and its retur
   const paused = advance(all, place("admitted", { others: [{ ...other("B"), sends: "sound" }] }));
   assert.equal(announcement(all, paused)?.text, "The picture of Partner B is paused: their connection is weak.");
   assert.equal(announcement(paused, all)?.text, "The picture of Partner B comes back.");
+});
+
+test("a camera that is off is not called paused", () => {
+  const off = { ...other("B"), camera: false };
+  const all = after(entered(), CHECKED, OPEN, place("admitted", { others: [off] }));
+  assert.equal(announcement(all, advance(all, place("admitted", { others: [{ ...off, sends: "sound" }] }))), null);
+});
+
+test("a screen that somebody begins and ends to share is announced", () => {
+  const all = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
+  const shared = advance(all, place("admitted", { others: [{ ...other("B"), screen: true }] }));
+  assert.equal(announcement(all, shared)?.text, "Partner B shares a screen.");
+  assert.equal(announcement(shared, all)?.text, "Partner B no longer shares a screen.");
 });
 
 // ---- end-to-end encryption -------------------------------------------------------------------------------
