@@ -27,10 +27,12 @@ WARM = 1_600_000
 RECEIVING_PAUSED = "The picture is paused so that you can keep talking. It comes back by itself."
 SENDING_PAUSED = re.compile("Your own picture, .*is paused so that the others can hear you")
 BOTH_PAUSED = "The pictures are paused, yours too"
-SQUEEZE = 5.0
-"""Seconds after which a squeeze may cost sound no more."""
-MADE_UP_IN_SQUEEZE, MADE_UP_AFTER = 0.65, 0.15
-"""Shares of the sound. Before pictures were stopped at once four fifths were lost, for up to nine seconds."""
+SQUEEZE = 8.0
+"""Seconds from the beginning of a squeeze, less than until the first trial. A starved browser plays sound two
+seconds late, so that what the first seconds cost is counted later."""
+MADE_UP = 0.35
+"""Share of the sound that they may cost. Before pictures were stopped at once it was 0.48 on the way down and
+0.68 on the way up; since, 0.21 and 0.10, the latter with fifteen jobs per core."""
 PAUSES_WITHIN = 30.0
 """Seconds until a picture that does not fit is paused: it steps down first, then patience runs out."""
 BACK_WITHIN = 50.0
@@ -131,11 +133,6 @@ class Session:
         )
         return float(theirs - control)
 
-    async def is_soon_heard_well(self, person: Patient | Therapist) -> None:
-        """A squeeze has just begun: what it costs of the sound is over after seconds."""
-        assert await self.made_up(person, SQUEEZE) < MADE_UP_IN_SQUEEZE
-        assert await self.made_up(person, 3.0) < MADE_UP_AFTER
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def together(practice: Practice, browser: Browser) -> AsyncIterator[Session]:
@@ -190,7 +187,7 @@ async def test_a_link_of_400_kilobits_keeps_its_picture(session: Session) -> Non
 
 async def test_below_what_a_picture_needs_it_pauses_and_comes_back_by_itself(session: Session) -> None:
     session.link.down.conditions = Conditions(rate_kbps=60)
-    await session.is_soon_heard_well(session.patient)
+    assert await session.made_up(session.patient, SQUEEZE) < MADE_UP
     await session.is_told(RECEIVING_PAUSED)
     await session.is_tried_in_vain(RECEIVING_PAUSED)
     await session.patient.reads("Picture paused: your connection is weak")
@@ -222,9 +219,10 @@ async def test_a_camera_turned_off_is_not_called_a_weak_connection(session: Sess
 
 async def test_below_what_sending_needs_the_camera_pauses_and_comes_back_by_itself(session: Session) -> None:
     session.link.up.conditions = Conditions(rate_kbps=60)
-    assert await session.made_up(session.therapist, SQUEEZE) < MADE_UP_IN_SQUEEZE
+    made_up = asyncio.create_task(session.made_up(session.therapist, SQUEEZE))
+    await asyncio.sleep(5)  # it is noticed and paused, and what was encoded before is out
     sent = await session.frames_sent()
-    assert await session.made_up(session.therapist, 3.0) < MADE_UP_AFTER
+    assert await made_up < MADE_UP
     assert await session.frames_sent() - sent <= 2, "nothing is encoded"
     await session.is_told(SENDING_PAUSED)
 
