@@ -1,8 +1,10 @@
 """End-to-end encryption in Chromium: three pages, the real media port, the product's worker and guard.
 
-There is no visit around them: the test hands on what the pages say about their group, so that the figures are
-those of the browser. ``peer`` is what the study before the product measured, on the same kind of machine.
+No visit is around them: the test hands on what the pages say about their group, so that the figures are
+those of the browser. Only admissions are of whole visits. ``peer`` is what the study before the product had.
 
+    admit_to_encrypted_frame_ms       click on Admit ─▶ first decoded picture of the patient, transport warm
+    admit_to_encrypted_frame_40ms_ms  the same with 40 ms one way between each of them and the server
     encrypt_frame_ms        one frame sealed, mean over all frames of sound and picture of a page
     decrypt_frame_ms        one frame opened, likewise
     epoch_add_ms            the committer is told of a candidate ─▶ its commit, for the third person
@@ -16,11 +18,13 @@ from __future__ import annotations
 
 import gzip
 import re
+import tempfile
 from pathlib import Path
 from typing import Final
 
+from tests.bench.parts import browsers
 from tests.bench.rows import Row
-from tests.e2e.conftest import running_browser
+from tests.e2e.conftest import running_browser, running_practice
 from tests.e2e.sealed_room import STATIC, Group, Seat, running_room
 
 RUNS: Final = 8
@@ -32,6 +36,10 @@ _IMPORT: Final = re.compile(r"""^(?:import|export)\b[^;]*?from\s+"(\./|\.\./)([\
 
 async def rows() -> list[Row]:
     """Measure all of it; about a minute."""
+    with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
+        async with running_practice(Path(name)) as practice:
+            near = await browsers.admissions(practice, RUNS, sealed=True)
+            far = await browsers.admissions(practice, RUNS, rtt_ms=80, sealed=True)
     adds: list[float] = []
     removes: list[float] = []
     lasts: list[float] = []
@@ -59,6 +67,8 @@ async def rows() -> list[Row]:
         STATIC / "js" / "keys.js", STATIC / "js" / "keys-worker.js", STATIC / "js" / "guard.js"
     )
     return [
+        Row.of("admit_to_encrypted_frame_ms", "ms", near, note="goal 150"),
+        Row.of("admit_to_encrypted_frame_40ms_ms", "ms", far, [574], note="goal 350"),
         Row.of("encrypt_frame_ms", "ms", sealed, [0.145]),
         Row.of("decrypt_frame_ms", "ms", opened, [0.13]),
         Row.of("epoch_add_ms", "ms", adds, [7.6]),
