@@ -1,4 +1,4 @@
-"""The cases of RFC 9605, Appendix C, for suite 5, computed from their inputs by an implementation that is not ours.
+"""The cases of RFC 9605, Appendix C, for suite 5, computed from their inputs by an implementation of others.
 
 ``sframe.json`` beside this is what ``python -m tests.vectors.sframe`` writes; the RFC prints the same values.
 """
@@ -38,7 +38,13 @@ def _frame() -> dict[str, Any]:
     nonce = bytes(a ^ b for a, b in zip(salt, ctr.to_bytes(12, "big"), strict=True))
     header = _header(kid, ctr)
     sealed = AESGCM(key).encrypt(nonce, plain, header + metadata)
-    texts = {"base_key": base_key, "sframe_salt": salt, "metadata": metadata, "pt": plain, "ct": header + sealed}
+    texts = {
+        "base_key": base_key,
+        "sframe_salt": salt,
+        "metadata": metadata,
+        "pt": plain,
+        "ct": header + sealed,
+    }
     return {"kid": kid, "ctr": ctr} | {name: value.hex() for name, value in texts.items()}
 
 
