@@ -3,8 +3,7 @@
 No visit is around them: the test hands on what the pages say about their group, so that the figures are
 those of the browser. Only admissions are of whole visits. ``peer`` is what the study before the product had.
 
-    admit_to_encrypted_frame_ms       click on Admit ─▶ first decoded picture of the patient, transport warm
-    admit_to_encrypted_frame_40ms_ms  the same with 40 ms one way between each of them and the server
+    admit_to_encrypted_frame_ms  click on Admit ─▶ first decoded picture of the patient, transport warm
     encrypt_frame_ms        one frame sealed, mean over all frames of sound and picture of a page
     decrypt_frame_ms        one frame opened, likewise
     epoch_add_ms            the committer is told of a candidate ─▶ its commit, for the third person
@@ -39,7 +38,6 @@ async def rows() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
         async with running_practice(Path(name)) as practice:
             near = await browsers.admissions(practice, RUNS, sealed=True)
-            far = await browsers.admissions(practice, RUNS, rtt_ms=80, sealed=True)
     adds: list[float] = []
     removes: list[float] = []
     lasts: list[float] = []
@@ -68,7 +66,6 @@ async def rows() -> list[Row]:
     )
     return [
         Row.of("admit_to_encrypted_frame_ms", "ms", near, note="goal 150"),
-        Row.of("admit_to_encrypted_frame_40ms_ms", "ms", far, [574], note="goal 350"),
         Row.of("encrypt_frame_ms", "ms", sealed, [0.145]),
         Row.of("decrypt_frame_ms", "ms", opened, [0.13]),
         Row.of("epoch_add_ms", "ms", adds, [7.6]),
