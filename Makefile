@@ -62,8 +62,7 @@ fast-tests: $(DEV)
 	.venv/bin/pytest $(TOGETHER) -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
-	.venv/bin/pytest $(TOGETHER) -m "not browser"
-	.venv/bin/pytest -m browser
+	@together=0; .venv/bin/pytest $(TOGETHER) -m "not browser" || together=$$?; .venv/bin/pytest -m browser && exit $$together
 
 # What they stand on. A stamp is younger than what it was made from, so a second run starts at once.
 

@@ -42,8 +42,8 @@ CACHE_SIZE = 256
 KEY_FRAME_INTERVAL = 0.3
 #: Seconds before a packet is asked of its publisher, or sent to a subscriber, once more.
 REPEAT_NACK = 0.1
-#: Times that a subscriber is sent a packet again. Who missed it so often has no room for it.
-MAX_REPEATS = 3
+#: Times that a subscriber is sent a packet again: a browser asks so often, then for a key frame (libwebrtc).
+MAX_REPEATS = 10
 
 
 class Kind(enum.Enum):

@@ -114,7 +114,7 @@ async def test_every_lost_packet_comes_again(
     asking = asyncio.create_task(client.ask_again(first))
     for number in range(PACKETS):
         publisher.client.send_rtp(Kind.CAMERA, 1000 + number, timestamp=number, payload=bytes(1000))
-        await asyncio.sleep(0.002)  # as a camera would: not in one burst, which the kernel itself would drop
+        await asyncio.sleep(0.004)  # as a camera would: not in one burst, which the kernel itself would drop
     # Of the very last ones nobody can know that they are missing.
     wanted = set(range(first, first + PACKETS - TAIL))
     await until(lambda: wanted <= client.have, "what was lost came again", every=0.02)

@@ -68,7 +68,7 @@ class Process:
 
     def __init__(self, *words: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "signaling.cli", *words],
+            [sys.executable, "-X", "faulthandler", "-m", "signaling.cli", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -86,9 +86,12 @@ class Process:
         raise AssertionError(f"it ended without that line: {self.seen}")
 
     def stop(self, number: signal.Signals) -> int:
+        assert self._process.stdout
         os.kill(self._process.pid, number)
         try:
             return self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # it says where it stands
+            raise AssertionError(f"it does not end: {self._process.communicate()[0]}") from None
         finally:
-            assert self._process.stdout
             self._process.stdout.close()
