@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -74,11 +74,16 @@ async def block(person: Person, only: str, swallows: int) -> None:
 
 async def goes(person: Person, *path: str) -> None:
     """The media of this person goes that way."""
-    await eventually(lambda: _same(person.page, list(path)), timeout=15)
+    seen: list[str] = []
 
+    async def same() -> bool:
+        seen[:] = await person.page.evaluate(PATH)
+        return seen == list(path)
 
-async def _same(page: Page, path: list[str]) -> bool:
-    return cast(bool, await page.evaluate(PATH) == path)
+    try:
+        await eventually(same, timeout=15)
+    except AssertionError:
+        raise AssertionError(f"{seen}, not {path}") from None
 
 
 async def test_people_behind_firewalls_meet_like_everybody_else(practice: Practice, people: People) -> None:

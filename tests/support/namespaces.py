@@ -149,11 +149,15 @@ class Roaming:
         script.chmod(0o700)
         return script
 
-    def moves(self) -> None:
-        """The first network is gone, and the second is there."""
-        _run("ip", "-n", self.name, "link", "set", self._wires[0], "down")
-        _run("ip", "-n", self.name, "link", "set", self._wires[1], "up")
-        _run("ip", "-n", self.name, "route", "add", "default", "via", self._gateway)
+    def moves(self, to: int = 1) -> None:
+        """One network is gone, and the other is there.
+
+        Args:
+            to: 0 is where it began.
+        """
+        _run("ip", "-n", self.name, "link", "set", self._wires[1 - to], "down")
+        _run("ip", "-n", self.name, "link", "set", self._wires[to], "up")
+        _run("ip", "-n", self.name, "route", "add", "default", "via", (self.here, self._gateway)[to])
 
 
 @contextlib.contextmanager
