@@ -241,13 +241,17 @@ export class Peer {
     this.#doubtful = false;
   }
 
-  /** End the transport. Local tracks stay as they are. May be called twice. */
+  /**
+   * End the transport. Local tracks stay as they are. Before another offer is answered, `protect` must be said anew. May
+   * be called twice.
+   */
   close() {
     window.clearTimeout(this.#fadeTimer);
     window.clearTimeout(this.#troubleTimer);
     window.clearInterval(this.#watchTimer);
     window.clearTimeout(this.#patchyTimer);
     this.#guard?.close();
+    this.#guard = undefined;
     for (const pc of this.#open) pc.close();
     this.#open.clear();
     this.#current = this.#shown = null;
@@ -268,6 +272,7 @@ export class Peer {
       iceServers: servers.map(({ urls, username, credential }) => ({ urls: [...urls], username, credential })),
     };
     if (!kept) await guard?.ready;
+    if (guard !== this.#guard) return; // closed meanwhile
     const transport = kept ? /** @type {Transport} */ (this.#current) : this.#renew(configuration);
     const { pc } = transport;
     if (kept) pc.setConfiguration(configuration);

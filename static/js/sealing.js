@@ -41,7 +41,8 @@ export class Sealing {
   }
 
   /**
-   * Make this page's keys, if the session is to have any; before the first offer. Once only until `close`.
+   * Make this page's keys, if the session is to have any; before the first offer. Once only until `close`. Where what
+   * the server says of the session and what the link brought do not go together, there is no transport at all.
    *
    * @param {object} view what the server says of the session
    * @param {{meeting: string, seat: string, label: string, link: LinkKeys | null}} me `link`: the keys of the link
@@ -49,7 +50,12 @@ export class Sealing {
    */
   begin(view, { meeting, seat, label, link }) {
     if (this.#keys !== null) return;
-    if (promised(view) === "end-to-end" && link !== null) {
+    const said = promised(view);
+    if (said === null || (said === "end-to-end") !== (link !== null)) {
+      this.#peer.close(); // whatever there is was made for another kind of session
+      return;
+    }
+    if (link !== null) {
       this.#keys = new Keys({
         meeting,
         me: { pid: seat, name: label },

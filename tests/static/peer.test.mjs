@@ -420,5 +420,26 @@ test("no offer is answered before it was said whether the visit is encrypted", a
   await peer.offer({ type: "offer", sdp: "first", restart: false });
   assert.deepEqual(seen, { answers: 0, troubles: 1 });
   assert.equal(made.length, 0);
+  peer.protect(null);
+  await peer.offer({ type: "offer", sdp: "second", restart: false });
+  assert.equal(seen.answers, 1);
   peer.close();
+  await peer.offer({ type: "offer", sdp: "third", restart: false });
+  assert.deepEqual(seen, { answers: 1, troubles: 2 }, "what was said held until the end");
+  assert.equal(made.length, 1);
+  peer.close();
+});
+
+test("what is closed while an offer waits for the keys' worker stays closed", async () => {
+  const { peer, seen } = play();
+  let loaded = () => {};
+  const ready = new Promise((resolve) => (loaded = resolve));
+  peer.protect({ ready, counts: async () => ({}) });
+  const answered = peer.offer({ type: "offer", sdp: "first", restart: false });
+  await settled();
+  peer.close();
+  loaded();
+  await answered;
+  assert.equal(made.length, 0);
+  assert.deepEqual([seen.answers, seen.troubles], [[], []]);
 });

@@ -48,28 +48,49 @@ const MEMBERS = [
 const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef", epoch: 1, sending: 1, members: MEMBERS };
 
 function page() {
-  const seen = { protected: [], open: [], events: [], sent: [] };
+  const seen = { protected: [], closed: 0, open: [], events: [], sent: [] };
   const sealing = new Sealing({
-    peer: { protect: (keys) => seen.protected.push(keys), setOpen: (open) => seen.open.push(open) },
+    peer: {
+      protect: (keys) => seen.protected.push(keys),
+      close: () => (seen.closed += 1),
+      setOpen: (open) => seen.open.push(open),
+    },
     send: (message) => seen.sent.push(message),
     apply: (event) => seen.events.push(event),
   });
   return { sealing, seen };
 }
 
-test("there are keys only in an end-to-end encrypted session, and only with the link's secret", () => {
+test("there are keys in an end-to-end encrypted session, and none in one that is not", () => {
   for (const [view, link, made] of [
     [SEALED, LINK, true],
-    [SEALED, null, false],
-    [{ encryption: "transport-only" }, LINK, false],
-    [{}, null, false],
+    [{ encryption: "transport-only" }, null, false],
   ]) {
     const { sealing, seen } = page();
     sealing.begin(view, { ...ME, link });
     assert.equal(sealing.keys !== null, made);
     assert.deepEqual(seen.protected, [sealing.keys], "what is sent is known before the first offer");
+    assert.equal(seen.closed, 0);
   }
   assert.equal(started.length, 1);
+});
+
+test("where link and session do not go together there is no transport", () => {
+  for (const [view, link] of [
+    [SEALED, null],
+    [{ encryption: "transport-only" }, LINK],
+    [{ encryption: "some day" }, null],
+    [{ encryption: "some day" }, LINK],
+    [{}, null],
+    [{}, LINK],
+  ]) {
+    const { sealing, seen } = page();
+    sealing.begin(view, { ...ME, link });
+    assert.equal(sealing.keys, null);
+    assert.deepEqual(seen.protected, [], "no offer is answered");
+    assert.equal(seen.closed, 1);
+  }
+  assert.equal(started.length, 0);
 });
 
 test("keys are made once, and anew only after they were closed", () => {
