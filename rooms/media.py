@@ -140,7 +140,15 @@ class MediaPort:
 
     # ------------------------------------------------------------------------------- rooms and seats
 
-    def open_peer(self, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]) -> Peer:
+    def open_peer(
+        self,
+        room: str,
+        seat: str,
+        place: int,
+        on_change: Callable[[PeerState], None],
+        *,
+        sealed: bool = False,
+    ) -> Peer:
         """Make a transport for a seat's page; a former one of the same seat is closed and replaced.
 
         Args:
@@ -148,12 +156,13 @@ class MediaPort:
             seat: opaque key, unique in the room.
             place: the seat's fixed position in the roster, 0 to ``MAX_PLACES`` - 1.
             on_change: called soon after each change of state, never after ``close``.
+            sealed: pages seal their frames, so that nothing may come but what all of them can seal.
 
         Raises:
             ValueError: the place is not in the roster, or another seat of the room has it.
             RuntimeError: the port is not started.
         """
-        return self._opened(Peer(self, room, seat, place, on_change))
+        return self._opened(Peer(self, room, seat, place, on_change, sealed=sealed))
 
     def open_ingest(
         self, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]

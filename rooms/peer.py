@@ -107,6 +107,7 @@ class Peer:
 
     Attributes:
         receives: whether anything of the others can be sent to it at all.
+        h264: whether pictures of others may come in H.264: never where pages seal their frames.
         state: where it stands.
         standing: what pages are told of the link; the port's beat judges it.
         suite: the SRTP profile in use, such as ``AEAD_AES_256_GCM``; ``None`` before DTLS is done.
@@ -119,10 +120,18 @@ class Peer:
     receives = True
 
     def __init__(
-        self, port: Port, room: str, seat: str, place: int, on_change: Callable[[PeerState], None]
+        self,
+        port: Port,
+        room: str,
+        seat: str,
+        place: int,
+        on_change: Callable[[PeerState], None],
+        *,
+        sealed: bool = False,
     ) -> None:
         self.room = room
         self.member = Member(seat, place, slots_for(self, _fresh_ssrc) if self.receives else [])
+        self.h264 = port.h264 and not sealed
         self.agent = LiteAgent(port.port)
         self.state = PeerState.NEW
         self.suite: str | None = None
@@ -171,7 +180,7 @@ class Peer:
             fingerprint=self._port.certificate.fingerprint,
             slots=self.member.slots,
             tcp_port=self._port.tcp_port,
-            h264=self._port.h264,
+            h264=self.h264,
         ).render()
 
     def answer(self, sdp: str) -> None:
@@ -184,7 +193,7 @@ class Peer:
             BadSdp: code ``bad-sdp``; the transport stays as it was.
         """
         kinds = [*PUBLISHED, *(slot.kind for slot in self.member.slots)]
-        self.take(read_answer(sdp, kinds, h264=self._port.h264))
+        self.take(read_answer(sdp, kinds, h264=self.h264))
 
     def take(self, answer: Answer) -> None:
         """Take what the other end says of itself.

@@ -24,6 +24,7 @@ import structlog
 
 from broker.ids import short_code
 from broker.seats import SeatCode, SeatState
+from broker.sessions import Encryption
 from rooms.bucket import Bucket
 from rooms.commits import OWED
 from rooms.effects import (
@@ -188,6 +189,7 @@ class Runner:
             self.meeting,
             self.media,
             lambda seat, suite: self._inbox.put_nowait(MediaChanged(seat, suite)),
+            sealed=self.room.encryption is Encryption.END_TO_END,
         )
 
     # ---- from the pages; none of it waits ----------------------------------------------------------------

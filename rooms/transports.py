@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from broker.seats import SeatCode
@@ -49,11 +50,13 @@ class Transports:
     Args:
         room: its key at the media port.
         changed: told of each transport that came up (with its SRTP profile) or went down (``None``).
+        sealed: the session is end-to-end encrypted.
     """
 
     room: str
     media: MediaPort
     changed: Callable[[SeatCode, str | None], None]
+    sealed: bool
     _of: dict[SeatCode, _Transport] = field(default_factory=dict, init=False)
 
     def open(self, seat: SeatCode, place: int, link: Link, device: Device) -> str:
@@ -62,7 +65,8 @@ class Transports:
         Returns:
             The SDP offer for the page.
         """
-        return self._opened(self.media.open_peer, seat, place, link, device).offer()
+        make = partial(self.media.open_peer, sealed=self.sealed)
+        return self._opened(make, seat, place, link, device).offer()
 
     def open_ingest(self, seat: SeatCode, place: int, link: Link, device: Device, offer: ClientOffer) -> str:
         """Make the transport that a program offers.

@@ -12,6 +12,7 @@ from rooms.description import BadSdp
 from rooms.forwarding import Kind
 from rooms.media import MediaPort
 from rooms.transports import Transports
+from tests.rooms.raw_client import RawClient
 from tests.support.heard import Heard
 from tests.support.waiting import eventually
 
@@ -40,11 +41,30 @@ async def room() -> AsyncIterator[Room]:
     media = MediaPort("127.0.0.1", 0)
     await media.start()
     told: list[tuple[SeatCode, str | None]] = []
-    room = Room(Transports("room", media, lambda seat, suite: told.append((seat, suite))), told)
+    room = Room(Transports("room", media, lambda seat, suite: told.append((seat, suite)), sealed=False), told)
     yield room
     for client in room.clients:
         await client.close()
     await media.close()
+
+
+async def test_in_a_sealed_session_no_picture_may_come_in_h264(room: Room) -> None:
+    """Pages seal VP8 and Opus; where programs may publish, H.264 is for the other sessions alone."""
+    room.transports.media.h264 = True
+    assert "H264" in room.transports.open(A, 0, "page", "phone")
+    room.transports.sealed = True
+    offer = room.transports.open(B, 1, "page", "phone")
+    assert "VP8" in offer
+    assert "H264" not in offer
+    client = RawClient(offer)
+    answer = client.answer()
+    await client.close()
+    taken = answer.replace("SAVPF 96 97", "SAVPF 96 97 98 99")
+    assert taken != answer
+    with pytest.raises(BadSdp):
+        room.transports.answer(B, taken)
+    room.transports.answer(B, answer)
+    assert "H264" not in room.transports.restart(B)
 
 
 async def test_a_transport_is_told_of_once_it_stands_and_once_it_is_closed(room: Room) -> None:
