@@ -24,9 +24,10 @@ from broker.errors import BadInput
 from broker.seats import SeatCode, SeatState
 from rooms.bucket import Buckets
 from rooms.events import Link
-from rooms.group import UNREADABLE, Group, Kept, Place
+from rooms.group import KEYS_CHANGED, NOBODY, UNREADABLE, Group, Kept, Place
 from rooms.groups import (
     ROOM,
+    Answered,
     CheckEnded,
     CommitSent,
     DropThese,
@@ -226,15 +227,16 @@ class Delivery:
             wall_ms: milliseconds since 1970, for the lifetime of key packages.
         """
         code = next((code for code, seat in self._seats.items() if seat.link == event.link), None)
+        if isinstance(event, SealedSent):
+            return self._forward(code, event)
         if code is None:
             return []
         if isinstance(event, PairAsked):
             return self._open_pair(event, now)
         if isinstance(event, CheckEnded):
             return self._checked(code, event)
-        pair = self._pairs.get(SeatCode(event.group))
-        group = self._room if event.group == ROOM else None if pair is None else pair.group
-        if group is None or event.generation != group.generation:
+        group = self._group(event.group, event.generation)
+        if group is None:
             return []
         match event:
             case KeyPackageSent():
@@ -243,8 +245,6 @@ class Delivery:
                 return self._take_commit(group, code, event)
             case ReadySaid():
                 return list(group.ready(code, event.epoch)) if group.follows(code, event.link) else []
-            case SealedSent():
-                return self._forward(group, code, event)
             case ResyncAsked():
                 return self._resync(group, code, event, now)
             case _:
@@ -284,12 +284,24 @@ class Delivery:
         }[bool(event.adds), bool(event.removes)]
         return [*effects, KeysNoted(EventType.KEYS_ROTATED, code, reason, {"epoch": group.epoch})]
 
-    def _forward(self, group: Group, code: SeatCode, event: SealedSent) -> list[GroupEffect]:
-        if not group.follows(code, event.link):
-            return []
-        if group is self._room:
-            return list(group.sealed(code, event, [c for c, seat in self._seats.items() if seat.flows]))
-        return list(group.sealed(code, event, list(self._seats)))
+    def _group(self, name: str, generation: str) -> Group | None:
+        """The group of that name, if that is its present life."""
+        pair = self._pairs.get(SeatCode(name))
+        group = self._room if name == ROOM else None if pair is None else pair.group
+        return group if group is not None and group.generation == generation else None
+
+    def _forward(self, code: SeatCode | None, event: SealedSent) -> list[GroupEffect]:
+        """Forward what a member sealed; say what became of it, since nobody may take it for sent in vain."""
+        group = self._group(event.group, event.generation)
+        told: list[Tell] | str = KEYS_CHANGED
+        if group is not None and code is not None:
+            flowing = [seat for seat, of in self._seats.items() if of.flows]
+            told = group.sealed(code, event, flowing if group is self._room else list(self._seats))
+        if isinstance(told, str):
+            if event.request is not None:
+                return [Answered(event.link, event.request, told)]
+            return [] if told in (KEYS_CHANGED, NOBODY) else [Tell(event.link, NotTaken(told))]
+        return list(told) if event.request is None else [*told, Answered(event.link, event.request, None)]
 
     def _resync(self, group: Group, code: SeatCode, event: ResyncAsked, now: float) -> list[GroupEffect]:
         if not self._resyncs.take(code, now):

@@ -33,7 +33,6 @@ from rooms.groups import (
     JoinGroup,
     KeyPackageSent,
     NextEpoch,
-    NotTaken,
     SealedFrom,
     SealedSent,
     Tell,
@@ -41,6 +40,10 @@ from rooms.groups import (
 from rooms.mls_wire import MAX_COMMIT, MAX_SEALED, ContentType, read_private, read_welcome
 
 UNREADABLE: Final = "bad-group-message"
+KEYS_CHANGED: Final = "keys-changed"
+"""What was said was for a group, or from a member, that is none any more."""
+NOBODY: Final = "nobody-there"
+"""No other member's page is there to have it."""
 
 Kept = tuple[str, int]
 """Generation and epoch that a page says it has kept."""
@@ -322,22 +325,27 @@ class Group:
         news = IsReady(self.name, self.generation, epoch, code)
         return [Tell(link, news) for link in self._others(code, None)]
 
-    def sealed(self, code: SeatCode, event: SealedSent, between: Collection[SeatCode]) -> list[Tell]:
-        """Forward what a member sealed.
+    def sealed(self, code: SeatCode, event: SealedSent, between: Collection[SeatCode]) -> list[Tell] | str:
+        """Forward what a page sealed.
 
         Args:
             between: the seats that may hear each other at this moment.
+
+        Returns:
+            Who is told; or the code that says why nobody is.
         """
         try:
             header = read_private(event.message, MAX_SEALED)
         except BadInput:
-            return [Tell(event.link, NotTaken(UNREADABLE))]
+            return UNREADABLE
         if header.group_id != self.group_id or header.content is not ContentType.APPLICATION:
-            return [Tell(event.link, NotTaken(UNREADABLE))]
+            return UNREADABLE
+        if not self.follows(code, event.link):
+            return KEYS_CHANGED
         if code not in between:
-            return [Tell(event.link, NotTaken("clinician-absent"))]
+            return "clinician-absent"
         news = SealedFrom(self.name, self.generation, code, event.message)
-        return [Tell(link, news) for link in self._others(code, between)]
+        return [Tell(link, news) for link in self._others(code, between)] or NOBODY
 
     def _others(self, code: SeatCode, between: Collection[SeatCode] | None) -> list[Link]:
         links = {seat: guest.link for seat, guest in self._guests.items() if guest.follows}

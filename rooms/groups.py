@@ -60,12 +60,17 @@ class ReadySaid:
 
 @dataclass(frozen=True, slots=True)
 class SealedSent:
-    """A member wants the others to have a message."""
+    """A member wants the others to have a message.
+
+    Attributes:
+        request: the number under which it wants to hear what became of it.
+    """
 
     link: Link
     group: str
     generation: str
     message: bytes = field(repr=False)
+    request: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +229,15 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """Answer one request of a link: done (``code`` is ``None``) or refused with a code."""
+
+    link: Link
+    request: int
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class KeysNoted:
     """For the audit stream: keys were made anew, or compared."""
 
@@ -233,4 +247,4 @@ class KeysNoted:
     detail: dict[str, str | int | bool]
 
 
-GroupEffect = Tell | KeysNoted
+GroupEffect = Tell | Answered | KeysNoted

@@ -29,7 +29,9 @@ SUITE: Final = 83
 SUITE_NAME: Final = "MLS X-Wing AES-256-GCM SHA-512 Ed25519"
 MAX_KEY_PACKAGE: Final = 8_192
 MAX_COMMIT: Final = 16_384
-MAX_WELCOME: Final = 32_768
+MAX_WELCOME: Final = 24_576
+"""Bounds in bytes. The most that four members need is 2.7 KB, 12.3 KB and 12.8 KB (X-Wing); a commit and its
+Welcome at their bounds go in one message of 64 KiB together."""
 MAX_SEALED: Final = 8_192
 CLOCKS_DIFFER: Final = 86_400
 """Seconds by which a browser's clock may be wrong."""

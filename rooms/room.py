@@ -65,6 +65,7 @@ from rooms.events import (
     Tick,
 )
 from rooms.groups import (
+    Answered,
     CheckEnded,
     CommitSent,
     GroupEffect,
@@ -553,7 +554,12 @@ class Room:
 
     def _group_said(self, event: GroupEvent, now: float, wall_ms: int) -> None:
         if self._delivery is None:
-            self._emit(Tell(event.link, NotTaken("not-allowed")))
+            request = event.request if isinstance(event, SealedSent) else None
+            self._emit(
+                Tell(event.link, NotTaken("not-allowed"))
+                if request is None
+                else Reply(event.link, request, "not-allowed")
+            )
         else:
             self._carry_out(self._delivery.hear(event, now, wall_ms))
 
@@ -563,6 +569,8 @@ class Room:
                 page = self.seats[effect.seat].page
                 actor = page.actor if page else SYSTEM
                 self._emit(Record(effect.event, effect.seat, actor, effect.reason, effect.detail))
+            elif isinstance(effect, Answered):
+                self._emit(Reply(effect.link, effect.request, effect.code))
             else:
                 self._emit(effect)
 

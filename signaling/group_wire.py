@@ -79,8 +79,8 @@ def event_of(link: Link, message: GroupSaid) -> GroupEvent:
             )
         case SayReady(group, generation, epoch):
             return ReadySaid(link, group, generation, epoch)
-        case SendSealed(group, generation, sealed):
-            return SealedSent(link, group, generation, from_text(sealed))
+        case SendSealed(group, generation, sealed, number):
+            return SealedSent(link, group, generation, from_text(sealed), number)
         case Resync(group, generation):
             return ResyncAsked(link, group, generation)
         case OpenPair(seat):

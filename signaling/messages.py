@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from rooms.mls_wire import MAX_COMMIT, MAX_KEY_PACKAGE, MAX_SEALED, MAX_WELCOME
+
 PROTOCOL = "quietroom.v1"
 MAX_MESSAGE_BYTES = 65_536
 
@@ -23,16 +25,19 @@ Seat = Annotated[str, Meta(pattern="^[A-Z]$", min_length=1, max_length=1)]
 Reason = Annotated[str, Meta(max_length=200)]
 Sdp = Annotated[str, Meta(min_length=1, max_length=32_768)]
 
-# Opaque bytes are base64url without padding (RFC 4648 §5); the bounds are of the bytes before that.
-MAX_KEY_PACKAGE = 8_192
-MAX_COMMIT = 16_384
-MAX_GROUP_WELCOME = 32_768
-MAX_SEALED = 8_192
+GROUP_BOUNDS = {
+    "key-package": MAX_KEY_PACKAGE,
+    "tag": 32,
+    "commit": MAX_COMMIT,
+    "welcome": MAX_WELCOME,
+    "sealed": MAX_SEALED,
+}
+"""Bytes that opaque fields may have. On the wire they are base64url without padding (RFC 4648 §5)."""
 KeyPackage = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=10_923)]
 EncryptionWord = Literal["end-to-end", "transport-only"]
 Tag = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", max_length=43)]
 CommitBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=21_846)]
-WelcomeBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=43_691)]
+WelcomeBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=32_768)]
 SealedBytes = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$", max_length=10_923)]
 GroupName = Annotated[str, Meta(pattern="^(room|[A-Z])$", max_length=4)]
 """``room``, or the seat code of the waiting seat of a pair."""
@@ -162,7 +167,7 @@ class SendCommit(Message, frozen=True, tag="commit"):
     Attributes:
         epoch: the one it starts from.
         commit: at most 16 KiB, an MLSMessage holding a PrivateMessage.
-        welcome: at most 32 KiB; with ``adds`` only. The whole message still fits one frame.
+        welcome: at most 24 KiB; with ``adds`` only. The whole message still fits one frame.
         adds: whom it adds, all of them told by ``candidate``; one named in ``removes`` too is put in anew.
         removes: whom it removes.
     """
@@ -185,11 +190,16 @@ class SayReady(Message, frozen=True, tag="ready"):
 
 
 class SendSealed(Message, frozen=True, tag="sealed"):
-    """Sent by a member to the other members: a PrivateMessage of at most 8 KiB. Nobody else gets it."""
+    """Sent by a member to the other members: a PrivateMessage of at most 8 KiB. Nobody else gets it.
+
+    Attributes:
+        id: answered by ``reply``, if given: forwarded to somebody, or why to nobody.
+    """
 
     group: GroupName
     generation: Generation
     message: SealedBytes
+    id: RequestId | None = None
 
 
 class Resync(Message, frozen=True, tag="resync"):

@@ -185,6 +185,10 @@ TEXTS: Final[dict[str, Text]] = {
     "clinician-absent": Text(
         409, "No clinician is in the room", "A clinician must come in first; nobody is ever in there alone."
     ),
+    "nobody-there": Text(
+        409, "Nobody is there to read it", "Send it again when somebody is; nothing is kept for later."
+    ),
+    "keys-changed": Text(409, "The conversation is being secured anew", "Wait a moment, then send it again."),
     # How much.
     "busy": Text(
         429, "Many people are coming in at this moment", "Wait a few seconds and try again.", retry_after=5

@@ -25,7 +25,7 @@ from broker.link_secret import ENCRYPTED_BY_DEFAULT
 from broker.policy import Permission, roles_with
 from signaling import messages
 from signaling.close_codes import CLOSE_CODES, COMES_BACK
-from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL, ClientMessage, ServerMessage
+from signaling.messages import GROUP_BOUNDS, MAX_MESSAGE_BYTES, PROTOCOL, ClientMessage, ServerMessage
 from signaling.openapi import codes_of, plain_path
 from signaling.problems import TEXTS
 from signaling.routes import ROUTES
@@ -55,6 +55,7 @@ def script() -> str:
     blocks += [
         _constant("PROTOCOL", PROTOCOL, "The subprotocol of the signaling connection."),
         _constant("MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES, "No message may be larger."),
+        _constant("GROUP_BOUNDS", GROUP_BOUNDS, "Bytes of opaque fields, before base64url."),
         _constant(
             "ENCRYPTED_BY_DEFAULT",
             ENCRYPTED_BY_DEFAULT,

@@ -150,15 +150,39 @@ export function obstacle({ connected, phase, members }) {
   if (!connected) {
     return "Not sent: the connection is interrupted. Your text stays here. Press “Send” again when it is back.";
   }
-  if (phase !== "secured") {
-    return "Not sent: the conversation is being secured. Your text stays here. Press “Send” again in a moment.";
-  }
-  if (members < 2) return "Not sent: nobody is here to read it. Your text stays here until somebody is.";
-  return null;
+  if (phase !== "secured") return SECURING;
+  return members < 2 ? NOBODY : null;
 }
 
-/** What is said when a message that nothing stood in the way of did not go out. */
-export const NOT_SENT = "Not sent. Your text is still in the box: press “Send” again.";
+const SECURING = "Not sent: the conversation is being secured. Your text stays here. Press “Send” again in a moment.";
+const NOBODY = "Not sent: nobody is here to read it. Your text stays here. Press “Send” again when somebody is.";
+const UNKNOWN =
+  "The connection was interrupted, so perhaps this was not sent. Your text stays here. Press “Send” again when the " +
+  "connection is back.";
+
+/** @type {Readonly<Record<string, string>>} why a message was forwarded to nobody, by code, and what to do about it */
+const NOT_SENT = Object.freeze({
+  "not-sealed": SECURING,
+  "keys-changed": SECURING,
+  "nobody-there": NOBODY,
+  "clinician-absent":
+    "Not sent: the therapist is not in the room at the moment. Your text stays here. Press “Send” again when they are " +
+    "back.",
+  "connection-lost": UNKNOWN,
+  "no-reply": UNKNOWN,
+});
+
+/**
+ * What is said when a message that nothing on this page stood in the way of did not go out.
+ *
+ * @param {string | null} code why; null when it is not known
+ * @param {string} group
+ * @returns {string}
+ */
+export function notSent(code, group) {
+  if (code === "keys-changed" && group !== ROOM) return NOBODY; // a pair ends with either of the two
+  return NOT_SENT[code ?? ""] ?? "Not sent. Your text is still in the box: press “Send” again.";
+}
 
 /**
  * Whose message came in a thread that was closed, so that a listener hears of it. What it says is read when it is

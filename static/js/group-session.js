@@ -15,6 +15,7 @@ import { Committer } from "./committer.js";
 import { EpochSwitch } from "./epoch-switch.js";
 import { openGroup, prepare } from "./group-entry.js";
 import { GroupError } from "./group-policy.js";
+import { GROUP_BOUNDS } from "./messages.js";
 
 /** @typedef {import("./epoch-switch.js").Ring} Ring */
 /** @typedef {import("./epoch-switch.js").Timers} Timers */
@@ -63,7 +64,6 @@ import { GroupError } from "./group-policy.js";
 const PATIENCE = 60_000; // ms within which
 const ATTEMPTS = 3; // so many errors are the end
 const MAX_WAITING = 256; // messages that have not been handled yet
-const LIMITS = { keyPackage: 8_192, tag: 32, commit: 16_384, welcome: 32_768, sealed: 8_192 }; // bytes
 
 export class GroupSession {
   #settings;
@@ -142,14 +142,16 @@ export class GroupSession {
    * Seal something for the others and send it.
    *
    * @param {Uint8Array} payload at most 6144 bytes
+   * @param {number} [id] under which the server is to say what became of it
    * @returns {Promise<void>} when it is handed over
    * @throws {GroupError} `closed` while we are in no group
    */
-  async seal(payload) {
+  async seal(payload, id) {
     const current = this.#isLost || this.#failure ? null : this.#in;
     if (!current) throw new GroupError("closed", "There is no group to seal for.");
     const message = toBase64url(await current.group.seal(payload));
-    this.#send({ type: "sealed", group: this.#name, generation: current.generation, message });
+    const sealed = { group: this.#name, generation: current.generation, message };
+    this.#send({ type: "sealed", ...sealed, ...(id === undefined ? {} : { id }) });
   }
 
   /** Nothing of what the others send can be opened for long: be put in anew. Of the host nothing is asked. */
@@ -182,7 +184,7 @@ export class GroupSession {
     if (!committer) return;
     if (message.type === "candidate") {
       const { seat, tag, "key-package": keyPackage } = message;
-      const offer = () => ({ keyPackage: bytesOf(keyPackage, LIMITS.keyPackage), tag: bytesOf(tag, LIMITS.tag) });
+      const offer = () => ({ keyPackage: bytesOf(keyPackage, GROUP_BOUNDS["key-package"]), tag: bytesOf(tag, GROUP_BOUNDS.tag) });
       return committer.candidate(seat, offer);
     }
     if (message.type === "drop") return committer.drop(message.seats);
@@ -234,7 +236,7 @@ export class GroupSession {
     if (!this.#newcomer || this.#told?.generation !== generation) return;
     let group;
     try {
-      group = await this.#newcomer.join(bytesOf(welcome, LIMITS.welcome));
+      group = await this.#newcomer.join(bytesOf(welcome, GROUP_BOUNDS.welcome));
     } catch (error) {
       // We were asked again while it was made; the one for our latest key package follows.
       if (error instanceof GroupError && error.code === "other-key") return;
@@ -257,7 +259,7 @@ export class GroupSession {
     if (this.#committer) throw new GroupError("policy", "Nobody commits but us.");
     if (epoch <= group.epoch) return; // twice, or from before we joined
     if (epoch !== group.epoch + 1) throw new GroupError("epoch", "Commits are missing.");
-    const { removed, left } = await group.apply(bytesOf(commit, LIMITS.commit));
+    const { removed, left } = await group.apply(bytesOf(commit, GROUP_BOUNDS.commit));
     if (removed) {
       this.#in = null;
       this.#switch.clear();
@@ -282,7 +284,7 @@ export class GroupSession {
     const { group } = this.#place();
     let opened;
     try {
-      opened = await group.open(bytesOf(message, LIMITS.sealed));
+      opened = await group.open(bytesOf(message, GROUP_BOUNDS.sealed));
     } catch (error) {
       // One message that does not open breaks nothing: it may be a late or a double one.
       if (error instanceof GroupError) return;

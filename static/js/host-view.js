@@ -212,7 +212,7 @@ function Seat({ seat, state, roster, act, now, quiet }) {
       ${writable(state, seat) &&
       html`<${ChatButton} chat=${state.chat} group=${seat.seat} act=${act} label="Write" whom=${seat.label} />`}
     </div>`}
-    ${writable(state, seat) && threadOf(state.chat, seat.seat).open &&
+    ${conversing(state, seat) &&
     html`<${ChatPanel} chat=${state.chat} group=${seat.seat} title=${`You and ${seat.label}`} act=${act}
       note=${`Only ${seat.label} and you can read this. It is gone when the visit is over.`} />`}
     ${(asked === "deny" || asked === "remove") &&
@@ -228,6 +228,18 @@ function Seat({ seat, state, roster, act, now, quiet }) {
  */
 function writable(state, seat) {
   return state.keys.committer && seat.role === "patient" && ["waiting", "asked-to-wait", "held"].includes(seat.state);
+}
+
+/**
+ * Whether the conversation with this seat is open. What has been typed does not vanish when the seat stops waiting:
+ * “Send” then says that nobody is there.
+ *
+ * @param {HostState} state
+ * @param {RosterSeat} seat
+ */
+function conversing(state, seat) {
+  const { open, draft } = threadOf(state.chat, seat.seat);
+  return open && (writable(state, seat) || draft.trim() !== "");
 }
 
 /** @param {{keys: import('./encryption-state.js').KeysView, seat: string}} props */

@@ -64,7 +64,12 @@ const peer = new Peer({
   onClear: () => apply({ type: "sent-clear" }),
 });
 
-const sealing = new Sealing({ peer, send: (message) => void signal.send(message), apply });
+const sealing = new Sealing({
+  peer,
+  send: (message) => void signal.send(message),
+  ask: (message) => signal.ask(message),
+  apply,
+});
 
 /** Actions after which a seat must not understand what is said in the room. */
 const PUTS_OUT = new Set(["hold", "move-back", "remove", "deny"]);

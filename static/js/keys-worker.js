@@ -39,7 +39,7 @@ import { SpokenCheck } from "./spoken-check.js";
  * @typedef {{type: 'ready'} | {type: 'send', message: import('./messages.js').ClientMessage}
  *   | {type: 'state', group: string, state: GroupState, sends: boolean}
  *   | {type: 'opened', group: string, seat: string, payload: Uint8Array, epoch: number}
- *   | {type: 'sealed', asking: number, done: boolean}
+ *   | {type: 'not-sealed', asking: number}
  *   | {type: 'check', check: CheckState}
  *   | {type: 'first', id: number}
  *   | {type: 'counts', asking: number, counts: Readonly<Record<number, Counts>>}} FromWorker
@@ -152,15 +152,15 @@ const check = new SpokenCheck({
 
 /** @param {Extract<ToWorker, {type: 'seal'}>} asked */
 async function seal({ asking, group, payload }) {
-  let done = false;
   try {
     const session = sessions.get(group);
-    await session?.seal(payload);
-    done = session !== undefined;
+    if (!session) throw new Error("There is no such group.");
+    await session.seal(payload, asking);
+    return;
   } catch {
     // Nothing was sent: we are in no group now.
   }
-  say({ type: "sealed", asking, done });
+  say({ type: "not-sealed", asking });
 }
 
 self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {

@@ -18,6 +18,9 @@
 /** @typedef {import('./group-session.js').GroupMessage} GroupTold */
 /** @typedef {Omit<GroupState, 'failure'> & {failure: GroupState['failure'] | 'no-worker'}} KeysState */
 
+/** @typedef {(request: {type: 'sealed', group: string, generation: string, message: string}) => Promise<{code: string | null}>} Ask never rejects */
+
+const NOT_SEALED = "not-sealed";
 const ROOM = "room";
 const PATIENCE = 10_000; // ms without an answer after which a worker counts as dead
 
@@ -78,6 +81,7 @@ function startWorker() {
 export class Keys {
   /** @type {Extract<ToWorker, {type: 'start'}>} */ #start;
   /** @type {(message: ClientMessage) => void} */ #send;
+  /** @type {Ask} */ #ask;
   /** @type {() => void} */ #onState;
   /** @type {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} */ #onOpened;
   /** @type {() => Worker} */ #startWorker;
@@ -89,7 +93,7 @@ export class Keys {
   /** @type {Readonly<Record<string, string>>} */ #expected = {};
   /** @type {Map<number, () => void>} */ #firsts = new Map();
   /** @type {Map<number, (counts: Readonly<Record<number, Counts>>) => void>} */ #asked = new Map();
-  /** @type {Map<number, (done: boolean) => void>} */ #sealing = new Map();
+  /** @type {Map<number, (code: string | null) => void>} */ #sealing = new Map();
   /** @type {CheckState} */ #check = NO_CHECK;
   #nextId = 1;
   #deadline = 0;
@@ -104,14 +108,16 @@ export class Keys {
    * @param {{pid: string, name: string}} options.me our seat and label
    * @param {{psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}} options.keys of the link secret
    * @param {(message: ClientMessage) => void} options.send says something to the server
+   * @param {Ask} options.ask says something that is answered
    * @param {() => void} options.onState fires when `state`, `sends`, `check` or a pair's state changed
    * @param {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} options.onOpened fires for
    *   each message that a member sealed for us, in that epoch
    * @param {() => Worker} [options.start] starts the worker
    */
-  constructor({ meeting, me, keys, send, onState, onOpened, start = startWorker }) {
+  constructor({ meeting, me, keys, send, ask, onState, onOpened, start = startWorker }) {
     this.#start = { type: "start", meeting, me, keys };
     this.#send = send;
+    this.#ask = ask;
     this.#onState = onState;
     this.#onOpened = onOpened;
     this.#startWorker = start;
@@ -164,14 +170,15 @@ export class Keys {
   }
 
   /**
-   * Seal something for the members of a group.
+   * Seal something for the members of a group, and have it forwarded.
    *
    * @param {string} group
    * @param {Uint8Array<ArrayBuffer>} payload
-   * @returns {Promise<boolean>} whether it was sealed and handed over.
+   * @returns {Promise<string | null>} null when the server has forwarded it to somebody; else why not: `not-sealed`, or a
+   *   code of the server or of the connection. Never rejects.
    */
   seal(group, payload) {
-    if (this.#worker === null) return Promise.resolve(false);
+    if (this.#worker === null) return Promise.resolve(NOT_SEALED);
     const asking = this.#nextId++;
     this.#tell({ type: "seal", asking, group, payload });
     return new Promise((resolve) => this.#sealing.set(asking, resolve));
@@ -283,7 +290,7 @@ export class Keys {
     this.#worker = null;
     this.#firsts.clear();
     this.#asked.clear();
-    for (const resolve of this.#sealing.values()) resolve(false);
+    for (const resolve of this.#sealing.values()) resolve(NOT_SEALED);
     this.#sealing.clear();
     this.#state = NO_GROUP;
     this.#sends = false;
@@ -295,7 +302,8 @@ export class Keys {
   #hear(said) {
     switch (said.type) {
       case "send":
-        this.#send(said.message);
+        if (said.message.type === "sealed" && said.message.id != null) this.#deliver(said.message, said.message.id);
+        else this.#send(said.message);
         break;
       case "state":
         if (said.group === ROOM) {
@@ -309,8 +317,8 @@ export class Keys {
       case "opened":
         this.#onOpened(said.group, said.seat, said.payload, said.epoch);
         break;
-      case "sealed":
-        this.#sealing.get(said.asking)?.(said.done);
+      case "not-sealed":
+        this.#sealing.get(said.asking)?.(NOT_SEALED);
         this.#sealing.delete(said.asking);
         break;
       case "check":
@@ -328,6 +336,16 @@ export class Keys {
         this.#asked.delete(said.asking);
         break;
     }
+  }
+
+  /**
+   * @param {import('./messages.js').SendSealed} message
+   * @param {number} asking the worker's number for it; the connection has numbers of its own
+   */
+  #deliver({ group, generation, message }, asking) {
+    const settle = this.#sealing.get(asking);
+    this.#sealing.delete(asking);
+    void this.#ask({ type: "sealed", group, generation, message }).then(({ code }) => settle?.(code));
   }
 
   /** @param {Omit<TransformOptions, 'id'>} options */

@@ -84,7 +84,7 @@
  * Attributes:
  *     epoch: the one it starts from.
  *     commit: at most 16 KiB, an MLSMessage holding a PrivateMessage.
- *     welcome: at most 32 KiB; with `adds` only. The whole message still fits one frame.
+ *     welcome: at most 24 KiB; with `adds` only. The whole message still fits one frame.
  *     adds: whom it adds, all of them told by `candidate`; one named in `removes` too is put in anew.
  *     removes: whom it removes.
  *
@@ -100,7 +100,10 @@
 /**
  * Sent by a member to the other members: a PrivateMessage of at most 8 KiB. Nobody else gets it.
  *
- * @typedef {{ type: 'sealed', "group": string, "generation": string, "message": string }} SendSealed
+ * Attributes:
+ *     id: answered by `reply`, if given: forwarded to somebody, or why to nobody.
+ *
+ * @typedef {{ type: 'sealed', "group": string, "generation": string, "message": string, "id"?: number|null }} SendSealed
  */
 
 /**
@@ -450,6 +453,15 @@ export const PROTOCOL = "quietroom.v1";
 /** No message may be larger. */
 export const MAX_MESSAGE_BYTES = 65536;
 
+/** Bytes of opaque fields, before base64url. */
+export const GROUP_BOUNDS = Object.freeze({
+  "key-package": 8192,
+  "tag": 32,
+  "commit": 16384,
+  "welcome": 24576,
+  "sealed": 8192
+});
+
 /** Whether a session booked here gets a link secret; goes once the pages encrypt. */
 export const ENCRYPTED_BY_DEFAULT = false;
 
@@ -684,6 +696,14 @@ export const TEXTS = Object.freeze({
   "clinician-absent": {
     "title": "No clinician is in the room",
     "detail": "A clinician must come in first; nobody is ever in there alone."
+  },
+  "nobody-there": {
+    "title": "Nobody is there to read it",
+    "detail": "Send it again when somebody is; nothing is kept for later."
+  },
+  "keys-changed": {
+    "title": "The conversation is being secured anew",
+    "detail": "Wait a moment, then send it again."
   },
   "busy": {
     "title": "Many people are coming in at this moment",

@@ -18,6 +18,7 @@ import { said } from "./talk.js";
 export class Sealing {
   /** @type {import('./peer.js').Peer} */ #peer;
   /** @type {(message: import('./messages.js').ClientMessage) => void} */ #send;
+  /** @type {import('./keys.js').Ask} */ #ask;
   /** @type {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} */ #apply;
   /** @type {Keys | null} */ #keys = null;
   #open = false;
@@ -27,11 +28,13 @@ export class Sealing {
    * @param {object} options
    * @param {import('./peer.js').Peer} options.peer
    * @param {(message: import('./messages.js').ClientMessage) => void} options.send says something to the server
+   * @param {import('./keys.js').Ask} options.ask says something that is answered
    * @param {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} options.apply
    */
-  constructor({ peer, send, apply }) {
+  constructor({ peer, send, ask, apply }) {
     this.#peer = peer;
     this.#send = send;
+    this.#ask = ask;
     this.#apply = apply;
   }
 
@@ -61,6 +64,7 @@ export class Sealing {
         me: { pid: seat, name: label },
         keys: { psk: link.psk, kpKey: link.kpKey },
         send: this.#send,
+        ask: this.#ask,
         onState: () => this.#changed(),
         onOpened: (group, from, payload) => this.#opened(group, from, payload),
       });

@@ -22,7 +22,8 @@ import { COMES_BACK, PROTOCOL } from "./messages.js";
 /**
  * A client message without its `id`, which `ask` adds.
  * @typedef {{type: 'knock' | 'enter'} | {type: 'leave', quickly?: boolean}
- *   | {type: 'act', action: string, seats?: readonly string[], reason?: string}} Request
+ *   | {type: 'act', action: string, seats?: readonly string[], reason?: string}
+ *   | {type: 'sealed', group: string, generation: string, message: string}} Request
  */
 
 const FIRST_DELAY = 100; // ms: a room that moved to another worker is there already

@@ -1,10 +1,10 @@
 // @ts-check
 // What a page does with its keys besides sound and picture: writing, reading, the spoken check.
 //
-//   typed ──▶ is anything in the way? ──no──▶ sealed by the worker ──▶ sent to the members
-//                    └──yes──▶ the text stays in the box
+//   typed ──▶ is anything in the way? ──no──▶ sealed by the worker ──▶ forwarded? ──yes──▶ a line of the thread
+//                    └──yes──▶ the text stays in the box ◀───────────────────no──┘
 
-import { MAX_TEXT, NOT_SENT, ROOM, obstacle, threadOf, tidyText } from "./chat-state.js";
+import { MAX_TEXT, ROOM, notSent, obstacle, threadOf, tidyText } from "./chat-state.js";
 import { groupOf } from "./encryption-state.js";
 import { chatPayload, readPayload } from "./payloads.js";
 
@@ -16,8 +16,8 @@ import { chatPayload, readPayload } from "./payloads.js";
  * Seals for the members of a group; runs the spoken check.
  *
  * @typedef {object} Seals
- * @property {(group: string, payload: Uint8Array<ArrayBuffer>) => Promise<boolean>} seal resolves with whether it was
- *   sealed and handed over; never rejects
+ * @property {(group: string, payload: Uint8Array<ArrayBuffer>) => Promise<string | null>} seal resolves with null when it
+ *   was forwarded to somebody, else with a code that says why not; never rejects
  * @property {() => void} beginCheck
  * @property {(same: boolean) => void} answerCheck
  */
@@ -50,12 +50,13 @@ export function talkActions({ state, apply, seals, pair }) {
       const by = seals();
       const problem = obstacle({ connected: line === "open", phase, members: members.length });
       if (problem !== null || by === null || payload === null) {
-        apply({ type: "chat-not-sent", group, problem: problem ?? NOT_SENT });
+        apply({ type: "chat-not-sent", group, problem: problem ?? notSent(null, group) });
         return;
       }
       apply({ type: "chat-sending", group });
-      if (await by.seal(group, payload)) apply({ type: "chat-sent", group, at: Date.now() });
-      else apply({ type: "chat-not-sent", group, problem: NOT_SENT });
+      const code = await by.seal(group, payload);
+      if (code === null) apply({ type: "chat-sent", group, at: Date.now() });
+      else apply({ type: "chat-not-sent", group, problem: notSent(code, group) });
     },
     beginCheck: () => seals()?.beginCheck(),
     answerCheck: (/** @type {boolean} */ same) => seals()?.answerCheck(same),

@@ -68,7 +68,12 @@ const peer = new Peer({
   onClear: () => apply({ type: "sent-clear" }),
 });
 
-const sealing = new Sealing({ peer, send: (message) => void signal.send(message), apply });
+const sealing = new Sealing({
+  peer,
+  send: (message) => void signal.send(message),
+  ask: (message) => signal.ask(message),
+  apply,
+});
 
 /** @type {Devices | null} */
 let devices = null;

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240
 
 SEALED = "End-to-end encrypted: only those in this room"
 KEPT = "JSON.stringify({...sessionStorage, ...localStorage})"
+NOBODY = "Not sent: nobody is here to read it. Your text stays here. Press “Send” again when somebody is."
 CHECKED = "You have checked together that nobody listens in."
 
 
@@ -89,6 +90,26 @@ async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(
     await hears_of(therapist, "You and Partner A", "All right.")
     assert "Five more minutes." not in await b.page.content()
     assert "writes to you" not in await b.page.content()
+
+    # Who is gone reads nothing: the text stays in the box, and goes out when they are back.
+    await a.page.goto("about:blank")
+    await therapist.sees_seat("A", presence="away")
+    pair = conversation(therapist, "You and Partner A")
+    box = pair.get_by_label("Your message")
+    await box.fill("Are you there?")
+    await box.press("Enter")
+    await expect(pair.get_by_role("alert")).to_have_text(NOBODY, timeout=WITHIN)
+    await expect(box).to_have_value("Are you there?")
+    await expect(pair.get_by_role("log")).not_to_contain_text("Are you there?")
+    await a.page.goto(visit.links["A"])
+    await a.sees("You are in the waiting room")
+
+    async def is_sent() -> bool:
+        await pair.get_by_role("button", name="Send", exact=True).click(timeout=WITHIN)
+        return await box.input_value() == ""
+
+    await eventually(is_sent, WITHIN / 1000)
+    await hears_of(a, "Your therapist writes to you", "Are you there?")
 
 
 async def test_five_pictures_are_the_same_for_everybody_and_the_check_is_lost_when_somebody_comes_anew(

@@ -388,6 +388,42 @@ def test_what_is_no_sealed_message_of_the_group_goes_nowhere(message: bytes) -> 
     assert visit.last("a") == NotTaken("bad-group-message")
 
 
+def test_who_seals_hears_whether_somebody_got_it() -> None:
+    visit = live_visit().seals("a", request=100)
+    assert visit.replies[100] is None
+    visit.media(T, up=False).seals("a", request=101)
+    assert visit.replies[101] == "clinician-absent"
+    assert visit.heard("a", NotTaken) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "how", "code"),
+    [
+        ("a", {"message": b"plain"}, "bad-group-message"),
+        ("a", {"generation": "f" * 16}, "keys-changed"),
+        ("a", {"group": "B"}, "keys-changed"),
+        ("a", {"group": "A"}, "keys-changed"),
+        ("nobody", {}, "keys-changed"),
+    ],
+)
+def test_what_goes_nowhere_is_said_to_whoever_sealed_it(link: str, how: dict[str, Any], code: str) -> None:
+    visit = live_visit()
+    said: dict[str, Any] = {"generation": generation(visit), "request": 100} | how
+    visit.seals(link, **said)
+    assert visit.replies[100] == code
+    assert visit.heard("b", SealedFrom) == visit.heard("t", SealedFrom) == []
+
+
+def test_a_lone_clinician_hears_that_nobody_is_there() -> None:
+    visit = waiting_visit().seals("t", request=100)
+    assert visit.replies[100] == "nobody-there"
+
+
+def test_a_session_without_groups_takes_nothing_sealed() -> None:
+    play = Play().opens(T) >> SealedSent("t", ROOM, "0" * 16, b"sealed", 100)
+    assert play.replies[100] == "not-allowed"
+
+
 def test_readiness_is_told_to_the_others() -> None:
     visit = live_visit() >> ReadySaid("a", ROOM, "0" * 15 + "1", 1)
     assert visit.heard("t", IsReady) == visit.heard("b", IsReady) == [IsReady(ROOM, generation(visit), 1, A)]
@@ -412,8 +448,16 @@ def test_a_pair_ends_when_its_guest_stops_waiting() -> None:
     visit.commits("t", A).asks("t", SeatAction.ADMIT, A)
     assert any(isinstance(n, DropThese) and n.group == A for n in visit.told["t"])
     told = len(visit.told["a"])
-    visit.seals("t", A)
+    visit.seals("t", A, request=100).seals("a", A, request=101)
     assert len(visit.told["a"]) == told
+    assert (visit.replies[100], visit.replies[101]) == ("keys-changed", "keys-changed")
+
+
+def test_in_a_pair_too_it_is_said_that_the_other_side_is_away() -> None:
+    visit = waiting_visit() >> PairAsked("t", A)
+    visit.commits("t", A) >> Disconnected("a")
+    visit.seals("t", A, request=100)
+    assert visit.replies[100] == "nobody-there"
 
 
 def test_a_pair_outlives_the_connections_of_both() -> None:

@@ -13,9 +13,23 @@ from broker.seats import PLANS, SeatAction, roster
 from broker.seats import SessionKind as Kind
 from rooms.effects import PlaceView, Presence, RosterSeat, RosterView
 from rooms.events import HostAction
+from rooms.groups import CommitSent, KeyPackageSent, SealedSent
 from signaling import messages
-from signaling.messages import Act, Board, ClientMessage, Place, Roster, ServerMessage
+from signaling.codec import decode_message, encode
+from signaling.group_wire import event_of
+from signaling.messages import (
+    GROUP_BOUNDS,
+    MAX_MESSAGE_BYTES,
+    Act,
+    Board,
+    ClientMessage,
+    Place,
+    Roster,
+    ServerMessage,
+)
 from signaling.schema import structs
+
+FOUR = ("A", "B", "C", "P")
 
 
 def fields(kind: type) -> dict[str, mi.Field]:
@@ -31,19 +45,41 @@ def test_no_two_messages_of_one_direction_share_a_type(union: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "size"),
+    ("field", "what"),
     [
-        ((messages.SendKeyPackage, "key_package"), messages.MAX_KEY_PACKAGE),
-        ((messages.SendCommit, "commit"), messages.MAX_COMMIT),
-        ((messages.GroupWelcome, "welcome"), messages.MAX_GROUP_WELCOME),
-        ((messages.SendSealed, "message"), messages.MAX_SEALED),
-        ((messages.SendKeyPackage, "tag"), 32),
+        ((messages.SendKeyPackage, "key_package"), "key-package"),
+        ((messages.SendCommit, "commit"), "commit"),
+        ((messages.GroupWelcome, "welcome"), "welcome"),
+        ((messages.SendSealed, "message"), "sealed"),
+        ((messages.SendKeyPackage, "tag"), "tag"),
     ],
 )
-def test_bounds_of_opaque_bytes_are_those_of_their_base64url(field: tuple[type, str], size: int) -> None:
+def test_bounds_of_opaque_bytes_are_those_of_their_base64url(field: tuple[type, str], what: str) -> None:
     kind = fields(field[0])[field[1]].type
     assert isinstance(kind, mi.StrType)
-    assert kind.max_length == len(b64encode(bytes(size)).rstrip(b"="))
+    assert kind.max_length == len(b64encode(bytes(GROUP_BOUNDS[what])).rstrip(b"="))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.SendKeyPackage("room", "f" * 16, "A" * 10_923, "A" * 43),
+        messages.SendCommit("room", "f" * 16, 2**53 - 1, "A" * 21_846, "A" * 32_768, FOUR, FOUR),
+        messages.SendSealed("room", "f" * 16, "A" * 10_923, 2**31),
+    ],
+)
+def test_what_a_page_may_say_of_a_group_goes_into_one_message(message: ClientMessage) -> None:
+    """Every field is as large as it may be, and so spelled that nothing is left to be one byte shorter."""
+    text = encode(message)
+    assert len(text) <= MAX_MESSAGE_BYTES
+    assert decode_message(text) == message
+    match event_of("link", message):  # type: ignore[arg-type]  # they are all about a group
+        case KeyPackageSent(key_package=package, tag=tag):
+            assert (len(package), len(tag)) == (GROUP_BOUNDS["key-package"], GROUP_BOUNDS["tag"])
+        case CommitSent(commit=commit, welcome=welcome):
+            assert (len(commit), len(welcome or b"")) == (GROUP_BOUNDS["commit"], GROUP_BOUNDS["welcome"])
+        case SealedSent(message=sealed):
+            assert len(sealed) == GROUP_BOUNDS["sealed"]
 
 
 def test_a_host_can_ask_for_exactly_what_a_room_can_do() -> None:

@@ -7,6 +7,7 @@ import { decodeMlsMessage } from "../../static/vendor/mls.js";
 import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { Group } from "../../static/js/group.js";
 import { utf8 } from "../../static/js/bytes.js";
+import { GROUP_BOUNDS } from "../../static/js/messages.js";
 import { HOST, ID, KEYS, baseKeyOf, guest, refusal, roomOf } from "./group-kit.mjs";
 
 /** Everybody's base key as text: equal for those who are in the same epoch. */
@@ -124,6 +125,21 @@ test("the length of what is sealed shows only in steps of 256", async () => {
   // The header around it writes its own lengths in one, two or four bytes.
   for (const length of lengths) assert.ok(Math.abs(length - least - Math.round((length - least) / 256) * 256) <= 4);
   await assert.rejects(host.seal(new Uint8Array(6145)), refusal("too-long"));
+});
+
+test("the most that the largest room needs is within the bounds", async () => {
+  const everybody = ["A", "B", "C"]; // a couple and a co-therapist; with the host no room has more places
+  const room = await roomOf();
+  const { offer } = await prepare({ id: ID, me: guest("A"), keys: KEYS });
+  assert.ok(offer.keyPackage.length <= GROUP_BOUNDS["key-package"]);
+  const steps = [{ add: everybody }, {}, { add: everybody, remove: everybody }, { remove: ["B"] }, { add: ["B"], remove: ["C"] }];
+  const made = [];
+  for (const step of steps) made.push(await room.change(step));
+  for (const { commit, welcome } of made) {
+    assert.ok(commit.length <= GROUP_BOUNDS.commit, `a commit of ${commit.length} bytes`);
+    assert.ok((welcome?.length ?? 0) <= GROUP_BOUNDS.welcome, `a Welcome of ${welcome?.length} bytes`);
+  }
+  assert.ok((await room.host.seal(new Uint8Array(6144))).length <= GROUP_BOUNDS.sealed);
 });
 
 test("what is asked for at once is done one after the other", async () => {

@@ -50,12 +50,13 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef", epoch: 3, sending: 3 };
 
 function play() {
-  const seen = { sent: [], states: 0, opened: [] };
+  const seen = { sent: [], asked: [], states: 0, opened: [] };
   const keys = new Keys({
     meeting: "meeting",
     me: { pid: "A", name: "Anne" },
     keys: { psk: new Uint8Array(64), kpKey: new Uint8Array(32) },
     send: (message) => seen.sent.push(message),
+    ask: (message) => new Promise((answer) => seen.asked.push({ message, answer })),
     onState: () => (seen.states += 1),
     onOpened: (...opened) => seen.opened.push(opened),
     start: () => new FakeWorker(),
@@ -187,17 +188,37 @@ test("when it is closed the worker is gone, and comes not back", () => {
   assert.throws(() => keys.sealer("0", "audio", () => {}));
 });
 
-test("what is to be sealed is answered for, by the worker or by its end", async () => {
-  const { keys } = play();
+test("what is to be sealed is answered for: by the server, by the worker or by its end", async () => {
+  const { keys, seen } = play();
   const answers = [];
-  for (const group of ["room", "B", "room"]) void keys.seal(group, new Uint8Array([1])).then((done) => answers.push([group, done]));
-  const [first, second] = started[0].of("seal");
-  started[0].says({ type: "sealed", asking: second.asking, done: false });
-  started[0].says({ type: "sealed", asking: first.asking, done: true });
+  for (const group of ["room", "B", "C", "room"]) {
+    void keys.seal(group, new Uint8Array([1])).then((code) => answers.push([group, code]));
+  }
+  const [first, second, third] = started[0].of("seal");
+  started[0].says({ type: "not-sealed", asking: second.asking });
+  for (const { group, asking } of [third, first]) {
+    started[0].says({ type: "send", message: { type: "sealed", group, generation: "0123456789abcdef", message: "AA", id: asking } });
+  }
+  assert.deepEqual(seen.asked.map(({ message }) => message), [
+    { type: "sealed", group: "C", generation: "0123456789abcdef", message: "AA" },
+    { type: "sealed", group: "room", generation: "0123456789abcdef", message: "AA" },
+  ]);
+  assert.deepEqual(seen.sent, []);
+  await settled();
+  assert.deepEqual(answers, [["B", "not-sealed"]], "what was handed over is not yet with anybody");
+  seen.asked[0].answer({ code: "nobody-there" });
+  seen.asked[1].answer({ code: null });
   keys.close();
   await settled();
-  assert.deepEqual(answers, [["B", false], ["room", true], ["room", false]]);
-  assert.equal(await keys.seal("room", new Uint8Array([1])), false);
+  assert.deepEqual(answers.slice(1).sort(), [["C", "nobody-there"], ["room", "not-sealed"], ["room", null]].sort());
+  assert.equal(await keys.seal("room", new Uint8Array([1])), "not-sealed");
+});
+
+test("what the spoken check seals is sent without a question", () => {
+  const { seen } = play();
+  const message = { type: "sealed", group: "room", generation: "0123456789abcdef", message: "AA" };
+  started[0].says({ type: "send", message });
+  assert.deepEqual([seen.sent, seen.asked], [[message], []]);
 });
 
 test("the spoken check is begun and answered by the page, and shown to it", () => {

@@ -56,6 +56,7 @@ function page() {
       setOpen: (open) => seen.open.push(open),
     },
     send: (message) => seen.sent.push(message),
+    ask: async () => ({ code: null }),
     apply: (event) => seen.events.push(event),
   });
   return { sealing, seen };

@@ -13,14 +13,14 @@ const members = [
   { seat: "A", name: "Partner A" },
 ];
 
-function page({ phase = "secured", line = "open", goesOut = true, pairs = {} } = {}) {
+function page({ phase = "secured", line = "open", refused = null, pairs = {} } = {}) {
   const now = { chat: NO_CHAT, keys: { ...NO_KEYS, phase, members, pairs }, line };
   const sealed = [];
   const asked = [];
   const actions = talkActions({
     state: () => now,
     apply: (event) => (now.chat = advanceChat(now.chat, event)),
-    seals: () => ({ seal: async (group, payload) => (sealed.push([group, readPayload(payload).text]), goesOut) }),
+    seals: () => ({ seal: async (group, payload) => (sealed.push([group, readPayload(payload).text]), refused) }),
     pair: (seat) => asked.push(seat),
   });
   return { now, sealed, asked, ...actions };
@@ -35,15 +35,45 @@ test("a message is sealed for its group and shown once it is out", async () => {
 });
 
 test("nothing is sealed while the line or the group is away, and the text stays", async () => {
-  for (const trouble of [{ line: "lost" }, { phase: "securing" }, { phase: "off" }, { goesOut: false }]) {
+  for (const trouble of [{ line: "lost" }, { phase: "securing" }, { phase: "off" }]) {
     const at = page(trouble);
     at.typeChat(ROOM, "Hello");
     await at.sendChat(ROOM);
     const { draft, lines, problem } = threadOf(at.now.chat, ROOM);
     assert.deepEqual([draft, lines], ["Hello", []]);
     assert.match(problem, /^Not sent/);
-    assert.equal(at.sealed.length, trouble.goesOut === false ? 1 : 0);
+    assert.equal(at.sealed.length, 0);
   }
+});
+
+test("what was forwarded to nobody is not shown as sent, in the room or between two", async () => {
+  for (const [refused, said] of [
+    ["clinician-absent", /^Not sent: the therapist is not in the room.*Your text stays here\. Press “Send” again when/],
+    ["nobody-there", /^Not sent: nobody is here to read it\. Your text stays here\. Press “Send” again when/],
+    ["keys-changed", /^Not sent: the conversation is being secured\. Your text stays here\. Press “Send” again in/],
+    ["connection-lost", /perhaps this was not sent\. Your text stays here\. Press “Send” again when/],
+    ["some-new-code", /^Not sent\. Your text is still in the box: press “Send” again\.$/],
+  ]) {
+    for (const group of [ROOM, "A"]) {
+      const at = page({ refused, pairs: { A: { phase: "secured", members } } });
+      at.typeChat(group, "Hello");
+      await at.sendChat(group);
+      const { draft, lines, problem, sending } = threadOf(at.now.chat, group);
+      assert.deepEqual([draft, lines, sending], ["Hello", [], null]);
+      assert.match(problem, group !== ROOM && refused === "keys-changed" ? /^Not sent: nobody is here/ : said);
+      assert.equal(at.sealed.length, 1);
+    }
+  }
+});
+
+test("a message is shown only when it is known to be forwarded", async () => {
+  const at = page();
+  at.typeChat(ROOM, "Hello");
+  const sent = at.sendChat(ROOM);
+  assert.deepEqual(threadOf(at.now.chat, ROOM).lines, []);
+  assert.equal(threadOf(at.now.chat, ROOM).sending, "Hello");
+  await sent;
+  assert.equal(threadOf(at.now.chat, ROOM).lines.length, 1);
 });
 
 test("opening a conversation with somebody who waits asks for a group of two, once", () => {

@@ -82,6 +82,10 @@ window.begin = async ({ seat, sealed }) => {
           page.sentAt.push(performance.timeOrigin + performance.now());
           void window.say?.(message);
         },
+        ask: async (message) => {
+          await window.say?.(message);
+          return { code: null };
+        },
         onState: () => {
           page.states.push({ ...page.keys.state, sends: page.keys.sends });
           page.peer.setOpen(page.keys.sends);
