@@ -6,6 +6,7 @@ pages' real headers. Who has which keys is said by the test.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from rooms.forwarding import Kind
 from rooms.media import MediaPort, Peer, PeerState
-from rooms.rtp import header_size
 from signaling.security import security_headers
 from tests.e2e.people import REMEMBER_CONNECTIONS
 from tests.rooms.raw_client import RawClient, until
+from tests.support.decoding import payload_of, vp8_descriptor
 
 PARTS: Final = Path(__file__).parent / "sealed"
 STATIC: Final = Path(__file__).parents[2] / "static"
@@ -150,38 +151,39 @@ class Listener:
 
     def __init__(self, client: RawClient, place: int) -> None:
         self.client, self.place = client, place
+        self._checks = asyncio.create_task(self._keep_alive())
+
+    async def _keep_alive(self) -> None:
+        """Check the way once a second, as browsers do: whoever says nothing for six counts as gone."""
+        while True:
+            await asyncio.sleep(1)
+            self.client.send(self.client.request())
+
+    async def close(self) -> None:
+        """Go."""
+        self._checks.cancel()
+        await self.client.close()
+
+    def packets(self, kind: Kind, place: int) -> list[bytes]:
+        """What came of another place, without what was sent again."""
+        pair = place if place < self.place else place - 1
+        # A slot is announced by its media SSRC and, for a picture, that of its retransmissions.
+        return self.client.of(self.client.slots[3 * pair + (kind is Kind.CAMERA)])
 
     def frames(self, kind: Kind, place: int) -> list[bytes]:
         """Beginnings of frames of another place: whole frames of sound, the first packets of pictures."""
-        pair = place if place < self.place else place - 1
-        # A slot is announced by its media SSRC and, for a picture, that of its retransmissions.
-        ssrc = self.client.slots[3 * pair + (kind is Kind.CAMERA)]
         found = []
-        for packet in self.client.of(ssrc):
-            size = header_size(packet)
-            assert size is not None
-            payload = packet[size:]
-            if packet[0] & 0x20 and payload:  # padding: nothing of a frame
-                payload = payload[: len(payload) - payload[-1]]
+        for packet in self.packets(kind, place):
+            payload = payload_of(packet)
             if not payload:
                 continue
             if kind is Kind.AUDIO:
                 found.append(payload)
-            elif (first := _vp8_first(payload)) is not None:
-                found.append(first)
+                continue
+            begins, size = vp8_descriptor(payload)
+            if begins:
+                found.append(payload[size:])
         return found
-
-
-def _vp8_first(payload: bytes) -> bytes | None:
-    """What follows the VP8 payload descriptor (RFC 7741 §4.2) in the first packet of a frame."""
-    at = 1
-    if payload[0] & 0x80:
-        extension = payload[1]
-        at = 2
-        if extension & 0x80:
-            at += 2 if payload[at] & 0x80 else 1
-        at += bool(extension & 0x40) + bool(extension & 0x30)
-    return payload[at:] if payload[0] & 0x1F == 0x10 else None
 
 
 def sframe_header(frame: bytes) -> tuple[int, int]:
@@ -309,7 +311,7 @@ class SealedRoom:
     def __init__(self, browser: Browser, port: MediaPort, url: str) -> None:
         self.browser, self.port, self.url = browser, port, url
         self._contexts: list[BrowserContext] = []
-        self._listeners: list[RawClient] = []
+        self._listeners: list[Listener] = []
         self.seats: list[Seat] = []
 
     async def seat(
@@ -344,18 +346,19 @@ class SealedRoom:
         """Somebody without keys at that place."""
         peer = self.port.open_peer(ROOM, NAMES[place], place, lambda _: None)
         client = RawClient(peer.offer())
-        self._listeners.append(client)
         peer.answer(client.answer())
         await client.connect()
-        return Listener(client, place)
+        listener = Listener(client, place)
+        self._listeners.append(listener)
+        return listener
 
     def admit(self, *places: int) -> None:
         """Let exactly these exchange media."""
         self.port.set_gate(ROOM, frozenset(NAMES[place] for place in places), frozenset())
 
     async def close(self) -> None:
-        for client in self._listeners:
-            await client.close()
+        for listener in self._listeners:
+            await listener.close()
         for context in self._contexts:
             await context.close()
         errors = [error for seat in self.seats for error in seat.errors]
