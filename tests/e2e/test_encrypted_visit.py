@@ -54,8 +54,19 @@ async def in_the_room(practice: Practice, people: People) -> tuple[Visit, Therap
     return visit, therapist, a, b
 
 
-async def test_a_couple_talks_and_writes_and_nothing_is_kept(practice: Practice, people: People) -> None:
+async def pictures(person: Person) -> list[str]:
+    """The five of the spoken check, as this page names them."""
+    panel = conversation(person, "Check that nobody listens in")
+    shown = panel.get_by_role("listitem")
+    await expect(shown).to_have_count(5, timeout=WITHIN)
+    return await shown.all_inner_texts()
+
+
+async def test_a_whole_visit_of_three_pages(practice: Practice, people: People) -> None:
     visit, therapist, a, b = await in_the_room(practice, people)
+    everybody = (therapist, a, b)
+
+    # They write, and each reads the others.
     for person in (therapist, a):
         await person.presses("Chat")
     await writes(conversation(a, "Chat"), "Grüße 👋")
@@ -63,10 +74,43 @@ async def test_a_couple_talks_and_writes_and_nothing_is_kept(practice: Practice,
     await expect(b.page.get_by_role("button", name="Chat 1 new")).to_be_visible(timeout=WITHIN)
     await b.presses("Chat 1 new")
     await hears_of(b, "Chat", "Grüße 👋")
+    await writes(conversation(therapist, "Chat"), "Good morning.")
+    for person in (a, b):
+        await hears_of(person, "Chat", "Good morning.")
+
+    # They compare five pictures.
+    await therapist.presses("Check that nobody listens in")
+    seen = [await pictures(person) for person in everybody]
+    assert seen[0] == seen[1] == seen[2]
+    await a.presses("They are the same")
+    await b.presses("They are the same")
+    await therapist.presses("Everybody says they are the same")
+    await asyncio.gather(*(person.reads(CHECKED) for person in everybody))
+
+    # One of them goes back to the waiting room, and misses what is said meanwhile.
+    await therapist.presses("Move back Partner B")
+    await b.sees("You are in the waiting room")
+    await writes(conversation(a, "Chat"), "Between us.")
+    await hears_of(therapist, "Chat", "Between us.")
+    await b.receives_nothing()
+    await asyncio.gather(therapist.sees_and_hears(1), a.sees_and_hears(1))
+    await therapist.presses("Admit Partner B")
+    await asyncio.gather(*(person.sees_and_hears(2) for person in everybody))
+    assert "Between us." not in await b.page.content()
+
+    # Their check does not hold for who came in anew.
+    await therapist.reads("Somebody has come in anew since you checked")
+    await a.reads("Your therapist can check again.")
+    await therapist.presses("Check again that nobody listens in")
+    assert await pictures(a) != seen[0]
+    await a.presses("They differ")
+    await a.reads("Your pictures differ: somebody may be listening in.")
+
+    # It ends, and nothing of it is kept.
     assert "Grüße" not in practice.log()
     await b.presses("Leave quickly")
     await b.sees("Kitchen measures")
-    assert "Grüße" not in await b.page.content()
+    await expect(b.page.get_by_text("Grüße")).to_have_count(0)
     assert await b.page.evaluate("sessionStorage.length") == 0
     await therapist.ends_for_everyone()
     await a.sees("The visit has ended")
@@ -110,31 +154,6 @@ async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(
 
     await eventually(is_sent, WITHIN / 1000)
     await hears_of(a, "Your therapist writes to you", "Are you there?")
-
-
-async def test_five_pictures_are_the_same_for_everybody_and_the_check_is_lost_when_somebody_comes_anew(
-    practice: Practice, people: People
-) -> None:
-    _, therapist, a, b = await in_the_room(practice, people)
-    everybody = (therapist, a, b)
-    await therapist.presses("Check that nobody listens in")
-    seen = []
-    for person in everybody:
-        pictures = conversation(person, "Check that nobody listens in").get_by_role("listitem")
-        await expect(pictures).to_have_count(5, timeout=WITHIN)
-        seen.append(await pictures.all_inner_texts())
-    assert seen[0] == seen[1] == seen[2]
-    await a.presses("They are the same")
-    await b.presses("They are the same")
-    await therapist.presses("Everybody says they are the same")
-    await asyncio.gather(*(person.reads(CHECKED) for person in everybody))
-
-    await b.reload()
-    await therapist.reads("Somebody has come in anew since you checked")
-    await a.reads("Your therapist can check again.")
-    await therapist.presses("Check again that nobody listens in")
-    await a.presses("They differ")
-    await a.reads("Your pictures differ: somebody may be listening in.")
 
 
 async def test_a_page_without_the_links_secret_asks_for_it(practice: Practice, people: People) -> None:

@@ -1,4 +1,21 @@
 // What a malicious server, guest or host may try, and that each is refused with the state as it was.
+//
+// The attacks that the design was tried with have numbers here, 1 to 11 in its order, and 12. The policy of group-policy.js, rule by
+// rule, for the host that commits and for the guests that follow:
+//
+//   only leaf 0 commits                    host: 7 · guests: 7, "an external commit …"
+//   Add, Remove and PSK, inline            guests: 8 · "stand-alone proposals …"
+//   one PSK with every Add, none without   guests: 8, "an add without the link's key …" · "the link's key twice …" · newcomers: 3, 4
+//   no external commit, no proposal alone  "an external commit …" · "stand-alone proposals …"
+//   no extensions, our suite only          8 · "groups with extensions …"
+//   this group id, the next epoch          5, 9, 10
+//   every person once                      host and guests: "somebody twice …"
+//   one host, at leaf 0, always the same   12 · "somebody twice …" · "a host that changes its own name …" · "groups with extensions …"
+//   every key once                         host: "an encryption key …", "a signature key …" · guests: "an encryption key …" (of
+//                                          signature keys the library sees to it)
+//   at most eight leaves                   host: "somebody twice …" · guests: "more than fit …"
+//   a welcome used the PSK, by the host    newcomers: 3, 4 · "a welcome signed by a guest …"
+//   the group's state goes out sealed      "what leaves a page …"
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,14 +25,16 @@ import { nextEpochContext } from "ts-mls/clientState.js";
 import { initializeEpoch } from "ts-mls/keySchedule.js";
 import { signKeyPackage } from "ts-mls/keyPackage.js";
 import { signLeafNodeKeyPackage } from "ts-mls/leafNode.js";
+import { createGroupInfoWithExternalPubAndRatchetTree, joinGroupExternal } from "ts-mls/createCommit.js";
 import { createProposal } from "ts-mls/createMessage.js";
+import { processPublicMessage } from "ts-mls/processMessages.js";
 import { removeLeafNode } from "ts-mls/ratchetTree.js";
 import { treeHashRoot } from "ts-mls/treeHash.js";
 import { applyUpdatePath } from "ts-mls/updatePath.js";
 
 import { utf8 } from "../../static/js/bytes.js";
 import { SUITE_1, suite } from "../../static/js/group-suite.js";
-import { linkPsk } from "../../static/js/group-policy.js";
+import { checkProposals, linkPsk } from "../../static/js/group-policy.js";
 import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
 import * as mls from "../../static/vendor/mls.js";
@@ -157,6 +176,13 @@ test("8: proposals of types that are not used, though the host itself sends them
   ];
   for (const proposal of types) await refusedAndGoesOn(room, () => room.rogue.commit([proposal]), "policy");
   await refusedAndGoesOn(room, () => room.rogue.commit([{ proposalType: "psk", psk: { preSharedKeyId: linkPsk() } }]), "policy");
+  // Those that the library does not let anybody write into a commit of this kind:
+  for (const proposal of [{ proposalType: "external_init", externalInit: {} }, { proposalType: "update", update: {} }, { proposalType: 10, proposalData: {} }]) {
+    assert.throws(() => checkProposals([{ proposal, senderLeafIndex: 0 }]), refusal("policy"));
+  }
+  const removal = { proposalType: "remove", remove: { removed: 1 } };
+  assert.throws(() => checkProposals([{ proposal: removal, senderLeafIndex: 2 }]), refusal("policy"));
+  assert.deepEqual([...checkProposals([{ proposal: removal, senderLeafIndex: 0 }]).removed], [1]);
 });
 
 test("9: a key package of one generation is offered in another", async () => {
@@ -243,6 +269,70 @@ test("an encryption key that is somebody's already, which ts-mls lets through", 
   await assert.rejects(honest.commit({ add: [{ pid: "C", ...(await withKey(copied)) }] }), refusal("duplicate"));
   const offer = await withKey(inRogue);
   await refusedAndGoesOn(room, () => room.rogue.commit(Raw.adding([offer.keyPackage])), "duplicate");
+});
+
+test("a signature key that is somebody's already, or a key that is used for two things", async () => {
+  const cs = await suite();
+  const honest = await host();
+  const own = await rawKeyPackage({ ...guest("A"), role: "guest" });
+  const key = own.privatePackage.signaturePrivateKey;
+  await honest.commit({ add: [{ pid: "A", ...(await offerOf(own.publicPackage)) }] });
+  await honest.merge();
+  // The same signature key in another seat, and a key package whose first key is its leaf's.
+  const again = await rawKeyPackage({ ...guest("C"), role: "guest" });
+  const { signaturePublicKey } = own.publicPackage.leafNode;
+  const signed = async (leaf, keyPackage) => {
+    const leafNode = await signLeafNodeKeyPackage(leaf, key, cs.signature);
+    return offerOf(await signKeyPackage({ ...keyPackage, leafNode }, key, cs.signature));
+  };
+  const taken = await signed({ ...again.publicPackage.leafNode, signaturePublicKey }, again.publicPackage);
+  await assert.rejects(honest.commit({ add: [{ pid: "C", ...taken }] }), refusal("duplicate"));
+  const leaf = { ...own.publicPackage.leafNode, hpkePublicKey: own.publicPackage.initKey };
+  const double = await signed(leaf, own.publicPackage);
+  await assert.rejects((await host()).commit({ add: [{ pid: "A", ...double }] }), refusal("duplicate"));
+});
+
+test("the link's key twice with one add", async () => {
+  const room = await roomOfARogue();
+  const { offer } = await prepare({ id: ID, me: guest("C"), keys: KEYS });
+  const twice = [...Raw.adding([offer.keyPackage]), { proposalType: "psk", psk: { preSharedKeyId: linkPsk() } }];
+  await refusedAndGoesOn(room, () => room.rogue.commit(twice), "no-psk");
+});
+
+test("more than fit, by a host that does not count", async () => {
+  const room = await roomOfARogue();
+  const offers = await Promise.all([..."CDEFGH"].map(async (pid) => (await prepare({ id: ID, me: guest(pid), keys: KEYS })).offer.keyPackage));
+  await refusedAndGoesOn(room, () => room.rogue.commit(Raw.adding(offers)), "full");
+});
+
+test("an external commit by somebody to whom a member gave the group's state", async () => {
+  const cs = await suite();
+  const room = await roomOfARogue();
+  const info = await createGroupInfoWithExternalPubAndRatchetTree(room.rogue.state, [], cs);
+  const own = await rawKeyPackage({ ...guest("C"), role: "guest" });
+  const { publicMessage } = await joinGroupExternal(info, own.publicPackage, own.privatePackage, false, cs, undefined, room.rogue.state.clientConfig);
+  const bytes = new Uint8Array(mls.encodeMlsMessage({ version: "mls10", wireformat: "mls_public_message", publicMessage }));
+  // MLS alone lets them in.
+  const taken = await processPublicMessage(room.rogue.state, publicMessage, { findPsk: () => KEYS.psk }, cs, () => "accept");
+  assert.equal(taken.newState.groupContext.epoch, room.rogue.state.groupContext.epoch + 1n);
+  await refusedAndGoesOn(room, async () => ({ commit: bytes }), "malformed");
+});
+
+test("what leaves a page is sealed, signed or for one newcomer: never the group's state in the clear", async () => {
+  const room = await roomOf("A");
+  const newcomer = await prepare({ id: ID, me: guest("B"), keys: KEYS });
+  const { commit, welcome } = await room.host.commit({ add: [{ pid: "B", ...newcomer.offer }] });
+  await room.host.merge();
+  const sealed = await room.host.seal(utf8("x"));
+  const formats = [newcomer.offer.keyPackage, commit, welcome, sealed].map((bytes) => mls.decodeMlsMessage(bytes, 0)[0].wireformat);
+  assert.deepEqual(formats, ["mls_key_package", "mls_private_message", "mls_welcome", "mls_private_message"]);
+  // Names and keys of those who are in can be read in none of what goes out while somebody comes.
+  const [, a] = room.host.members;
+  for (const bytes of [commit, welcome, sealed]) {
+    const text = Buffer.from(bytes).toString("latin1");
+    assert.ok(!text.includes(a.name));
+    assert.ok(!text.includes(Buffer.from(a.key, "base64url").toString("latin1")));
+  }
 });
 
 test("somebody twice, the same keys twice, more than fit", async () => {
