@@ -10,7 +10,7 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
-# As many tests at a time as there are processors. Those with a browser run alone: each needs the machine for itself.
+# As many tests at a time as there are processors, but those that judge times in browsers one by one.
 TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
@@ -62,7 +62,11 @@ fast-tests: $(DEV)
 	.venv/bin/pytest $(TOGETHER) -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
-	@together=0; .venv/bin/pytest $(TOGETHER) -m "not browser" || together=$$?; .venv/bin/pytest -m browser && exit $$together
+	@failed=0; \
+	.venv/bin/pytest $(TOGETHER) -m "not browser" || failed=$$?; \
+	.venv/bin/pytest $(TOGETHER) -m "browser and not alone" || failed=$$?; \
+	.venv/bin/pytest -m alone || failed=$$?; \
+	exit $$failed
 
 # What they stand on. A stamp is younger than what it was made from, so a second run starts at once.
 

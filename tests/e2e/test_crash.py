@@ -12,7 +12,7 @@ from tests.e2e.people import People, Person
 from tests.e2e.practice import Practice
 from tests.e2e.test_visit import couple_in_the_room
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session")]
 
 BACK_WITHIN = 5.0
 """Seconds from the server's return to everybody in the same seat, with sound and pictures."""

@@ -119,6 +119,7 @@ async def test_a_network_that_comes_and_goes(practice: Practice, people: People)
     assert [e[0] for e in await practice.audit(visit.meeting)].count("seat.knocked") == 1
 
 
+@pytest.mark.alone
 async def test_after_a_long_sleep_the_visit_goes_on_by_itself(practice: Practice, people: People) -> None:
     visit = await practice.book("individual")
     therapist, phone = await people.therapist(visit), Phone()

@@ -22,7 +22,7 @@ from tests.e2e.practice import Practice, Visit
 from tests.support.impairment import CLEAR, Conditions, Link
 from tests.support.waiting import eventually, soon
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 BACK_WITHIN = 3.0
 """Seconds from a network's return to media in both directions."""

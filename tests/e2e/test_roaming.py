@@ -17,7 +17,7 @@ from tests.e2e.practice import Practice
 from tests.support.namespaces import NotAllowedError, Roaming, roaming_place
 from tests.support.waiting import soon
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 BACK_WITHIN = 3.0
 """Seconds from the new network to media in both directions."""

@@ -20,7 +20,7 @@ from tests.e2e.practice import Practice
 from tests.support.impairment import CLEAR, Conditions, Link
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 WARM = 1_600_000
 """Bits per second that the camera of a warm transport may use from the first moment."""

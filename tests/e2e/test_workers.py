@@ -19,7 +19,7 @@ from tests.e2e.practice import Practice, Visit
 from tests.e2e.test_visit import couple_in_the_room
 from tests.support.waiting import soon
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 BACK_WITHIN = 5.0
 """Seconds from a worker's death to pictures and sound for everybody."""
