@@ -166,6 +166,70 @@ async def test_a_group_is_seen_and_heard_while_it_lasts_and_by_nobody_else(real_
     assert await host.page.evaluate("page.clear + page.troubles") == 0
 
 
+async def test_the_aside_of_one_partner_opens_for_nobody_else_though_everything_is_forwarded(
+    real_room: SealedRoom,
+) -> None:
+    """Host and Anne talk alone in an epoch of their own; Ben, put out for it, gets every packet of it."""
+    room, group = real_room, Group()
+    host, anne, ben = await room.seat(0), await room.seat(1), await room.seat(2)
+    room.admit(0, 1, 2, 3)  # a server that forwards everything to everybody, always
+    await group.open(host)
+    for guest in (anne, ben):
+        await group.ask(guest)
+        await group.admit(guest)
+        await group.at(group.epoch, *group.members)
+    for other in (host, anne):
+        await ben.sees(other)
+        await ben.hears(other)
+
+    listener = await room.listener(3)
+    await group.drop(ben)
+    await group.at(3, host, anne)
+    await receives_packets(ben, ben.audio_of(1), more=25)  # what was on its way before
+    before, opened = await ben.figures(), await ben.total("opened")
+    for other in (host, anne):
+        await receives_packets(ben, ben.audio_of(other.place))
+        await receives_packets(ben, ben.audio_of(other.place) + 1, more=20)
+        await listener.client.check()  # who is not heard is not sent anything for long
+    after = await ben.figures()
+    for other in (host, anne):
+        sound, picture = str(ben.audio_of(other.place)), str(ben.audio_of(other.place) + 1)
+        assert after[picture]["frames"] == before[picture]["frames"]
+        assert _from_frames(after[sound]) == _from_frames(before[sound])
+    assert await ben.total("opened") == opened
+    await anne.sees(host)
+    await host.hears(anne)
+
+    await group.ask(ben)
+    await group.admit(ben)
+    await group.at(4, host, anne, ben)
+    for other in (host, anne):
+        await ben.sees(other)
+        await ben.hears(other)
+    # All that Anne said meanwhile, kept and played to Ben now that he is back, in a slot said to be hers.
+    await listener.client.check()
+    said = [
+        frame for frame in listener.frames(Kind.AUDIO, 1) if (sealed_by(frame, Kind.AUDIO, 1) or (0,))[0] == 3
+    ]
+    assert len(said) > 50
+    slot = ben.audio_of(3)
+    await ben.page.evaluate("(mid) => page.keys.expect([{seat: 'B', mids: [mid]}])", str(slot))
+    unknown = await ben.total("noKey")
+    for sequence, frame in enumerate(said):
+        listener.client.send_rtp(Kind.AUDIO, sequence, 960 * sequence, frame)
+
+    async def refused() -> bool:
+        return await ben.total("noKey") >= unknown + len(said) // 2
+
+    await until(refused, "what is played to Ben comes to be opened", 20, every=0.1)
+    assert _from_frames((await ben.figures())[str(slot)]) == 0
+
+
+def _from_frames(sound: dict[str, float]) -> float:
+    """Samples of sound that came out of frames, and were not made up."""
+    return sound["samples"] - sound["allConcealed"]
+
+
 async def test_a_spoken_check_shows_both_the_same_pictures(real_room: SealedRoom) -> None:
     room, group = real_room, Group()
     host, anne = await room.seat(0, joins=False), await room.seat(1, joins=False)
