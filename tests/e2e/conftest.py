@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.people import People
-from tests.e2e.practice import Practice
+from tests.e2e.practice import QUIETROOM, Practice
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -30,10 +30,10 @@ FLAGS = [
 
 @contextlib.asynccontextmanager
 async def running_practice(
-    folder: Path, *options: str, origin: str = "http://localhost"
+    folder: Path, *options: str, origin: str = "http://localhost", program: tuple[str, ...] = (QUIETROOM,)
 ) -> AsyncIterator[Practice]:
-    """A practice of one's own, for tests that kill it or give it other ``options``."""
-    practice = Practice(folder / "data", options=options, origin=origin)
+    """A practice of one's own, for tests that kill it or change other ``options`` or another ``program``."""
+    practice = Practice(folder / "data", options=options, origin=origin, program=program)
     await practice.hire()
     try:
         await practice.start()  # one that is not ready in time is stopped as well

@@ -172,18 +172,17 @@ class Listener:
 
     def frames(self, kind: Kind, place: int) -> list[bytes]:
         """Beginnings of frames of another place: whole frames of sound, the first packets of pictures."""
-        found = []
-        for packet in self.packets(kind, place):
-            payload = payload_of(packet)
-            if not payload:
-                continue
-            if kind is Kind.AUDIO:
-                found.append(payload)
-                continue
-            begins, size = vp8_descriptor(payload)
-            if begins:
-                found.append(payload[size:])
-        return found
+        found = (beginning(kind, packet) for packet in self.packets(kind, place))
+        return [frame for frame in found if frame is not None]
+
+
+def beginning(kind: Kind, packet: bytes) -> bytes | None:
+    """What an RTP packet holds of a frame, if it is its first one; a frame of sound is in one packet."""
+    payload = payload_of(packet)
+    if not payload or kind is Kind.AUDIO:
+        return payload or None
+    begins, size = vp8_descriptor(payload)
+    return payload[size:] if begins else None
 
 
 def sframe_header(frame: bytes) -> tuple[int, int]:
