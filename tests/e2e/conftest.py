@@ -32,7 +32,7 @@ FLAGS = [
 async def running_practice(
     folder: Path, *options: str, origin: str = "http://localhost", program: tuple[str, ...] = (QUIETROOM,)
 ) -> AsyncIterator[Practice]:
-    """A practice of one's own, for tests that kill it or change other ``options`` or another ``program``."""
+    """A practice of one's own, for tests that kill it or change its ``options`` or ``program``."""
     practice = Practice(folder / "data", options=options, origin=origin, program=program)
     await practice.hire()
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import rooms.media
+from rooms import media
 from rooms.engine import DatagramEngine
 from rooms.forwarding import Kind
 from rooms.peer import Peer
@@ -61,7 +61,7 @@ def tap(path: Path) -> None:
 
     Peer.open_rtp = open_rtp  # type: ignore[method-assign]  # a look from inside, which nothing offers
     # The batch engine opens packets by itself.
-    rooms.media.fastest_engine = DatagramEngine
+    media.fastest_engine = DatagramEngine  # type: ignore[attr-defined]  # as above
 
 
 if __name__ == "__main__":

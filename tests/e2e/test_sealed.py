@@ -174,10 +174,10 @@ async def test_the_aside_of_one_partner_opens_for_nobody_else_though_everything_
     host, anne, ben = await room.seat(0), await room.seat(1), await room.seat(2)
     room.admit(0, 1, 2, 3)  # a server that forwards everything to everybody, always
     await group.open(host)
-    for guest in (anne, ben):
+    for epoch, guest in enumerate((anne, ben), start=1):
         await group.ask(guest)
         await group.admit(guest)
-        await group.at(group.epoch, *group.members)
+        await group.at(epoch, host, guest)
     for other in (host, anne):
         await ben.sees(other)
         await ben.hears(other)
