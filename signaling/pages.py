@@ -2,12 +2,15 @@
 
 A page is one HTML file whatever its address says: ``/j/<meeting>`` of a session that exists, has ended or
 never was is the same bytes. Pages are never stored by the browser; files are, and asked for again with their
-ETag, so that a new version is seen at once.
+ETag, so that a new version is seen at once. Text goes out compressed.
 """
 
 from __future__ import annotations
 
+import gzip
 import hmac
+import re
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
@@ -37,6 +40,11 @@ TYPES: Final = {
 }
 """The files that are served at all, and as what."""
 
+COMPRESSED: Final = frozenset({".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt"})
+"""Those that are sent in gzip. Nobody's data is in them, so that their sizes tell nothing (BREACH)."""
+
+_GZIP: Final = re.compile(r"\bgzip\s*(?!\s*;\s*q\s*=\s*0(\.0*)?\s*(,|$))")  # RFC 9110 §12.5.3
+
 PAGES: Final = {
     "/": ("index.html", "Where a patient types the meeting ID, seat code and password."),
     "/j/{meeting}": ("visit.html", "The patient's page; the seat token follows # and is not sent."),
@@ -51,7 +59,7 @@ def page(name: str) -> Handler:
     """The handler of one page."""
 
     async def show(call: Call, body: None) -> web.StreamResponse:
-        response = _file(call.services.static_dir, name)
+        response = _file(call.request, call.services.static_dir, name)
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 
@@ -60,14 +68,14 @@ def page(name: str) -> Handler:
 
 async def static_file(call: Call, body: None) -> web.StreamResponse:
     """One file of the browser's half."""
-    response = _file(call.services.static_dir, call.request.match_info["path"])
-    # Kept, but asked for again each time: FileResponse answers 304 by its ETag.
+    response = _file(call.request, call.services.static_dir, call.request.match_info["path"])
+    # Kept, but asked for again each time, and answered with 304 by its ETag.
     response.headers[hdrs.CACHE_CONTROL] = "no-cache"
     return response
 
 
-def _file(root: Path, name: str) -> web.FileResponse:
-    """A file below ``root``, of a type that is served.
+def _file(request: web.Request, root: Path, name: str) -> web.StreamResponse:
+    """A file below ``root``, of a type that is served; text is compressed for whoever can read that.
 
     Raises:
         Refused: ``not-found``, also for a path or a link that leads out of it.
@@ -79,7 +87,26 @@ def _file(root: Path, name: str) -> web.FileResponse:
             raise Refused("not-found")
     except (OSError, ValueError, RuntimeError):  # absent, a null byte, a loop of links
         raise Refused("not-found") from None
-    return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: kind})
+    if path.suffix not in COMPRESSED:
+        return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: kind})
+    headers = {hdrs.CONTENT_TYPE: kind, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    if not _GZIP.search(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+        return web.FileResponse(path, headers=headers)
+    changed = path.stat().st_mtime_ns
+    etag = f"{changed:x}-gzip"
+    if any(known.value == etag for known in request.if_none_match or ()):
+        response = web.Response(status=304, headers=headers)
+    else:
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+        response = web.Response(body=_compressed(path, changed), headers=headers)
+    response.etag = etag
+    return response
+
+
+@lru_cache(maxsize=256)
+def _compressed(path: Path, changed: int) -> bytes:
+    """A file's bytes in gzip (RFC 1952), for as long as it does not change."""
+    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 async def healthz(call: Call, body: None) -> web.StreamResponse:

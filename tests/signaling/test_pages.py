@@ -31,6 +31,29 @@ async def test_a_file_is_kept_by_its_etag(front: Front) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
+async def test_text_is_compressed_for_who_can_read_that_and_kept_under_another_etag(
+    front: Front, tmp_path: Path
+) -> None:
+    script = tmp_path / "static" / "js" / "page.js"
+    script.write_text("// the same again and again\n" * 100)
+    plain = await front.get("/static/js/page.js", headers={"Accept-Encoding": "br, gzip;q=0"})
+    assert plain.body == script.read_bytes()
+    assert "Content-Encoding" not in plain.headers
+    async with front.http.get(front.url + "/static/js/page.js", headers={"Accept-Encoding": "gzip"}) as small:
+        assert small.headers["Content-Encoding"] == "gzip"
+        assert int(small.headers["Content-Length"]) < 200
+        assert await small.read() == script.read_bytes()
+        etag = small.headers["ETag"]
+    assert small.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert etag != plain.headers["ETag"]
+    known = {"Accept-Encoding": "gzip", "If-None-Match": etag}
+    again = await front.get("/static/js/page.js", headers=known)
+    assert (again.status, again.body) == (304, b"")
+    script.write_text("// new\n")
+    changed = await front.get("/static/js/page.js", headers=known)
+    assert (changed.status, changed.body) == (200, b"// new\n")
+
+
 @pytest.mark.parametrize(
     "path",
     [
