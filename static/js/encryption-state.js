@@ -34,6 +34,7 @@
  * @property {readonly {seat: string, name: string}[]} members
  * @property {readonly {seat: string, code: string}[]} refused whom this page could not let in; `tag`: their link is
  *   not of this session
+ * @property {readonly string[]} unopened seats whose frames come and have not opened for some time
  * @property {Readonly<Record<string, GroupView>>} pairs the therapist and one seat that waits, by that seat
  * @property {Check} check
  */
@@ -47,6 +48,7 @@ export const NO_KEYS = Object.freeze({
   committer: false,
   members: [],
   refused: [],
+  unopened: [],
   pairs: {},
   check: NO_CHECK,
 });
@@ -110,7 +112,12 @@ export function protection(said, keys, host) {
     };
   }
   if (keys.phase !== "secured") {
-    return { mark: "securing", text: "Securing the conversation … Nobody sees or hears you until that is done." };
+    return {
+      mark: "securing",
+      text:
+        "Securing the conversation … Nobody sees or hears you until that is done. If it takes longer than half a " +
+        "minute, reload this page.",
+    };
   }
   if (keys.check.phase === "mismatch") {
     return { mark: "doubted", text: "Your pictures differ, so somebody else may see and hear you." };
@@ -128,8 +135,12 @@ export function protection(said, keys, host) {
  * @param {{seat: string, label: string}} who
  * @returns {string | null} null when they can.
  */
-export function unopened({ phase, members, refused }, { seat, label }) {
-  if (phase === "off" || (phase === "secured" && members.some((member) => member.seat === seat))) return null;
+export function unopened({ phase, members, refused, unopened: shut }, { seat, label }) {
+  if (phase === "off") return null;
+  if (phase === "secured" && members.some((member) => member.seat === seat)) {
+    if (!shut.includes(seat)) return null;
+    return `Securing the conversation with ${label} … If this lasts, ${label} should reload their page.`;
+  }
   return refused.some((one) => one.seat === seat)
     ? `${label} is not let into the conversation`
     : `Securing the conversation with ${label} …`;
@@ -215,7 +226,7 @@ export function encryptionNews(before, after) {
     return { assertive: false, text: "Five pictures are shown, to check together that nobody listens in." };
   }
   if (turned && check.phase === "aborted") {
-    return { assertive: false, text: "The check was interrupted because somebody came or left." };
+    return { assertive: false, text: "The check was interrupted: somebody came, left or did not answer." };
   }
   if (check.verified && !before.check.verified && before.check.phase === "comparing") {
     return { assertive: false, text: "Checked: nobody listens in." };

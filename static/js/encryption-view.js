@@ -52,7 +52,7 @@ export function SpokenCheck({ keys, host, may, act }) {
   if (phase === "exchanging") return html`<p class="quiet" role="status">The pictures are being drawn …</p>`;
   const why =
     phase === "aborted"
-      ? "The check was interrupted because somebody came or left."
+      ? "The check was interrupted: somebody came, left or did not answer."
       : checkLost(keys)
         ? "Somebody has come in anew since you checked that nobody listens in."
         : null;

@@ -12,6 +12,7 @@ import { ANYBODY, KeyRing, Opener, Sealer } from "./frames.js";
 import { GroupSession } from "./group-session.js";
 import { checkPayload, readPayload } from "./payloads.js";
 import { SpokenCheck } from "./spoken-check.js";
+import { Unopened } from "./unopened.js";
 
 /** @typedef {import('./frames.js').Context} Context */
 /** @typedef {import('./group-session.js').GroupState} GroupState */
@@ -40,6 +41,7 @@ import { SpokenCheck } from "./spoken-check.js";
  *   | {type: 'state', group: string, state: GroupState, sends: boolean}
  *   | {type: 'opened', group: string, seat: string, payload: Uint8Array, epoch: number}
  *   | {type: 'not-sealed', asking: number}
+ *   | {type: 'unopened', seats: readonly string[]}
  *   | {type: 'check', check: CheckState}
  *   | {type: 'first', id: number}
  *   | {type: 'counts', asking: number, counts: Readonly<Record<number, Counts>>}} FromWorker
@@ -62,7 +64,10 @@ import { SpokenCheck } from "./spoken-check.js";
 const ROOM = "room";
 const PATIENCE = 2_000; // ms that members' frames may not open before the group is asked to put us in anew
 
+const DRAWN_WITHIN = 15_000; // ms that the pictures of a spoken check may take
+
 const ring = new KeyRing();
+const unopened = new Unopened((seats) => say({ type: "unopened", seats }));
 /** @type {Map<string, GroupSession>} by the name of the group */
 const sessions = new Map();
 /** @type {Map<number, Sealer | Opener>} */
@@ -136,12 +141,20 @@ function opened(group, seat, payload, epoch) {
   else if (group === ROOM) check.take(seat, read.message, epoch);
 }
 
+let drawing = 0; // times how long the pictures take
+
 const check = new SpokenCheck({
   // What cannot be sealed is not sent: the group has changed, which ends the check anyway.
   seal: (message) => void sessions.get(ROOM)?.seal(checkPayload(message)).catch(() => undefined),
   changed(now) {
     const before = checked;
     checked = now;
+    if (now.phase !== "exchanging") {
+      self.clearTimeout(drawing);
+      drawing = 0;
+    } else if (drawing === 0) {
+      drawing = self.setTimeout(() => check.giveUp(), DRAWN_WITHIN);
+    }
     say({ type: "check", check: now });
     const { committer, generation, epoch } = sessions.get(ROOM)?.state ?? {};
     const over = before?.phase === "comparing" && (now.verified || now.phase === "mismatch");
@@ -212,6 +225,7 @@ async function transform(transformer) {
         stuckSince = null;
         sessions.get(ROOM)?.resync();
       }
+      if (!seals && context !== "screen") unopened.note(id, expected[mid] ?? null, passes, now);
       if (!passes) return;
       controller.enqueue(frame);
       if (first) say({ type: "first", id });
@@ -224,6 +238,7 @@ async function transform(transformer) {
     // The transport has ended; so has this.
   } finally {
     passes.delete(id);
+    unopened.forget(id, performance.now());
   }
 }
 

@@ -95,6 +95,7 @@ export class Keys {
   /** @type {Map<number, (counts: Readonly<Record<number, Counts>>) => void>} */ #asked = new Map();
   /** @type {Map<number, (code: string | null) => void>} */ #sealing = new Map();
   /** @type {CheckState} */ #check = NO_CHECK;
+  /** @type {readonly string[]} */ #unopened = [];
   #nextId = 1;
   #deadline = 0;
   /** Resolves when transforms can be made: one made before the worker has loaded may never be told of. */
@@ -148,6 +149,11 @@ export class Keys {
   /** @returns {CheckState} of the spoken check in the room. */
   get check() {
     return this.#check;
+  }
+
+  /** @returns {readonly string[]} seats whose frames come and have not opened for some time. */
+  get unopened() {
+    return this.#unopened;
   }
 
   /**
@@ -295,6 +301,7 @@ export class Keys {
     this.#state = NO_GROUP;
     this.#sends = false;
     this.#check = NO_CHECK;
+    this.#unopened = [];
     this.#pairs.clear();
   }
 
@@ -323,6 +330,10 @@ export class Keys {
         break;
       case "check":
         this.#check = said.check;
+        this.#onState();
+        break;
+      case "unopened":
+        this.#unopened = said.seats;
         this.#onState();
         break;
       case "first":

@@ -128,6 +128,6 @@ export class Sealing {
  * @param {Keys} keys
  * @returns {KeysView}
  */
-function viewOf({ state, pairs, check }) {
-  return { ...state, pairs, check: { ...NO_CHECK, ...check } };
+function viewOf({ state, pairs, check, unopened }) {
+  return { ...state, pairs, unopened, check: { ...NO_CHECK, ...check } };
 }

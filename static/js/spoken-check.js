@@ -2,7 +2,7 @@
 // Five pictures that everybody reads aloud: they are the same only if nobody sits between the browsers.
 //
 //   idle ──begin, or somebody else did──▶ exchanging ──all committed, all revealed──▶ comparing ──▶ idle, verified
-//                                             │        the people or the epoch change: ──▶ aborted
+//                                             │        the people or the epoch change, or one is silent: ──▶ aborted
 //                                             └─a reveal that is not what was committed──▶ mismatch ◀── "they differ"
 //
 // Each page draws a nonce and first sends only a hash of it, bound to its leaf and to the epoch's authenticator; it tells
@@ -129,6 +129,15 @@ export class SpokenCheck {
   /** Begin, or begin again. Does nothing while there is nobody to compare with. */
   begin() {
     this.#inTurn(() => this.#start(this.#rounds + 1));
+  }
+
+  /** Somebody has not answered for too long: what they sent, or were sent, is lost. */
+  giveUp() {
+    this.#inTurn(() => {
+      if (this.#phase !== "exchanging") return;
+      this.#round = null;
+      this.#show("aborted");
+    });
   }
 
   /**

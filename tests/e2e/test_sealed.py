@@ -91,6 +91,7 @@ async def test_with_a_wrong_key_no_picture_and_no_sound_arrives(room: SealedRoom
     assert await ben.brightness(anne) is None
     assert await ben.total("opened") == 0
     assert await ben.total("forged") > 0
+    await ben.page.wait_for_function("() => page.keys.unopened.join() === 'A'", timeout=20_000)
 
 
 async def test_a_member_of_no_epoch_opens_nothing_and_loses_nothing_afterwards(room: SealedRoom) -> None:

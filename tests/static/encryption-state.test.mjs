@@ -55,6 +55,8 @@ test("a person's tile says securing until their keys are in this page's group", 
   assert.equal(unopened(keys("secured"), who("B")), "Securing the conversation with Partner B …");
   const refused = keys("secured", { refused: [{ seat: "B", code: "tag" }] });
   assert.equal(unopened(refused, who("B")), "Partner B is not let into the conversation");
+  const shut = keys("secured", { unopened: ["A"] });
+  assert.match(unopened(shut, who("A")), /^Securing the conversation with Partner A … If this lasts, Partner A should reload/);
 });
 
 test("once secured, names are those of people's own keys", () => {

@@ -188,6 +188,15 @@ test("when it is closed the worker is gone, and comes not back", () => {
   assert.throws(() => keys.sealer("0", "audio", () => {}));
 });
 
+test("the page hears whose frames do not open, and forgets it with the worker", () => {
+  const { keys, seen } = play();
+  started[0].says({ type: "unopened", seats: ["B"] });
+  assert.deepEqual(keys.unopened, ["B"]);
+  assert.equal(seen.states, 1);
+  keys.replace();
+  assert.deepEqual(keys.unopened, []);
+});
+
 test("what is to be sealed is answered for: by the server, by the worker or by its end", async () => {
   const { keys, seen } = play();
   const answers = [];

@@ -169,6 +169,23 @@ test("a change of epoch ends a check that is going on", async () => {
   assert.deepEqual([table.checks.T.state.phase, table.checks.T.state.verified], ["aborted", false]);
 });
 
+test("a check in which somebody stays silent can be given up, and begun again", async () => {
+  const table = new Table(["T", "A"]);
+  table.meddle = () => [];
+  await table.compared();
+  assert.equal(table.checks.T.state.phase, "exchanging");
+  for (const check of Object.values(table.checks)) check.giveUp();
+  await table.settle();
+  assert.deepEqual(table.phases(), ["aborted", "idle"]);
+  table.meddle = (_from, _to, message) => [message];
+  const seen = await table.compared();
+  assert.equal(seen.T, seen.A);
+  assert.notEqual(seen.T, "");
+  for (const check of Object.values(table.checks)) check.giveUp();
+  await table.settle();
+  assert.deepEqual(table.phases(), ["comparing", "comparing"], "there is nothing to give up any more");
+});
+
 test("there is nothing to compare alone, while keys are made, or without end", async () => {
   const alone = new Table(["T"]);
   await alone.compared();
