@@ -4,8 +4,8 @@
        ├── the clinician is not heard, nobody is left to hear anybody, patience spent ──▶ over
        └── the session is not any more what it was, or somebody says that it is enough ──▶ over
 
-The next owner decides; this one opens nothing and records nothing (docs/decisions/0012). Its rule is the same
-as that of every room: nothing flows without a clinician who hears.
+The next owner decides; this one opens nothing, and carries out only what still closes (docs/decisions/0012).
+Its rule is the same as that of every room: nothing flows without a clinician who hears.
 
 Pure: ``now`` comes in, monotonic seconds.
 """

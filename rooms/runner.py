@@ -352,6 +352,8 @@ class Runner:
         try:
             if (pass_on := await self._serve()) is not None:
                 await self._hand_over(pass_on)
+            while not self._inbox.empty():
+                self._close_late(self._inbox.get_nowait())
         finally:
             self._shut()
             await self._flush(worker)
@@ -400,8 +402,9 @@ class Runner:
         if handover.over or not self.room.store_ok:
             return
         giving = asyncio.create_task(self._give_away(handover, pass_on), name="give-away")
-        await self._forward(handover)
-        await giving  # bounded, and never cut short: it writes
+        giving.add_done_callback(lambda _: self._inbox.put_nowait(Tick()))  # so that it is looked at now
+        await self._forward(handover, giving)
+        await giving  # never cut short: it writes
         log.info("room handed over", room=short_code(self.meeting), ended=handover.ended)
 
     async def _give_away(self, handover: Handover, pass_on: PassOn) -> None:
@@ -417,14 +420,14 @@ class Runner:
         finally:
             if not given:
                 handover.end("nobody takes it")
-            self._inbox.put_nowait(Tick())  # so that it is looked at now
 
-    async def _forward(self, handover: Handover) -> None:
-        """Forward until that is over; of all that may come in, only what ends it matters now."""
+    async def _forward(self, handover: Handover, giving: asyncio.Task[None]) -> None:
+        """Forward until that is over and the room is given away; only what closes matters now."""
         clock, inside = asyncio.get_running_loop().time, handover.gate.seats
-        while not handover.over:
+        while not handover.over or not giving.done():
+            at = clock() + CHECK_EVERY
             try:
-                async with asyncio.timeout_at(min(handover.until, clock() + CHECK_EVERY)):
+                async with asyncio.timeout_at(at if handover.over else min(handover.until, at)):
                     item = await self._inbox.get()
             except TimeoutError:
                 pass
@@ -437,9 +440,30 @@ class Runner:
                     case _Failed() | SignedOut() | StoreHealth(False):
                         handover.end(type(item).__name__)
                     case Asked(action=action) if action in OWED:
-                        handover.end("asked too late")  # it is not carried out, and is asked for again there
+                        handover.end("asked too late")
+                        self._close_late(item)
+                    case Committed() | CommitRefused():
+                        self._close_late(item)
             handover.look(clock(), self._media_heard(inside))
             self.media.set_gate(self.meeting, frozenset(handover.gate.seats), frozenset(handover.gate.muted))
+
+    def _close_late(self, item: _Item) -> None:
+        """See to it that what closes becomes durable, though this room takes nothing else any more.
+
+        Whoever asked may be gone before they could ask the next owner. For seats that one has moved already
+        the store refuses it (docs/decisions/0007), and then the page, which is sent there, asks there.
+        """
+        if isinstance(item, Asked):
+            if item.action not in OWED:
+                return
+        elif isinstance(item, CommitRefused):
+            if item.code == FENCED:
+                return
+        elif not isinstance(item, Committed):
+            return
+        for effect in self.room.handle(item, asyncio.get_running_loop().time(), time.time_ns() // 1_000_000):
+            if isinstance(effect, Reply) or (isinstance(effect, Commit) and effect.action in OWED):
+                self._perform(effect)
 
     def _media_heard(self, seats: Iterable[SeatCode]) -> dict[SeatCode, float | None]:
         return {code: self._transports.media_heard_at(code) for code in seats}

@@ -74,6 +74,10 @@ const sealing = new Sealing({
 /** Actions after which a seat must not understand what is said in the room. */
 const PUTS_OUT = new Set(["hold", "move-back", "remove", "deny"]);
 
+/** Actions that are repeated after a loss of the connection: a click on them must not come to nothing. */
+const CLOSES = new Set([...PUTS_OUT, "mute", "end"]);
+const LEAVES_WITHIN = 3_000; // ms after which leaving waits for the connection no longer
+
 /**
  * Advance the page, paint it, and do what follows from it.
  *
@@ -261,7 +265,7 @@ const actions = {
     const request = /** @type {const} */ ({ type: "act", action, seats, ...(reason === undefined ? {} : { reason }) });
     const ready = action !== "admit" || (state.roster?.entered && state.roster["clinician-present"]);
     // Painting takes as long as the server does: what can be asked now is asked before.
-    let reply = ready ? signal.ask(request) : null;
+    let reply = CLOSES.has(action) ? signal.insist(request) : ready ? signal.ask(request) : null;
     if (PUTS_OUT.has(action)) sealing.keys?.remove(seats); // at once, whatever the server does
     apply({ type: "asked", key });
     apply({ type: "question", question: null });
@@ -279,7 +283,7 @@ const actions = {
   },
   ask: (question) => apply({ type: "question", question }),
   async leave() {
-    await signal.ask({ type: "leave" });
+    await signal.insist({ type: "leave" }, LEAVES_WITHIN);
     apply({ type: "over", code: "left", text: null });
   },
   comeBack() {

@@ -35,6 +35,7 @@ const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
 const LONGEST_ATTEMPT = 10_000; // ms
 const REPLY_LIMIT = 5_000; // ms
+const INSIST_LIMIT = 15_000; // ms for a request that is repeated: nobody expects an older one to be carried out
 const STEADY = 2_000; // ms a connection must have lasted for the delays to start over
 
 /** @type {ReadonlySet<string>} */
@@ -94,6 +95,7 @@ export class Signal {
   #openSince = 0;
   #nextId = 1;
   /** @type {Map<number, (outcome: Outcome) => void>} */ #asked = new Map();
+  /** @type {Set<(open: boolean) => void>} */ #waiting = new Set(); // for the connection to be open, or over
 
   /**
    * @param {object} options
@@ -189,6 +191,41 @@ export class Signal {
     });
   }
 
+  /**
+   * Send a request that closes something, and again each time the connection has come back without its reply:
+   * the room may have moved meanwhile, and nobody there has heard of it.
+   *
+   * @param {Request} request
+   * @param {number} [within] ms after which it is not repeated any more
+   * @returns {Promise<Outcome>} as of `ask`
+   */
+  async insist(request, within = INSIST_LIMIT) {
+    const until = this.#world.now() + within;
+    for (;;) {
+      const outcome = await this.ask(request);
+      if (outcome.code !== "connection-lost" || !(await this.#opens(until))) return outcome;
+    }
+  }
+
+  /**
+   * @param {number} until as `now` of the world
+   * @returns {Promise<boolean>} whether the connection is open by then
+   */
+  #opens(until) {
+    const left = until - this.#world.now();
+    if (this.#line === "idle" || left <= 0) return Promise.resolve(false);
+    if (this.#line === "open") return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = this.#world.later(() => settle(false), left);
+      const settle = (/** @type {boolean} */ open) => {
+        this.#world.cancel(timer);
+        this.#waiting.delete(settle);
+        resolve(open);
+      };
+      this.#waiting.add(settle);
+    });
+  }
+
   async #connect() {
     this.#turn += 1;
     const turn = this.#turn;
@@ -280,6 +317,7 @@ export class Signal {
     if (this.#tooLate !== null) this.#world.cancel(this.#tooLate);
     this.#tooLate = null;
     this.#line = line;
+    if (line === "open" || line === "idle") for (const settle of [...this.#waiting]) settle(line === "open");
     this.#onLine(line);
   }
 }

@@ -514,6 +514,28 @@ async def test_stopping_waits_for_the_store_but_not_for_ever() -> None:
         assert house.task.exception() is None
 
 
+@pytest.mark.parametrize("why", ["stopped", "another worker's"])
+async def test_what_closes_is_made_durable_also_behind_the_end_of_the_room(why: str) -> None:
+    async with running({A: SeatState.WAITING}) as house:
+        host = house.join("t", T)
+        house.ask("t", SeatAction.ENTER)
+        await house.connect("t", host)
+        await until(lambda: host.roster and host.roster.clinician_present)
+        first, second = house.join("a", A), house.join("b", B)
+        house.ask("t", SeatAction.ADMIT, A)
+        await until(lambda: first.state == "admitted")
+        if why == "stopped":
+            house.runner.stop("moved")
+        else:
+            house.runner.tell(CommitRefused(0, "fenced-room"))
+        house.ask("b", SeatAction.KNOCK)
+        house.ask("a", SeatAction.REMOVE, T)  # not theirs to ask for
+        house.ask("t", SeatAction.HOLD, A)
+        await until(house.task.done)
+        assert host.closed == second.closed == ["moved"]
+        assert [(c.action, c.seats) for c in house.store.commits[2:]] == [(SeatAction.HOLD, (A,))]
+
+
 async def test_a_room_that_nobody_needs_any_more_finishes_and_takes_nobody_in() -> None:
     async with running(is_open=False) as house:
         page = house.join("a", A)
@@ -626,12 +648,14 @@ async def test_a_room_that_is_handed_over_is_cut_at_once_when(why: str) -> None:
         for _ in range(30):
             await asyncio.sleep(0.01)
         assert not receives(house, "a")
+        if why == "asked too late":
+            assert house.store.states[A] is SeatState.REMOVED, "whoever runs the room now learns of it"
 
 
 @pytest.mark.parametrize("slow", ["the store", "the next owner"])
 async def test_somebody_is_cut_at_once_also_while_the_room_is_being_given_away(slow: str) -> None:
     async with running() as house:
-        _, first, _ = await heard_visit(house)
+        host, first, _ = await heard_visit(house)
         taken = asyncio.Event()
 
         async def pass_on(moving: frozenset[SeatCode]) -> bool:
@@ -644,10 +668,12 @@ async def test_somebody_is_cut_at_once_also_while_the_room_is_being_given_away(s
         house.runner.hand_over(pass_on)
         await until(lambda: house.runner.finished)
         await until(partial(receives, house, "a"))
-        house.ask("t", SeatAction.REMOVE, A)
+        removal = house.ask("t", SeatAction.REMOVE, A)
         await until(lambda: not house.media._gates["meeting"].seats, within=0.5)
-        taken.set()
         house.store.gate.set()
+        await until(lambda: host.replies.get(removal, "none") is None)  # and told before it is sent away
+        assert house.store.states[A] is SeatState.REMOVED
+        taken.set()
         await until(house.task.done)
         assert first.closed == ["moved"]
 

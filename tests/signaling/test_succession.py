@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -163,6 +163,45 @@ async def test_a_cut_does_not_wait_for_the_store(move: Move) -> None:
     finally:
         os.kill(process, signal.SIGCONT)
     assert await holding in {None, "audit-unavailable"}
+
+
+@pytest.mark.parametrize("slow", ["the store", "the next owner"])
+async def test_whom_the_clinician_holds_while_the_room_changes_hands_stays_held(
+    move: Move, slow: str
+) -> None:
+    host, first, _ = move.pages
+    await hears(first)
+    runner = move.one.house.room(move.visit.meeting)
+    calls, taken = move.other.neighbours.calls, asyncio.Event()
+    adopt = calls["adopt"]
+
+    async def late(values: Mapping[str, str]) -> bytes:
+        await taken.wait()
+        return await adopt(values)
+
+    assert runner is not None
+    assert move.one.practice.embedded is not None
+    process = move.one.practice.embedded.pid
+    assert process is not None
+    calls["adopt"] = late
+    if slow == "the store":
+        os.kill(process, signal.SIGSTOP)
+    move.leaving = asyncio.create_task(move.one.leave())
+    try:
+        await eventually(lambda: runner.finished)
+        await host.say("act", id=900, action="hold", seats=["A"])
+        await eventually(lambda: not move.forwards)
+    finally:
+        os.kill(process, signal.SIGCONT)
+        taken.set()
+    for page in move.pages:
+        assert await page.ended() == ("moved", 1012)
+    there = replace(move.visit, server=move.other)
+    assert (await there.page("A", media_kept=True)).state == "held"
+    await there.host()
+    assert there.pages[-2].state == "held", "also when the clinician is back"
+    events = [(kind, seat, actor[:5]) for kind, seat, actor, _ in await there.audit()]
+    assert events.count(("seat.held", "A", "staff")) == 1
 
 
 async def test_who_signs_out_elsewhere_ends_it(move: Move) -> None:

@@ -273,6 +273,50 @@ test("a request is never left hanging", async () => {
   assert.equal((await signal.ask({ type: "knock" })).code, "connection-lost");
 });
 
+test("what closes is asked again where the room has moved to", async () => {
+  const { world, signal } = await opened();
+  const hold = { type: "act", action: "hold", seats: ["A"] };
+  const asked = signal.insist(hold);
+  hear(last(world), { type: "bye", code: "moved", text: "…" });
+  last(world).onclose();
+  const between = signal.insist({ type: "leave" });
+  await world.pass(100);
+  await open({ world });
+  const [, first, second] = last(world).sent;
+  assert.deepEqual([first, second].map(({ id, ...request }) => request), [hold, { type: "leave" }]);
+  hear(last(world), { type: "reply", id: first.id, code: null });
+  hear(last(world), { type: "reply", id: second.id, code: "not-allowed", text: "No." });
+  assert.deepEqual(await asked, { code: null, text: null });
+  assert.deepEqual(await between, { code: "not-allowed", text: "No." });
+  assert.equal(world.timers, 0);
+});
+
+test("what closes is asked again after a second loss too, but not for ever", async () => {
+  const { world, signal } = await opened({ ticket: async (count) => (count < 3 ? "t" : new Promise(() => {})) });
+  const asked = signal.insist({ type: "act", action: "end" });
+  last(world).onclose();
+  await world.pass(100);
+  await open({ world });
+  assert.equal(last(world).sent[1].action, "end");
+  last(world).onclose();
+  let outcome = null;
+  void asked.then((found) => (outcome = found));
+  await world.pass(14_899);
+  assert.equal(outcome, null);
+  await world.pass(1);
+  assert.equal(outcome.code, "connection-lost");
+});
+
+test("what closes is asked no more when the connection is over", async () => {
+  const { world, signal } = await opened();
+  const asked = signal.insist({ type: "leave" });
+  hear(last(world), { type: "bye", code: "ended", text: "…" });
+  last(world).onclose();
+  assert.equal((await asked).code, "connection-lost");
+  assert.equal((await signal.insist({ type: "leave" })).code, "connection-lost");
+  assert.equal(world.timers, 0);
+});
+
 test("whatever is not a message of ours is passed over", async () => {
   const { world, seen } = await opened();
   for (const data of ["", "{", "[]", "null", "7", '{"type":7}', new Uint8Array(3)]) last(world).onmessage({ data });
