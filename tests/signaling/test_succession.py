@@ -42,6 +42,8 @@ async def hears(page: Page) -> None:
 async def silence(page: Page) -> None:
     """Nothing comes to the page for a while."""
     assert page.heard is not None
+    for _ in range(20):
+        await asyncio.sleep(0)  # what was sent before lies in its socket still
     page.heard.client.rtp.clear()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
