@@ -1,4 +1,4 @@
-"""A patient comes with Debian's Firefox, while the therapist has Chromium."""
+"""Somebody comes with Debian's Firefox, while the others have Chromium."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ from tests.e2e.conftest import running_practice
 from tests.e2e.people import CARRIED, REMEMBER_CONNECTIONS, People, flowing
 from tests.e2e.practice import Practice, Visit, free_port
 from tests.e2e.test_blocked_udp import blocked
+from tests.e2e.test_encrypted_visit import CHECKED, SEALED, conversation, hears_of, pictures, writes
 from tests.support.firefox import Firefox, running_firefox
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+ENTER: Final = "\ue007"
+"""That key, as WebDriver spells it."""
+PICTURES: Final = "async () => [...document.querySelectorAll('.comparing li')].map((item) => item.innerText)"
 
 MADE_UP: Final = "10.77.0.1"
 """An address for a machine that has none but loopback."""
@@ -64,9 +69,9 @@ async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fir
         yield running
 
 
-async def knocks(firefox: Firefox, visit: Visit, *scripts: str) -> None:
+async def knocks(firefox: Firefox, visit: Visit, seat: str, *scripts: str) -> None:
     """From the link into the waiting room."""
-    await firefox.opens(visit.links["P"])
+    await firefox.opens(visit.links[seat])
     for script in (REMEMBER_CONNECTIONS, *scripts):
         await firefox.runs(script)  # the page makes its first connection much later
     await firefox.types("Visit password", visit.password)
@@ -79,22 +84,55 @@ async def knocks(firefox: Firefox, visit: Visit, *scripts: str) -> None:
     await firefox.sees("You are in the waiting room")
 
 
-async def test_a_patient_comes_with_firefox(reachable: Practice, browser: Browser, firefox: Firefox) -> None:
-    people, visit = People(reachable, browser), await reachable.book("individual")
-    therapist = await people.therapist(visit)
-    await therapist.opens_the_room()
-    await knocks(firefox, visit)
-    await therapist.sees_seat("P", state="waiting", presence="connected")
+async def test_a_partner_comes_with_firefox_and_the_other_with_chromium(
+    reachable: Practice, browser: Browser, firefox: Firefox
+) -> None:
+    people, visit = People(reachable, browser), await reachable.book_sealed()
+    therapist, a = await people.therapist(visit), await people.patient(visit, "A")
+    await asyncio.gather(therapist.opens_the_room(), a.waits(), knocks(firefox, visit, "B"))
+    for seat in ("A", "B"):
+        await therapist.sees_seat(seat, state="waiting", presence="connected")
     await therapist.receives_nothing()
 
-    await therapist.presses("Admit Patient")
-    await firefox.sees("You are in the room")
-    await asyncio.gather(therapist.sees_and_hears(1), flowing(lambda: firefox.evaluate(CARRIED), 1))
+    async def together() -> None:
+        await firefox.sees("You are in the room")
+        await firefox.reads(SEALED)
+        all_two = (person.sees_and_hears(2) for person in (therapist, a))
+        await asyncio.gather(*all_two, flowing(lambda: firefox.evaluate(CARRIED), 2))
+
+    await therapist.presses("Admit both")
+    await together()
     assert await firefox.evaluate(PLAYED) == [True, True]
     assert (await firefox.evaluate(CARRIED))["suite"] == "SRTP_AEAD_AES_256_GCM"
 
-    await firefox.presses("Leave")
-    await therapist.sees_seat("P", state="left")
+    # They write, both ways.
+    for page in (therapist, firefox):
+        await page.presses("Chat")
+    await firefox.types("Your message", f"Grüße{ENTER}")
+    await hears_of(therapist, "Chat", "Grüße")
+    await writes(conversation(therapist, "Chat"), "Good morning.")
+    await firefox.reads("Good morning.")
+
+    # They compare five pictures.
+    await therapist.presses("Check that nobody listens in")
+    shown = await pictures(therapist)
+    assert shown == await pictures(a)
+    await firefox.reads(shown[4])
+    assert await firefox.evaluate(PICTURES) == shown
+    await firefox.presses("They are the same")
+    await a.presses("They are the same")
+    await therapist.presses("Everybody says they are the same")
+    await firefox.reads(CHECKED)
+
+    # One is moved back, and comes in again.
+    await therapist.presses("Move back Partner B")
+    await firefox.sees("You are in the waiting room")
+    await asyncio.gather(therapist.sees_and_hears(1), a.sees_and_hears(1))
+    await therapist.presses("Admit Partner B")
+    await together()
+
+    await therapist.ends_for_everyone()
+    await firefox.sees("The visit has ended")
     await people.go_home()
 
 
@@ -107,7 +145,7 @@ async def test_firefox_comes_where_udp_is_blocked(
         people, visit = People(reachable, browser), await reachable.book("individual")
         therapist = await people.therapist(visit)
         await therapist.opens_the_room()
-        await knocks(firefox, visit, blocked(only, swallowing.getsockname()[1]))
+        await knocks(firefox, visit, "P", blocked(only, swallowing.getsockname()[1]))
         await therapist.sees_seat("P", state="waiting", presence="connected")
         await therapist.presses("Admit Patient")
         await firefox.sees("You are in the room")

@@ -113,8 +113,17 @@ class Firefox:
 
     async def types(self, label: str, text: str) -> Self:
         """Type into the field with that label."""
-        field = f"//input[@id=//label[contains(., '{label}')]/@for]"
+        field = f"//*[self::input or self::textarea][@id=//label[contains(., '{label}')]/@for]"
         return await self._does("ElementSendKeys", field, text=text)
+
+    async def reads(self, text: str) -> Self:
+        """Wait until this can be read somewhere on the page."""
+
+        async def said() -> bool:
+            return text in await self.evaluate("async () => document.body.innerText")
+
+        await eventually(said, WITHIN)
+        return self
 
     async def picture(self) -> bytes:
         """What the window shows, PNG."""
