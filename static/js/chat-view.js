@@ -80,7 +80,8 @@ export function ChatPanel({ chat, group, title, note, closed = null, lasting = f
     </div>
     ${closed === null
       ? html`<${Box} thread=${thread} group=${group} act=${act} />`
-      : html`<p class="quiet">${closed}</p>`}
+      : html`<p class="quiet">${closed}${thread.draft.trim() !== "" && " What you have typed is kept."}</p>
+          <p class="problem" role="alert">${thread.problem}</p>`}
   </section>`;
 }
 

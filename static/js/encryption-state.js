@@ -116,7 +116,7 @@ export function protection(said, keys, host) {
       mark: "securing",
       text:
         "Securing the conversation … Nobody sees or hears you until that is done. If it takes longer than half a " +
-        "minute, reload this page.",
+        `minute, reload this page${host ? "" : "; if that does not help, call your practice"}.`,
     };
   }
   if (keys.check.phase === "mismatch") {

@@ -131,6 +131,7 @@ const VISITS = {
   "chat, not sent": there("admitted", keys("secured"), open("room"), { type: "chat-typed", group: "room", text: "I heard you." }, { type: "chat-not-sent", group: "room", problem: NOT_SENT }),
   "chat, nearly full": there("admitted", keys("secured"), open("room"), { type: "chat-typed", group: "room", text: "Long ".repeat(390) }),
   "chat while paused": there("paused", keys("secured"), open("room"), ...TALK("room")),
+  "chat while paused, not sent": there("paused", keys("secured"), open("room"), { type: "chat-typed", group: "room", text: "I heard you." }, { type: "chat-not-sent", group: "room", problem: NOT_SENT }),
   "chat in the waiting room": there("waiting", keys("none", { pairs: { A: { phase: "secured", members: PEOPLE.slice(0, 2) } } }), ...TALK("A")),
 };
 const HOSTS = {
