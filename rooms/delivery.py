@@ -50,6 +50,7 @@ RESYNC_BURST: Final = 6.0
 """How often one seat may have its keys made anew; each is work for everybody."""
 PAIRS_PER_SECOND: Final = 0.5
 PAIR_BURST: Final = 10.0
+DIGITS: Final = "0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,8 @@ class Delivery:
                 group.committer = None  # its connection broke; the page may come back
                 return []
             self._renew()
+        elif self._room.generation[-1] in self._digits(other_than=self._room.generation):
+            self._renew()  # before it has begun
         for code, seat in self._seats.items():
             if seat.host and seat.stays and seat.link is not None:
                 noted = KeysNoted(EventType.KEYS_ROTATED, code, "new-group", {"epoch": 0})
@@ -185,8 +188,18 @@ class Delivery:
         return []
 
     def _renew(self) -> None:
-        self._room.renew(self._draw())
+        drawn = self._draw()
+        # Pages know frames of two generations apart by the last digit of their names (static/js/key-ring.js).
+        taken = self._digits() | {self._room.generation[-1]}
+        at = DIGITS.index(drawn[-1])
+        free = next(digit for digit in DIGITS[at:] + DIGITS[:at] if digit not in taken)
+        self._room.renew(drawn[:-1] + free)
         self._verified = None
+
+    def _digits(self, other_than: str = "") -> set[str]:
+        """Last digits of the generations that pages have kept, from this worker or from a former one."""
+        kept = (seat.kept[0] for seat in self._seats.values() if seat.kept is not None)
+        return {generation[-1] for generation in kept if generation != other_than}
 
     def _settle_pairs(self) -> list[GroupEffect]:
         effects: list[GroupEffect] = []

@@ -66,6 +66,11 @@ export class Committer {
     return [...this.#refused].map(([seat, code]) => ({ seat, code }));
   }
 
+  /** @returns {boolean} whether somebody is to be out who is in still. */
+  get takesOut() {
+    return this.#removes.size > 0 || (this.#inFlight?.leaving.length ?? 0) > 0;
+  }
+
   /**
    * Somebody has been admitted.
    *

@@ -4,6 +4,9 @@
 //   enter ──▶ received at once ──everybody ready, or 1 s──▶ sent on ──10 s after the next one──▶ forgotten
 //                          └──somebody left: at once──▶
 //
+// Of one generation of a group. A later one may wait until all who can hear an earlier one are in it (`waitFor`), and that
+// it waits for them in bounded time is for the caller to see to (`release`).
+//
 // Those who stay learn the new key before anybody sends on it, so that no frame is lost; who left has none of what is sent
 // from then on. The second is counted here: a server that holds back the word of the others delays nothing longer.
 // Clock and timers are given.
@@ -11,10 +14,12 @@
 /** @typedef {import("./group.js").EpochKey} EpochKey */
 
 /**
- * @typedef {object} Ring what frames are sealed and opened with: KeyRing of frames.js
+ * @typedef {object} Ring what frames are sealed and opened with in one generation, see key-ring.js
  * @property {(installed: {epoch: number, baseKey: Uint8Array<ArrayBuffer>}) => void} install
- * @property {(people: {epoch: number, members: readonly {seat: string, index: number}[]}) => void} people
+ * @property {(people: {epoch: number, members: readonly {seat: string, index: number}[], own: number}) => void} people
+ * @property {(seats: readonly string[]) => void} without
  * @property {(sending: {epoch: number, index: number}) => void} sendOn
+ * @property {() => void} stop
  * @property {(epoch: number) => void} drop
  * @property {() => void} clear
  */
@@ -39,6 +44,7 @@ export class EpochSwitch {
   /** @type {number | null} */ #sending = null;
   /** @type {number | null} installed before the server accepted it */ #early = null;
   /** @type {Map<number, Set<string>>} who has said to be ready, by epoch */ #ready = new Map();
+  /** @type {ReadonlySet<string> | null} who must be in before we send here at all */ #awaited = null;
   /** @type {unknown} */ #wait = null;
   /** @type {Set<unknown>} */ #keeping = new Set();
 
@@ -61,6 +67,27 @@ export class EpochSwitch {
     return this.#sending;
   }
 
+  /** @returns {string[]} the others who are in the epoch we are in. */
+  get others() {
+    return [...(this.#current?.others ?? [])];
+  }
+
+  /**
+   * Send nothing here before these are in and ready, or until `release`: they are sent to elsewhere.
+   *
+   * @param {readonly string[]} seats
+   */
+  waitFor(seats) {
+    this.#awaited = new Set(seats);
+  }
+
+  /** Wait for nobody any more who is not in. */
+  release() {
+    if (this.#awaited === null) return;
+    this.#awaited = null;
+    this.#switch();
+  }
+
   /**
    * Be in this epoch.
    *
@@ -69,7 +96,7 @@ export class EpochSwitch {
    */
   enter(key, { index, atOnce }) {
     const before = this.#current;
-    if (this.#early !== key.epoch) this.#install(key);
+    if (this.#early !== key.epoch) this.#install(key, index);
     else key.baseKey.fill(0);
     this.#early = null;
     const others = new Set(key.members.flatMap((member) => (member.index === index ? [] : [member.pid])));
@@ -77,12 +104,14 @@ export class EpochSwitch {
     for (const epoch of [...this.#ready.keys()]) if (epoch < key.epoch) this.#ready.delete(epoch);
     if (before && before.epoch !== key.epoch) {
       // Of who left nothing is opened any more, not even what was on its way.
-      this.#people(before.epoch, before.members.filter((was) => key.members.some((is) => is.pid === was.pid)));
+      const stayed = before.members.filter((was) => key.members.some((is) => is.pid === was.pid));
+      this.#people(before.epoch, stayed, before.index);
       this.#keep(before.epoch);
     }
     this.#stopWaiting();
-    if (atOnce || this.#sending === null || this.#allReady()) this.#switch();
-    else this.#wait = this.#timers.set(() => this.#switch(), WAIT);
+    const first = this.#sending === null && this.#awaited === null;
+    if ((this.#awaited === null && atOnce) || first || this.#allReady()) this.#switch();
+    else if (this.#allIn()) this.#wait = this.#timers.set(() => this.#switch(), WAIT);
   }
 
   /**
@@ -95,7 +124,8 @@ export class EpochSwitch {
     if (!this.#current || epoch < this.#current.epoch || epoch > this.#current.epoch + MAX_EARLY) return;
     const seats = this.#ready.get(epoch) ?? new Set();
     if (seats.size < MAX_SEATS) this.#ready.set(epoch, seats.add(seat));
-    if (this.#wait !== null && this.#allReady()) this.#switch();
+    const isPending = this.#wait !== null || this.#awaited !== null;
+    if (isPending && this.#allReady()) this.#switch();
   }
 
   /**
@@ -107,7 +137,7 @@ export class EpochSwitch {
    */
   early(key, index) {
     this.#stopWaiting();
-    this.#install(key);
+    this.#install(key, index);
     this.#early = key.epoch;
     this.#ring?.sendOn({ epoch: key.epoch, index });
     this.#sent(key.epoch);
@@ -129,8 +159,24 @@ export class EpochSwitch {
   hush(key) {
     this.#stopWaiting();
     this.#ring?.drop(key.epoch);
-    this.#install(key);
+    this.#install(key, this.#current?.index ?? 0);
     this.#sent(null);
+  }
+
+  /** Send on none of these epochs any more, and go on receiving. */
+  stop() {
+    this.#stopWaiting();
+    this.#ring?.stop();
+    this.#sent(null);
+  }
+
+  /**
+   * Receive nothing of these people any more, not even what was on its way.
+   *
+   * @param {readonly string[]} seats
+   */
+  without(seats) {
+    this.#ring?.without(seats);
   }
 
   /** Forget everything: nothing is opened, and nobody can open what is sealed. */
@@ -139,28 +185,33 @@ export class EpochSwitch {
     for (const timer of this.#keeping) this.#timers.clear(timer);
     this.#keeping.clear();
     this.#ready.clear();
-    this.#current = this.#early = null;
+    this.#current = this.#early = this.#awaited = null;
     this.#ring?.clear();
     this.#sent(null);
   }
 
-  /** @param {EpochKey} key */
-  #install({ epoch, baseKey, members }) {
+  /**
+   * @param {EpochKey} key
+   * @param {number} own our leaf
+   */
+  #install({ epoch, baseKey, members }, own) {
     this.#ring?.install({ epoch, baseKey });
-    this.#people(epoch, members);
+    this.#people(epoch, members, own);
     baseKey.fill(0);
   }
 
   /**
    * @param {number} epoch
    * @param {EpochKey["members"]} members
+   * @param {number} own
    */
-  #people(epoch, members) {
-    this.#ring?.people({ epoch, members: members.map(({ pid, index }) => ({ seat: pid, index })) });
+  #people(epoch, members, own) {
+    this.#ring?.people({ epoch, members: members.map(({ pid, index }) => ({ seat: pid, index })), own });
   }
 
   #switch() {
     this.#stopWaiting();
+    this.#awaited = null;
     if (!this.#current) return;
     const { epoch, index } = this.#current;
     this.#ring?.sendOn({ epoch, index });
@@ -186,7 +237,11 @@ export class EpochSwitch {
 
   #allReady() {
     const ready = this.#ready.get(this.#current?.epoch ?? -1);
-    return [...(this.#current?.others ?? [])].every((seat) => ready?.has(seat));
+    return this.#allIn() && this.others.every((seat) => ready?.has(seat));
+  }
+
+  #allIn() {
+    return [...(this.#awaited ?? [])].every((seat) => this.#current?.others.has(seat));
   }
 
   #stopWaiting() {

@@ -6,6 +6,7 @@
 //            └──group (guest)─▶ key package sent ──welcome──▶ in ──commit──▶ next epoch … taken out ──▶ none
 //
 //   an error of MLS ──▶ nothing is sent, `resync` ──group──▶ put in anew with fresh keys; the third in 60 s ──▶ failed
+//   another generation ──▶ the former one is sent on until all who are in it are in the other (former-group.js)
 //
 // What the server says is bounded, done one after the other, and trusted with nothing but order: who is in, under which
 // name and with which key comes from the group itself. No DOM; clock and timers are given. Runs in the keys' worker.
@@ -13,11 +14,14 @@
 import { fromBase64url, toBase64url } from "./bytes.js";
 import { Committer } from "./committer.js";
 import { EpochSwitch } from "./epoch-switch.js";
+import { FormerGroup } from "./former-group.js";
 import { openGroup, prepare } from "./group-entry.js";
 import { GroupError } from "./group-policy.js";
+import { digitOf, isGeneration } from "./key-ring.js";
 import { GROUP_BOUNDS } from "./messages.js";
 
-/** @typedef {import("./epoch-switch.js").Ring} Ring */
+/** @typedef {import("./former-group.js").Life} Life */
+/** @typedef {import("./key-ring.js").KeyRing} KeyRing */
 /** @typedef {import("./epoch-switch.js").Timers} Timers */
 /** @typedef {import("./group-policy.js").GroupErrorCode} GroupErrorCode */
 /** @typedef {import("./group-policy.js").Member} Member */
@@ -34,7 +38,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  * @typedef {object} GroupState what a page shows; a new object each time something changes
  * @property {'none' | 'securing' | 'secured' | 'failed'} phase `secured`: we are in, and what is sealed can be opened by all
  *   who are in and by nobody else
- * @property {string | null} generation of the group we are in, or are to be in
+ * @property {string | null} generation of the group we are in, or are to be in; the former one while that is sent on
  * @property {boolean} committer
  * @property {number | null} epoch the one we are in
  * @property {number | null} sending the one frames are sealed in
@@ -43,6 +47,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  *   pages do; `key`: of their signatures, new each time a page is put in
  * @property {readonly {seat: string, code: GroupErrorCode}[]} refused whom we could not add: `tag` says that their link is
  *   not of this session
+ * @property {{generation: string, epoch: number} | null} kept what to tell the server, after a reconnect, that we are in
  * @property {FailureCode | null} failure why nothing goes on, in phase `failed`
  */
 
@@ -52,7 +57,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  * @property {string} [group] `room`, or the waiting seat of a pair
  * @property {{pid: string, name: string}} me our seat code, and the name others see
  * @property {LinkSecrets} keys
- * @property {Ring | null} ring null for a pair, which has no frames
+ * @property {KeyRing | null} ring null for a pair, which has no frames
  * @property {(message: ClientMessage) => void} send
  * @property {(state: GroupState) => void} changed
  * @property {(seat: string, payload: Uint8Array, epoch: number) => void} opened something sealed; `seat`: whose signature it
@@ -68,53 +73,56 @@ const MAX_WAITING = 256; // messages that have not been handled yet
 export class GroupSession {
   #settings;
   #name;
-  #switch;
   /** @type {Promise<void>} */ #turn = Promise.resolve();
   #waiting = 0;
   #closed = false;
 
   /** @type {{generation: string, role: 'host' | 'guest'} | null} what the server last told us to be */ #told = null;
-  /** @type {{group: Group, generation: string} | null} */ #in = null;
+  /** @type {Life | null} */ #in = null;
+  /** @type {FormerGroup | null} */ #former = null;
+  /** @type {ReadonlySet<string> | null} who the server says is in the room with us; null while we are not */ #inside = null;
   /** @type {Newcomer | null} */ #newcomer = null;
   /** @type {Committer | null} */ #committer = null;
   #isLost = false; // the group we are in, if any, is of no use
   #hasAsked = false; // for fresh keys
   /** @type {FailureCode | null} */ #failure = null;
   /** @type {number[]} times of errors */ #troubles = [];
-  #shown = "";
+  #said = "";
 
   /** @param {GroupSessionSettings} settings */
   constructor(settings) {
     this.#settings = settings;
     this.#name = settings.group ?? "room";
-    this.#switch = new EpochSwitch({
-      ring: settings.ring,
-      timers: settings.timers,
-      switched: () => this.#show(),
-      forgotten: () => void this.#in?.group.forgetEarlier().catch(() => {}),
-    });
+    this.#said = JSON.stringify(this.state);
   }
 
   /** @returns {GroupState} */
   get state() {
-    const group = this.#in?.group;
+    const shown = this.#shown;
+    const group = shown?.group;
     const phase = this.#failure ? "failed" : !this.#told ? "none" : !group || this.#isLost ? "securing" : "secured";
     return {
       phase,
-      generation: this.#in?.generation ?? this.#told?.generation ?? null,
+      generation: shown?.generation ?? this.#told?.generation ?? null,
       committer: this.#committer !== null,
       epoch: group?.epoch ?? null,
-      sending: this.#switch.sending,
+      sending: shown?.epochs.sending ?? null,
       index: group?.index ?? null,
       members: (group?.members ?? []).map(({ pid, name, index, key }) => ({ seat: pid, name, index, key })),
       refused: this.#committer?.refused ?? [],
+      kept: this.#in && !this.#isLost ? { generation: this.#in.generation, epoch: this.#in.group.epoch } : null,
       failure: this.#failure,
     };
   }
 
+  /** @returns {Life | null} the generation that is sent on, or is to be. */
+  get #shown() {
+    return this.#former?.life ?? this.#in;
+  }
+
   /** @returns {Uint8Array | null} what only those in this epoch have, for the spoken check; null while we are in none. */
   get epochAuthenticator() {
-    return this.#isLost ? null : (this.#in?.group.epochAuthenticator ?? null);
+    return this.#isLost ? null : (this.#shown?.group.epochAuthenticator ?? null);
   }
 
   /**
@@ -134,8 +142,27 @@ export class GroupSession {
    */
   remove(seats) {
     this.#inTurn(async () => {
+      this.#former?.without(seats);
       if (!this.#isLost) await this.#committer?.drop(seats);
     });
+  }
+
+  /**
+   * Who the server says is in the room: only as long as it is the same people may a former generation be sent on.
+   *
+   * @param {readonly string[] | null} seats without us; null while we are not in the room
+   */
+  inside(seats) {
+    this.#inTurn(async () => {
+      this.#inside = seats && new Set(seats);
+      this.#former?.without(this.#former.others.filter((seat) => !this.#inside?.has(seat)));
+    });
+  }
+
+  /** @returns {Promise<void>} when no generation is taking the place of another; in 5 s at most. */
+  async settled() {
+    await this.#turn;
+    await this.#former?.over;
   }
 
   /**
@@ -144,10 +171,10 @@ export class GroupSession {
    * @param {Uint8Array} payload at most 6144 bytes
    * @param {number} [id] under which the server is to say what became of it
    * @returns {Promise<void>} when it is handed over
-   * @throws {GroupError} `closed` while we are in no group
+   * @throws {GroupError} `closed` while we are in no group, or not all of us are
    */
   async seal(payload, id) {
-    const current = this.#isLost || this.#failure ? null : this.#in;
+    const current = this.#isLost || this.#failure || this.#former?.life ? null : this.#in;
     if (!current) throw new GroupError("closed", "There is no group to seal for.");
     const message = toBase64url(await current.group.seal(payload));
     const sealed = { group: this.#name, generation: current.generation, message };
@@ -178,7 +205,7 @@ export class GroupSession {
     if (message.type === "group-welcome") return this.#join(message);
     if (!this.#in || message.generation !== this.#in.generation || this.#isLost) return;
     if (message.type === "sealed") return this.#open(message);
-    if (message.type === "ready") return this.#switch.ready(message.epoch, message.seat);
+    if (message.type === "ready") return this.#in.epochs.ready(message.epoch, message.seat);
     if (message.type === "commit") return this.#apply(message);
     const committer = this.#committer;
     if (!committer) return;
@@ -187,7 +214,10 @@ export class GroupSession {
       const offer = () => ({ keyPackage: bytesOf(keyPackage, GROUP_BOUNDS["key-package"]), tag: bytesOf(tag, GROUP_BOUNDS.tag) });
       return committer.candidate(seat, offer);
     }
-    if (message.type === "drop") return committer.drop(message.seats);
+    if (message.type === "drop") {
+      this.#former?.without(message.seats);
+      return committer.drop(message.seats);
+    }
     if (message.type === "accepted" && (await committer.accepted(message.epoch))) this.#sayReady();
     if (message.type === "commit-refused" && (await committer.discarded(message.epoch)) && this.#isTooMuch()) {
       this.#fail("refused");
@@ -198,23 +228,21 @@ export class GroupSession {
   async #begin({ generation, role }) {
     const { meeting, me, keys } = this.#settings;
     if (role === "host" && this.#in?.generation === generation && !this.#isLost) return; // said again after a reconnect
-    const isAgain = this.#told?.generation === generation;
+    if (!isGeneration(generation)) throw new GroupError("malformed", "Not the name of a generation.");
+    if (this.#mayGoOn(generation)) this.#retire();
+    else this.#leave();
     const id = this.#name === "room" ? `${meeting}/${generation}` : `${meeting}/${generation}/${this.#name}`;
     this.#told = { generation, role };
     this.#newcomer = null;
     this.#hasAsked = false;
-    // A host's own group ends here. A guest's goes on until it is in the next generation, so that nobody is cut off
-    // meanwhile; asked again in the same one, it was out, and has no part in what it was in before.
-    if (role === "host" || this.#committer || isAgain) this.#leave();
     if (role === "host") {
       const group = await openGroup({ id, me, keys });
       if (this.#isOver) return;
-      this.#in = { group, generation };
-      await this.#enter(group, true);
+      const { epochs } = await this.#live(group, generation);
       this.#committer = new Committer({
         group,
         me: me.pid,
-        epochs: this.#switch,
+        epochs,
         enter: (atOnce) => this.#enter(group, atOnce),
         timers: this.#settings.timers,
         inTurn: (work) => this.#inTurn(work),
@@ -243,13 +271,9 @@ export class GroupSession {
       throw error;
     }
     if (this.#isOver) return;
-    // What other generations sealed is of no use to this one, and their epochs have the same numbers.
-    if (this.#in?.generation !== generation) this.#switch.clear();
-    void this.#in?.group.close();
-    this.#in = { group, generation };
     this.#newcomer = null;
     this.#isLost = false;
-    await this.#enter(group, true);
+    await this.#live(group, generation);
     this.#sayReady();
   }
 
@@ -261,13 +285,67 @@ export class GroupSession {
     if (epoch !== group.epoch + 1) throw new GroupError("epoch", "Commits are missing.");
     const { removed, left } = await group.apply(bytesOf(commit, GROUP_BOUNDS.commit));
     if (removed) {
-      this.#in = null;
-      this.#switch.clear();
-      if (!this.#newcomer) this.#told = null;
+      this.#leave();
+      this.#told = null;
       return;
     }
+    this.#former?.without(left);
     await this.#enter(group, left.length > 0);
     this.#sayReady();
+  }
+
+  /**
+   * Whether what is sent on may be sent on until the next generation is.
+   *
+   * @param {string} next generation
+   */
+  #mayGoOn(next) {
+    const life = this.#former?.life ?? this.#in;
+    if (!this.#settings.ring || !life || this.#isLost || this.#committer?.takesOut) return false;
+    // Asked again in the same one, a guest was out of it, and has no part in what it was in before.
+    if (this.#in?.generation === next || digitOf(life.generation) === digitOf(next)) return false;
+    return life.epochs.sending !== null && life.epochs.others.every((seat) => this.#inside?.has(seat));
+  }
+
+  /** Be in no generation, and go on a little longer with the one that is sent on. */
+  #retire() {
+    const life = this.#in;
+    this.#committer?.close();
+    this.#in = this.#committer = null;
+    if (!life) return;
+    if (this.#former?.life) {
+      // This one was never sent on. What was before it has its own time, and gets no more.
+      void life.group.close();
+      return life.epochs.clear();
+    }
+    this.#former?.forget();
+    this.#former = new FormerGroup(life, this.#settings.timers, () => {
+      this.#in?.epochs.release();
+      this.#show();
+    });
+  }
+
+  /**
+   * Be in this group.
+   *
+   * @param {Group} group
+   * @param {string} generation
+   */
+  async #live(group, generation) {
+    const { ring, timers } = this.#settings;
+    const epochs = new EpochSwitch({
+      ring: ring?.generation(generation) ?? null,
+      timers,
+      switched: () => {
+        if (epochs === this.#in?.epochs && epochs.sending !== null) this.#former?.stop();
+        this.#show();
+      },
+      forgotten: () => void group.forgetEarlier().catch(() => {}),
+    });
+    this.#in = { group, generation, epochs };
+    if (this.#former?.life) epochs.waitFor(this.#former.others);
+    await this.#enter(group, true);
+    return this.#in;
   }
 
   /**
@@ -276,7 +354,7 @@ export class GroupSession {
    */
   async #enter(group, atOnce) {
     const key = await group.epochKey();
-    if (this.#in?.group === group) this.#switch.enter(key, { index: group.index, atOnce });
+    if (this.#in?.group === group) this.#in.epochs.enter(key, { index: group.index, atOnce });
   }
 
   /** @param {import("./messages.js").Sealed} message */
@@ -290,6 +368,7 @@ export class GroupSession {
       if (error instanceof GroupError) return;
       throw error;
     }
+    this.#former?.stop(); // who seals in this generation sends in it
     this.#settings.opened(opened.from.pid, opened.payload, opened.epoch);
   }
 
@@ -298,7 +377,7 @@ export class GroupSession {
     this.#send({ type: "ready", group: this.#name, generation, epoch: group.epoch });
   }
 
-  /** @returns {{group: Group, generation: string}} the group we are in; asked only where that is known. */
+  /** @returns {Life} the group we are in; asked only where that is known. */
   #place() {
     if (!this.#in) throw new GroupError("closed", "There is no group.");
     return this.#in;
@@ -324,7 +403,8 @@ export class GroupSession {
     if (this.#isTooMuch()) return this.#fail(code);
     this.#isLost = this.#hasAsked = true;
     this.#newcomer = null;
-    this.#switch.clear();
+    this.#in?.epochs.clear();
+    this.#forgetFormer();
     this.#committer?.close();
     this.#send({ type: "resync", group: this.#name, generation: this.#told.generation });
   }
@@ -347,17 +427,23 @@ export class GroupSession {
   #leave() {
     this.#committer?.close();
     void this.#in?.group.close();
+    this.#in?.epochs.clear();
     this.#in = this.#newcomer = this.#committer = null;
     this.#isLost = false;
-    this.#switch.clear();
+    this.#forgetFormer();
+  }
+
+  #forgetFormer() {
+    this.#former?.forget();
+    this.#former = null;
   }
 
   #show() {
     if (this.#closed) return;
     const { state } = this;
-    const shown = JSON.stringify(state);
-    if (shown === this.#shown) return;
-    this.#shown = shown;
+    const said = JSON.stringify(state);
+    if (said === this.#said) return;
+    this.#said = said;
     this.#settings.changed(state);
   }
 

@@ -93,7 +93,7 @@ function apply(event) {
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(own(state.roster)?.sends ?? "all");
   begin();
-  sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots());
+  sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots(), inTheRoom());
   if (word(state) === "over" && word(before) !== "over") silence();
   if (state.roster?.open === false) forget();
   if (state.roster?.["clinician-present"]) onPresent();
@@ -113,6 +113,10 @@ function begin() {
 
 function inSlots() {
   return (state.roster?.seats ?? []).flatMap(({ seat, slot }) => (slot === null ? [] : [{ seat, slot }]));
+}
+
+function inTheRoom() {
+  return (state.roster?.seats ?? []).flatMap((one) => (one["in-room"] ? [one.seat] : []));
 }
 
 /** The visit is over for everybody: its secret opens nothing any more. */

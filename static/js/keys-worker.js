@@ -8,8 +8,9 @@
 // the spoken check; a pair's group only carries text. Whatever a frame's transform is told, it was told by the page when
 // it was made.
 
-import { ANYBODY, KeyRing, Opener, Sealer } from "./frames.js";
+import { Opener, Sealer } from "./frames.js";
 import { GroupSession } from "./group-session.js";
+import { ANYBODY, KeyRing } from "./key-ring.js";
 import { checkPayload, readPayload } from "./payloads.js";
 import { SpokenCheck } from "./spoken-check.js";
 import { Unopened } from "./unopened.js";
@@ -30,6 +31,7 @@ import { Unopened } from "./unopened.js";
  *   | {type: 'begin-check'}
  *   | {type: 'answer-check', same: boolean}
  *   | {type: 'expect', seats: Readonly<Record<string, string>>}
+ *   | {type: 'inside', seats: readonly string[] | null}
  *   | {type: 'counts', asking: number}} ToWorker
  */
 
@@ -168,6 +170,7 @@ async function seal({ asking, group, payload }) {
   try {
     const session = sessions.get(group);
     if (!session) throw new Error("There is no such group.");
+    await session.settled(); // not everybody is where it would be sealed, and the server forwards nothing of before
     await session.seal(payload, asking);
     return;
   } catch {
@@ -198,6 +201,9 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
       break;
     case "expect":
       expected = data.seats;
+      break;
+    case "inside":
+      sessionOf(ROOM)?.inside(data.seats);
       break;
     case "counts":
       say({ type: "counts", asking: data.asking, counts: Object.fromEntries([...passes].map(([id, pass]) => [id, pass.counts])) });

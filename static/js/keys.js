@@ -47,6 +47,7 @@ export const NO_GROUP = Object.freeze({
   index: null,
   members: [],
   refused: [],
+  kept: null,
   failure: null,
 });
 
@@ -91,6 +92,7 @@ export class Keys {
   /** @type {Map<string, KeysState>} */ #pairs = new Map();
   /** @type {Map<string, string>} the generation of each group we were told of */ #generations = new Map();
   /** @type {Readonly<Record<string, string>>} */ #expected = {};
+  /** @type {readonly string[] | null} */ #inside = null;
   /** @type {Map<number, () => void>} */ #firsts = new Map();
   /** @type {Map<number, (counts: Readonly<Record<number, Counts>>) => void>} */ #asked = new Map();
   /** @type {Map<number, (code: string | null) => void>} */ #sealing = new Map();
@@ -137,8 +139,7 @@ export class Keys {
 
   /** @returns {{generation: string, epoch: number} | null} the room's group as this page has kept it. */
   get kept() {
-    const { phase, generation, epoch } = this.#state;
-    return phase === "secured" && generation !== null && epoch !== null ? { generation, epoch } : null;
+    return this.#state.kept;
   }
 
   /** @returns {Readonly<Record<string, KeysState>>} of each pair of the therapist and a waiting seat, by that seat. */
@@ -215,6 +216,16 @@ export class Keys {
   }
 
   /**
+   * Who the server says is in the room.
+   *
+   * @param {readonly string[] | null} seats without us; null while we are not in the room
+   */
+  inside(seats) {
+    this.#inside = seats;
+    this.#tell({ type: "inside", seats });
+  }
+
+  /**
    * Make what seals the frames of a sender.
    *
    * @param {string} mid
@@ -260,6 +271,7 @@ export class Keys {
     this.#end();
     this.#begin();
     this.#tell({ type: "expect", seats: this.#expected });
+    this.#tell({ type: "inside", seats: this.#inside });
     void this.ready.then(() => this.onReplaced());
     for (const [group, generation] of this.#generations) this.#send({ type: "resync", group, generation });
     this.#onState();

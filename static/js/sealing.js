@@ -3,7 +3,7 @@
 // and turns what they say into the page's state.
 //
 //   server ──about groups──▶ Keys ──state, messages, check──▶ the page's `apply`
-//   the page's state ──open to us? who is in which slot?──▶ Peer, Keys
+//   the page's state ──open to us? who is in which slot, who inside?──▶ Peer, Keys
 
 import { NO_CHECK, promised } from "./encryption-state.js";
 import { Keys, isGroupTold } from "./keys.js";
@@ -22,7 +22,7 @@ export class Sealing {
   /** @type {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} */ #apply;
   /** @type {Keys | null} */ #keys = null;
   #open = false;
-  #slots = "";
+  #written = "";
 
   /**
    * @param {object} options
@@ -88,22 +88,25 @@ export class Sealing {
    *
    * @param {boolean} open this page is in the room
    * @param {readonly {seat: string, slot: number}[]} others who is in which slot
+   * @param {readonly string[]} inside who of them is in the room
    */
-  follow(open, others) {
+  follow(open, others, inside) {
     this.#open = open;
     this.#peer.setOpen(open && this.#keys?.sends === true);
     const slots = others.map(({ seat, slot }) => ({ seat, mids: Object.values(midsOf(slot)) }));
-    const written = JSON.stringify(slots);
-    if (written === this.#slots) return;
-    this.#slots = written;
-    this.#keys?.expect(slots);
+    const seats = open ? [...inside] : null;
+    const written = JSON.stringify([slots, seats]);
+    if (this.#keys === null || written === this.#written) return;
+    this.#written = written;
+    this.#keys.expect(slots);
+    this.#keys.inside(seats);
   }
 
   /** End the keys; they are gone with it. May be called twice. */
   close() {
     this.#keys?.close();
     this.#keys = null;
-    this.#slots = "";
+    this.#written = "";
   }
 
   #changed() {

@@ -4,7 +4,7 @@
 //   header (RFC 9605 §4.3)      X KKK Y CCC │ KID, if X: KKK + 1 bytes │ CTR, if Y: CCC + 1 bytes
 //   KID of a group (§5.2)       context (from bit 8) │ sender index (4 bits) │ epoch mod 16 (4 bits)
 //
-// Numbers beyond 2^53 are not taken: our key ids have ten bits, and no counter gets that far.
+// Numbers beyond 2^53 are not taken: our key ids have 14 bits, and no counter gets that far.
 
 /** @typedef {{kid: number, ctr: number, length: number}} Header `length`: bytes that it took */
 /** @typedef {{key: CryptoKey, salt: Uint8Array}} FrameKey */
@@ -23,7 +23,7 @@ const KEY = 32;
 const NONCE = 12;
 
 /**
- * @param {number} context 0…3
+ * @param {number} context from 0 up
  * @param {number} index the sender's leaf, 0…15
  * @param {number} epoch
  * @returns {number} the key id of RFC 9605 §5.2.

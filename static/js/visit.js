@@ -105,7 +105,8 @@ function follow(before) {
   if (needsDevices(state) && devices === null) void openDevices(); // resumed after a reload
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(state.place?.sends ?? "all");
-  sealing.follow(state.place?.state === "admitted", state.place?.others ?? []);
+  const others = state.place?.others ?? [];
+  sealing.follow(state.place?.state === "admitted", others, others.map(({ seat }) => seat));
   if (shouldKnock(state) && !knockAsked) void knock();
 }
 

@@ -78,7 +78,7 @@ class Seat:
         people = [{"seat": name, "name": name, "index": NAMES.index(name)} for name in members]
         return [
             ("install", {"epoch": epoch, "key": (key if key is not None else 1 + epoch) & 0xFF}),
-            ("state", {"phase": "secured", "epoch": epoch, "members": people}),
+            ("state", {"phase": "secured", "epoch": epoch, "members": people, "own": self.place}),
         ]
 
     def sends_on(self, epoch: int) -> dict[str, int]:
@@ -224,7 +224,7 @@ class Group:
     """
 
     def __init__(self) -> None:
-        self.generation = "0123456789abcdef"
+        self.generation = "0123456789abcde0"
         self.epoch = 0
         self.members: list[Seat] = []
         self._packages: dict[str, dict[str, Any]] = {}

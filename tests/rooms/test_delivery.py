@@ -363,6 +363,28 @@ def test_a_room_loaded_anew_brings_everybody_into_a_new_generation() -> None:
 # ---- between members -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("order", [(T, A), (A, T)])
+def test_a_room_that_moved_here_is_told_from_the_generation_that_its_pages_know(
+    order: tuple[SeatCode, ...],
+) -> None:
+    inside = dict.fromkeys((A, B, T), SeatState.ADMITTED)
+    visit = Visit(states=inside, holders={code: f"device-{code}" for code in (A, B, T)})
+    for seat in order:
+        # The first one here would end in 1, too.
+        visit.opens(seat, kept=("f" * 15 + "1", 9), media_kept=seat == T)
+    visit.asks("t", SeatAction.ENTER).media(T).media(A)
+    assert generation(visit)[-1] != "1"
+    visit.commits()
+    assert visit.heard("a", ComeIn)[-1].generation == generation(visit)
+
+
+def test_the_next_generation_ends_neither_like_the_one_before_nor_like_one_that_a_page_has_kept() -> None:
+    visit = live_visit() >> Disconnected("a")
+    visit.opens(A, "a2", "device-A", kept=("f" * 15 + "2", 4))
+    visit >> ResyncAsked("t", ROOM, generation(visit))
+    assert generation(visit)[-1] not in ("1", "2")
+
+
 def test_what_a_member_seals_reaches_the_others() -> None:
     visit = live_visit().seals("a")
     for link in ("b", "t"):

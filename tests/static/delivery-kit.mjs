@@ -1,7 +1,8 @@
 // Pages in a session, each with the real key ring, and a delivery service between them: honest unless a test meddles.
 
-import { KeyRing, Opener, Sealer } from "../../static/js/frames.js";
+import { Opener, Sealer } from "../../static/js/frames.js";
 import { GroupSession } from "../../static/js/group-session.js";
+import { KeyRing } from "../../static/js/key-ring.js";
 import { checkPayload, readPayload } from "../../static/js/payloads.js";
 import { SpokenCheck } from "../../static/js/spoken-check.js";
 import { HOST, KEYS, guest } from "./group-kit.mjs";
@@ -141,16 +142,25 @@ export class World {
     this.members = new Set([seat]);
     this.offers.clear();
     this.admitted.delete(seat);
+    this.#view();
     this.tell(seat, { type: "group", role: "host" });
     for (const other of this.pages.keys()) if (other !== seat) this.tell(other, { type: "group", role: "guest" });
   }
 
+  /** Everybody reads who is in the room with them. */
+  #view() {
+    const inside = [this.committer, ...this.admitted];
+    for (const [seat, page] of this.pages) page.session.inside(inside.includes(seat) ? inside.filter((other) => other !== seat) : null);
+  }
+
   knock(seat) {
+    this.#view();
     this.tell(seat, { type: "group", role: "guest" });
   }
 
   admit(seat) {
     this.admitted.add(seat);
+    this.#view();
     this.#offer(seat);
   }
 
@@ -158,6 +168,7 @@ export class World {
   out(seat, { told = true } = {}) {
     this.admitted.delete(seat);
     this.members.delete(seat);
+    this.#view();
     if (told) this.tell(this.committer, { type: "drop", seats: [seat] });
   }
 

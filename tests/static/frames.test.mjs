@@ -1,49 +1,12 @@
-// The key ring, and frames sealed and opened with it.
+// Frames sealed and opened with a key ring.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ANYBODY, KeyRing, Opener, ReplayWindow, Sealer, clearBytes } from "../../static/js/frames.js";
-import { decodeHeader, encodeHeader, kidOf, partsOf } from "../../static/js/sframe.js";
-
-const ANNE = "anne";
-const BEN = "ben";
-const PEOPLE = [
-  { seat: ANNE, index: 0 },
-  { seat: BEN, index: 1 },
-];
-const KEY_FRAME = [0x10, 2, 0, 0x9d, 1, 0x2a, 64, 1, 240, 0, 77, 78, 79];
-const DELTA_FRAME = [0x11, 2, 0, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-
-const base = (seed) => new Uint8Array(32).fill(seed);
-
-/** The ring of a member who knows these epochs; the key of epoch n is full of n unless said otherwise. */
-function ring({ epochs = [1], index = 0, sendOn = epochs.at(-1), seed = (epoch) => epoch } = {}) {
-  const made = new KeyRing();
-  for (const epoch of epochs) {
-    made.install({ epoch, baseKey: base(seed(epoch)) });
-    made.people({ epoch, members: PEOPLE });
-  }
-  if (sendOn !== undefined) made.sendOn({ epoch: sendOn, index });
-  return made;
-}
-
-const frameOf = (bytes, type) => ({ data: new Uint8Array(bytes).buffer, type });
-const bytesOf = (frame) => [...new Uint8Array(frame.data)];
-
-async function sealed(sealer, bytes, type) {
-  const frame = frameOf(bytes, type);
-  assert.ok(await sealer.pass(frame));
-  return frame;
-}
-
-const copy = (frame) => frameOf(bytesOf(frame), frame.type);
-
-/** A frame's key id and counter, as anybody on the way reads them. */
-function onTheWay(frame, codec) {
-  const bytes = new Uint8Array(frame.data);
-  return decodeHeader(bytes.subarray(clearBytes(codec, bytes)));
-}
+import { Opener, Sealer } from "../../static/js/frames.js";
+import { ANYBODY, KeyRing } from "../../static/js/key-ring.js";
+import { decodeHeader, encodeHeader, kidOf } from "../../static/js/sframe.js";
+import { ANNE, BEN, DELTA_FRAME, KEY_FRAME, NAME, PEOPLE, base, bytesOf, copy, frameOf, onTheWay, ring, sealed } from "./frame-kit.mjs";
 
 test("what one member seals the other opens, with only the needed bytes in clear", async () => {
   const anne = ring();
@@ -124,8 +87,8 @@ test("frames of another seat, another track or one's own are dropped", async () 
 test("a place that has passed to somebody else does not open the frames of whoever had it", async () => {
   const frame = await sealed(new Sealer(ring({ index: 1 }), "camera"), KEY_FRAME);
   const anne = ring();
-  anne.install({ epoch: 2, baseKey: base(2) });
-  anne.people({ epoch: 2, members: [PEOPLE[0], { seat: "carl", index: 1 }] });
+  anne.generation(NAME).install({ epoch: 2, baseKey: base(2) });
+  anne.generation(NAME).people({ epoch: 2, members: [PEOPLE[0], { seat: "carl", index: 1 }], own: 0 });
   assert.equal(await new Opener(anne, "camera", () => "carl").pass(copy(frame)), false);
   assert.ok(await new Opener(anne, "camera", () => BEN).pass(copy(frame)), "late frames of the one who left");
 });
@@ -133,9 +96,9 @@ test("a place that has passed to somebody else does not open the frames of whoev
 test("nothing of an epoch is opened before its people are known", async () => {
   const frame = await sealed(new Sealer(ring(), "audio"), [1]);
   const ben = new KeyRing();
-  ben.install({ epoch: 1, baseKey: base(1) });
+  ben.generation(NAME).install({ epoch: 1, baseKey: base(1) });
   assert.equal(await new Opener(ben, "audio", () => ANNE).pass(copy(frame)), false);
-  ben.people({ epoch: 1, members: PEOPLE });
+  ben.generation(NAME).people({ epoch: 1, members: PEOPLE, own: 1 });
   assert.ok(await new Opener(ben, "audio", () => ANNE).pass(frame));
 });
 
@@ -148,123 +111,6 @@ test("the same frame opens once, also when both copies come at the same time", a
   assert.equal(opener.counts.replayed, 2);
 });
 
-test("late frames are taken once within the window", () => {
-  const window = new ReplayWindow();
-  assert.ok(window.take(5));
-  assert.ok(window.take(3));
-  assert.ok(!window.take(3));
-  assert.ok(window.take(2_050));
-  assert.ok(!window.take(2), "older than the window");
-  assert.ok(window.take(4), "skipped before, still within");
-  assert.ok(!window.take(5));
-  assert.ok(window.take(2_049), "skipped by the last step");
-  assert.ok(window.take(1_000_000));
-  assert.ok(!window.take(2_051));
-  assert.ok(window.take(999_999));
-  assert.ok(!window.take(999_999));
-});
-
-test("no counter comes twice under one key id, whatever happens to the keys", async () => {
-  const anne = new KeyRing();
-  const sealers = { audio: new Sealer(anne, "audio"), camera: new Sealer(anne, "camera") };
-  const seen = new Set();
-  let frames = 0;
-  const sendSome = async () => {
-    const made = await Promise.all([
-      ...Array.from({ length: 5 }, () => sealed(sealers.audio, [1, 2])),
-      ...Array.from({ length: 5 }, () => sealed(sealers.camera, DELTA_FRAME)),
-    ]);
-    for (const [number, frame] of made.entries()) {
-      const { kid, ctr } = onTheWay(frame, number < 5 ? "opus" : "vp8");
-      seen.add(`${kid}:${ctr}`);
-      frames += 1;
-    }
-  };
-  await sendSome();
-  for (const generation of [1, 2, 3]) {
-    for (let epoch = 0; epoch < 18; epoch += 1) {
-      anne.install({ epoch, baseKey: base(generation * 20 + epoch) });
-      anne.sendOn({ epoch, index: 0 });
-      await sendSome();
-    }
-    // A new transport makes new sealers on the same ring.
-    sealers.audio = new Sealer(anne, "audio");
-    anne.clear();
-    await sendSome();
-  }
-  assert.equal(frames, 10 * (1 + 3 * 19));
-  assert.equal(seen.size, frames);
-});
-
-test("without an epoch, frames are sealed with a key that nobody else has", async () => {
-  const anne = new KeyRing();
-  assert.equal(anne.sending, null);
-  const frame = await sealed(new Sealer(anne, "camera"), KEY_FRAME);
-  const { index } = partsOf(onTheWay(frame, "vp8").kid);
-  assert.equal(index, 15);
-  assert.throws(() => ring({ index: 15 }), RangeError);
-  for (const opener of [ring({ epochs: [0, 16], index: 1 }), new KeyRing(), anne]) {
-    assert.equal(await new Opener(opener, "camera", () => ANNE).pass(copy(frame)), false);
-  }
-  const sent = bytesOf(frame);
-  anne.clear(); // another random key, the same id and the next counter
-  const again = await sealed(new Sealer(anne, "camera"), KEY_FRAME);
-  assert.notDeepEqual(bytesOf(again).slice(-16), sent.slice(-16));
-});
-
-test("an epoch that is dropped, cleared or replaced is no longer sent on", async () => {
-  for (const end of [
-    (anne) => anne.drop(1),
-    (anne) => anne.clear(),
-    (anne) => anne.install({ epoch: 17, baseKey: base(17) }),
-    (anne) => anne.install({ epoch: 1, baseKey: base(50) }), // the same number in another generation
-  ]) {
-    const anne = ring();
-    assert.equal(anne.sending, 1);
-    end(anne);
-    assert.equal(anne.sending, null);
-    const frame = await sealed(new Sealer(anne, "audio"), [1]);
-    assert.equal(await new Opener(ring({ index: 1 }), "audio", () => ANNE).pass(frame), false);
-  }
-});
-
-test("epochs sixteen apart are not taken for each other", async () => {
-  const old = await sealed(new Sealer(ring({ epochs: [1] }), "audio"), [1]);
-  const ben = ring({ epochs: [1, 17], index: 1 });
-  const opener = new Opener(ben, "audio", () => ANNE);
-  assert.equal(await opener.pass(copy(old)), false);
-  ben.install({ epoch: 1, baseKey: base(1) }); // finishes late: its place has been taken by a newer epoch
-  ben.people({ epoch: 1, members: PEOPLE });
-  assert.equal(await opener.pass(copy(old)), false);
-  ben.drop(1); // does not drop epoch 17
-  assert.ok(await opener.pass(await sealed(new Sealer(ring({ epochs: [17] }), "audio"), [1])));
-  assert.throws(() => ben.sendOn({ epoch: 1, index: 1 }), RangeError);
-  assert.equal(ben.sending, null);
-});
-
-test("old epochs go on being opened until they are dropped", async () => {
-  const anne = ring({ epochs: [1, 2], sendOn: 1 });
-  const ben = ring({ epochs: [1, 2], index: 1 });
-  const opener = new Opener(ben, "audio", () => ANNE);
-  const sealer = new Sealer(anne, "audio");
-  const late = await sealed(sealer, [1]);
-  anne.sendOn({ epoch: 2, index: 0 });
-  assert.ok(await opener.pass(await sealed(sealer, [2])));
-  assert.ok(await opener.pass(copy(late)));
-  ben.drop(1);
-  assert.equal(await new Opener(ben, "audio", () => ANNE).pass(late), false);
-});
-
-test("base keys are wiped, and refused when they are none", () => {
-  const baseKey = base(7);
-  const made = new KeyRing();
-  made.install({ epoch: 3, baseKey });
-  assert.deepEqual(baseKey, base(0));
-  assert.throws(() => made.install({ epoch: 4, baseKey: new Uint8Array(16) }), RangeError);
-  assert.throws(() => made.install({ epoch: -1, baseKey: base(1) }), RangeError);
-  assert.throws(() => made.install({ epoch: 2 ** 60, baseKey: base(1) }), RangeError);
-});
-
 test("a key frame is asked for when frames open again that build on dropped ones", async () => {
   const anne = ring();
   const sealer = new Sealer(anne, "camera");
@@ -273,8 +119,8 @@ test("a key frame is asked for when frames open again that build on dropped ones
   const opener = new Opener(ben, "camera", () => ANNE, () => (asked += 1));
   assert.equal(await opener.pass(await sealed(sealer, DELTA_FRAME, "delta")), false);
   assert.equal(asked, 0);
-  ben.install({ epoch: 1, baseKey: base(1) });
-  ben.people({ epoch: 1, members: PEOPLE });
+  ben.generation(NAME).install({ epoch: 1, baseKey: base(1) });
+  ben.generation(NAME).people({ epoch: 1, members: PEOPLE, own: 1 });
   assert.ok(await opener.pass(await sealed(sealer, DELTA_FRAME, "delta")));
   assert.equal(asked, 1);
   assert.ok(await opener.pass(await sealed(sealer, KEY_FRAME, "key")));
@@ -291,8 +137,8 @@ test("who has missed an epoch is told from who was never in one", async () => {
   await opener.pass(await sealed(new Sealer(new KeyRing(), "audio"), [1]));
   await opener.pass(await sealed(now, [1]));
   assert.equal(opener.stuck, false, "in no epoch yet");
-  ben.install({ epoch: 3, baseKey: base(3) });
-  ben.people({ epoch: 3, members: PEOPLE });
+  ben.generation(NAME).install({ epoch: 3, baseKey: base(3) });
+  ben.generation(NAME).people({ epoch: 3, members: PEOPLE, own: 1 });
   await opener.pass(await sealed(before, [1]));
   assert.equal(opener.stuck, false, "from before we came, however late");
   await opener.pass(await sealed(later, [1]));

@@ -40,6 +40,9 @@ const HAPPENINGS = {
     world.members.delete(seat);
     world.knock(seat);
   },
+  moves(world) {
+    world.host(); // to another server: the same pages, a new group
+  },
   hostReloads(world) {
     const former = world.pages.get(T);
     world.page(T);
@@ -105,7 +108,8 @@ async function storm(seed) {
 async function nobodyOutsideSees(world, told) {
   for (const from of [T, ...world.members]) {
     const page = world.pages.get(from);
-    if (page.state.epoch !== world.epoch || page.state.generation !== world.generation) continue; // has not heard of it yet
+    const { kept } = page.state;
+    if (kept?.epoch !== world.epoch || kept.generation !== world.generation) continue; // has not heard of it yet
     const frame = await page.frame();
     for (const seat of SEATS) {
       if (world.admitted.has(seat)) continue;

@@ -47,7 +47,14 @@ beforeEach(() => {
 });
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
-const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef", epoch: 3, sending: 3 };
+const SECURED = {
+  ...NO_GROUP,
+  phase: "secured",
+  generation: "0123456789abcdef",
+  epoch: 3,
+  sending: 3,
+  kept: { generation: "0123456789abcdef", epoch: 3 },
+};
 
 function play() {
   const seen = { sent: [], asked: [], states: 0, opened: [] };
@@ -147,6 +154,7 @@ test("a worker that does not answer is replaced, and the group is asked to put t
   keys.onReplaced = () => (replaced += 1);
   keys.receive({ type: "group", group: "room", generation: "0123456789abcdef", role: "guest" });
   keys.expect([{ seat: "B", mids: ["3", "4"] }]);
+  keys.inside(["B"]);
   started[0].says({ type: "state", group: "room", state: SECURED, sends: true });
   void keys.counts();
   mock.timers.tick(9_999);
@@ -157,7 +165,8 @@ test("a worker that does not answer is replaced, and the group is asked to put t
   assert.equal(keys.sends, false);
   assert.equal(keys.kept, null);
   assert.deepEqual(seen.sent, [{ type: "resync", group: "room", generation: "0123456789abcdef" }]);
-  assert.deepEqual(started[1].told.map(({ type }) => type), ["start", "expect"]);
+  assert.deepEqual(started[1].told.map(({ type }) => type), ["start", "expect", "inside"]);
+  assert.deepEqual(started[1].of("inside"), [{ type: "inside", seats: ["B"] }]);
   assert.equal(replaced, 0, "no transform before it has loaded");
   started[1].says({ type: "ready" });
   await settled();

@@ -111,9 +111,9 @@ test("something real is sent only in the room, and when its members can open it"
   const { sealing, seen } = page();
   sealing.begin(SEALED, { ...ME, link: LINK });
   const [worker] = started;
-  sealing.follow(true, []);
+  sealing.follow(true, [], []);
   worker.says({ type: "state", group: "room", state: SECURED, sends: true });
-  sealing.follow(false, []);
+  sealing.follow(false, [], []);
   worker.says({ type: "state", group: "room", state: SECURED, sends: true });
   assert.deepEqual(seen.open.slice(1), [false, true, false, false]);
 });
@@ -122,11 +122,22 @@ test("the worker is told who is in which slot, once for each change", () => {
   const { sealing } = page();
   sealing.begin(SEALED, { ...ME, link: LINK });
   const others = [{ seat: "T", slot: 0 }];
-  sealing.follow(true, others);
-  sealing.follow(true, others);
+  sealing.follow(true, others, ["T"]);
+  sealing.follow(true, others, ["T"]);
   const told = started[0].told.filter(({ type }) => type === "expect");
   assert.deepEqual(told.at(-1).seats, { 3: "T", 4: "T" });
   assert.equal(told.length, 1);
+});
+
+test("the worker is told who is in the room with us, and when we are not", () => {
+  const { sealing } = page();
+  sealing.follow(true, [], ["T"]); // before there are keys
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  sealing.follow(true, [], ["T"]);
+  sealing.follow(true, [], ["T", "B"]);
+  sealing.follow(false, [], ["T", "B"]);
+  const told = started[0].told.filter(({ type }) => type === "inside");
+  assert.deepEqual(told.map(({ seats }) => seats), [["T"], ["T", "B"], null]);
 });
 
 test("what is about groups goes to the keys, everything else does not", () => {

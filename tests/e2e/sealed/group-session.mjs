@@ -1,12 +1,14 @@
 // Stands in for the group's protocol: the test dictates what the ring does, so that keys can be wrong or late.
 
+const GENERATION = "0000000000000000"; // all that is dictated is of this one
+
 export class GroupSession {
   #ring;
   #changed;
-  #state = { phase: "none", generation: null, epoch: null, sending: null, members: [], failure: null };
+  #state = { phase: "none", generation: null, epoch: null, sending: null, members: [], kept: null, failure: null };
 
   constructor({ ring, changed }) {
-    this.#ring = ring;
+    this.#ring = ring.generation(GENERATION);
     this.#changed = changed;
   }
 
@@ -26,6 +28,8 @@ export class GroupSession {
   }
 
   remove() {}
+  inside() {}
+  async settled() {}
   async seal() {}
   resync() {}
   close() {}
