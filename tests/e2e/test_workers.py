@@ -32,21 +32,23 @@ WATCH = """() => {
   const longest = window.longest = {video: 0, audio: 0}, counts = new Map(), fresh = new Map();
   window.alarms = new Set();
   const look = async () => {
+    // The tracks themselves: their ids are the same on every connection.
     const shown = new Set(), looked = new Map();
     for (const element of document.querySelectorAll("video, audio")) {
-      for (const track of element.srcObject?.getTracks() ?? []) shown.add(track.id);
+      for (const track of element.srcObject?.getTracks() ?? []) shown.add(track);
     }
-    for (const pc of window.connections) {
+    for (const [number, pc] of window.connections.entries()) {
       if (pc.connectionState === "closed") continue;
+      const tracks = new Map(pc.getTransceivers().map(({mid, receiver}) => [mid, receiver.track]));
       for (const entry of (await pc.getStats()).values()) {
-        if (entry.type !== "inbound-rtp" || !shown.has(entry.trackIdentifier)) continue;
+        if (entry.type !== "inbound-rtp" || !shown.has(tracks.get(entry.mid))) continue;
         // Of sound, what was not made up: packets of what nobody can open would be counted as well.
         const heard = (entry.totalSamplesReceived ?? 0) - (entry.concealedSamples ?? 0);
         const count = entry.kind === "video" ? (entry.framesDecoded ?? 0) : heard;
         // Not the time of reading: a busy page reads late what was counted in time.
         looked.set(entry.mid, entry.timestamp);
-        if (count <= (counts.get(entry.trackIdentifier) ?? 0)) continue;
-        counts.set(entry.trackIdentifier, count);
+        if (count <= (counts.get(`${number} ${entry.mid}`) ?? 0)) continue;
+        counts.set(`${number} ${entry.mid}`, count);
         const before = fresh.get(entry.mid)?.at ?? entry.timestamp;
         longest[entry.kind] = Math.max(longest[entry.kind], entry.timestamp - before);
         fresh.set(entry.mid, {kind: entry.kind, at: entry.timestamp});
