@@ -1,5 +1,7 @@
-"""A couple's end-to-end encrypted visit on a node of several workers: one is killed, one is renewed, nobody is ever
-alone, and nobody has to secure anything."""
+"""A couple's end-to-end encrypted visit on a node of several workers: one is killed, one is renewed.
+
+Nobody is ever alone, and nobody has to secure anything.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ WATCH = """() => {
       const now = looked.get(mid) ?? performance.timeOrigin + performance.now();
       longest[kind] = Math.max(longest[kind], now - at);
     }
-    const said = /connection[^.]*lost|interrupted|on hold|securing|secured again|come in anew/i.exec(document.body.innerText);
+    const alarming = /connection[^.]*lost|interrupted|on hold|securing|secured again|come in anew/i;
+    const said = alarming.exec(document.body.innerText);
     if (said) window.alarms.add(said[0]);
     setTimeout(look, 20);
   };
