@@ -6,6 +6,8 @@
 //
 // Lines live in this value and nowhere else: they are gone with the page, and when the visit is over.
 
+/** @typedef {import('./signal.js').LineState} LineState */
+
 /** The room's own group; every other group has the name of the seat that waits. */
 export const ROOM = "room";
 
@@ -22,6 +24,7 @@ const MAX_LINES = 500; // of a thread; older ones go
  * @property {string | null} name who wrote it, as their credential says; null for one's own
  * @property {string} text
  * @property {number} at when it was sent or came, milliseconds since the epoch by this device
+ * @property {boolean} [gap] no message: from here on some may be missing
  */
 
 /**
@@ -125,6 +128,32 @@ function moved(thread, event) {
 function withLine(thread, name, text, at) {
   const id = (thread.lines.at(-1)?.id ?? 0) + 1;
   return { ...thread, lines: [...thread.lines, { id, name, text, at }].slice(-MAX_LINES) };
+}
+
+/** What stands where messages may be missing. */
+export const GAP = "You were not connected for a moment. What the others wrote meanwhile is not shown.";
+
+/**
+ * The connection is another than before. If it was gone and is back, what others wrote meanwhile did not come, and will
+ * not. Pure.
+ *
+ * @param {Chat} chat
+ * @param {LineState} before
+ * @param {LineState} now
+ * @param {boolean} inRoom whether the others could write in the room's thread, begun or not
+ * @returns {Chat}
+ */
+export function afterLine(chat, before, now, inRoom) {
+  if (now !== "open" || (before !== "lost" && before !== "moving")) return chat;
+  const groups = new Set([...Object.keys(chat), ...(inRoom ? [ROOM] : [])]);
+  const after = { ...chat };
+  for (const group of groups) {
+    const thread = threadOf(chat, group);
+    const last = thread.lines.at(-1);
+    if (last?.gap) continue;
+    after[group] = { ...thread, lines: [...thread.lines, { id: (last?.id ?? 0) + 1, name: null, text: GAP, at: 0, gap: true }] };
+  }
+  return after;
 }
 
 /**

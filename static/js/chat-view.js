@@ -72,10 +72,13 @@ export function ChatPanel({ chat, group, title, note, closed = null, lasting = f
     <div class="log" ref=${log} role="log" aria-label="Messages" tabindex="0">
       ${thread.lines.length === 0 && html`<p class="quiet">No messages yet.</p>`}
       ${thread.lines.map(
-        ({ id: line, name, text, at }) => html`<div key=${line} class=${name === null ? "line own" : "line"}>
-          <p class="who">${name ?? "You"} <span class="quiet">${timeOfDay(at)}</span></p>
-          <p class="text" dir="auto">${text}</p>
-        </div>`,
+        ({ id: line, name, text, at, gap }) =>
+          gap
+            ? html`<p key=${line} class="quiet">${text}</p>`
+            : html`<div key=${line} class=${name === null ? "line own" : "line"}>
+                <p class="who">${name ?? "You"} <span class="quiet">${timeOfDay(at)}</span></p>
+                <p class="text" dir="auto">${text}</p>
+              </div>`,
       )}
     </div>
     ${closed === null

@@ -4,7 +4,7 @@
 // What is true comes whole with each `roster` message; this adds only what the page itself knows: which question
 // is open, which request is on its way, and what went wrong.
 
-import { NO_CHAT, advanceChat, chatNews, isChatEvent, unread } from "./chat-state.js";
+import { NO_CHAT, advanceChat, afterLine, chatNews, isChatEvent, unread } from "./chat-state.js";
 import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
 import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
@@ -109,7 +109,7 @@ function moved(state, event) {
     case "welcome":
       return { ...state, skew: event.now - event.at };
     case "line":
-      return { ...state, line: event.line, fresh: false };
+      return { ...state, line: event.line, fresh: false, chat: afterLine(state.chat, state.line, event.line, talks(state)) };
     case "transport":
       return { ...state, transport: event.transport };
     case "devices":
@@ -195,6 +195,15 @@ function shown(state, roster) {
     sharing: state.sharing && !elsewhere,
     chat: roster.open ? state.chat : NO_CHAT,
   };
+}
+
+/**
+ * Whether others may write to this page in the room.
+ *
+ * @param {Readonly<HostState>} state
+ */
+function talks({ keys, roster }) {
+  return keys.phase !== "off" && roster?.entered === true;
 }
 
 /**

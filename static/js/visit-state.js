@@ -13,7 +13,7 @@
 // `place` is all that the server decides (waiting, admitted, paused, held, denied …): what it shows is the
 // newest `place` message. Everything before it is between the person and their own device.
 
-import { NO_CHAT, ROOM, advanceChat, chatNews, isChatEvent, threadOf } from "./chat-state.js";
+import { NO_CHAT, ROOM, advanceChat, afterLine, chatNews, isChatEvent, threadOf } from "./chat-state.js";
 import { NO_KEYS, encryptionBanner, encryptionNews, groupOf, mustStop, needsSecret, withKeys } from "./encryption-state.js";
 import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
@@ -173,7 +173,7 @@ function moved(state, event) {
     case "knock-answered":
       return knockAnswered(state, event.code, event.text);
     case "line":
-      return { ...state, line: event.line };
+      return { ...state, line: event.line, chat: afterLine(state.chat, state.line, event.line, conversation(state) === ROOM) };
     case "transport":
       return { ...state, transport: event.transport };
     case "secret-given":

@@ -129,6 +129,7 @@ const VISITS = {
   "chat, unread": there("admitted", keys("secured"), ...TALK("room")),
   "chat, empty": there("admitted", keys("secured"), open("room")),
   "chat, not sent": there("admitted", keys("secured"), open("room"), { type: "chat-typed", group: "room", text: "I heard you." }, { type: "chat-not-sent", group: "room", problem: NOT_SENT }),
+  "chat after a gap": there("admitted", keys("secured"), open("room"), ...TALK("room"), { type: "line", line: "lost" }, { type: "line", line: "open" }),
   "chat, nearly full": there("admitted", keys("secured"), open("room"), { type: "chat-typed", group: "room", text: "Long ".repeat(390) }),
   "chat while paused": there("paused", keys("secured"), open("room"), ...TALK("room")),
   "chat while paused, not sent": there("paused", keys("secured"), open("room"), { type: "chat-typed", group: "room", text: "I heard you." }, { type: "chat-not-sent", group: "room", problem: NOT_SENT }),

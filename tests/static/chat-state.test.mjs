@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { MAX_TEXT, NO_CHAT, ROOM, advanceChat, chatNews, obstacle, threadOf, tidyText, unread } from "../../static/js/chat-state.js";
+import { GAP, MAX_TEXT, NO_CHAT, ROOM, advanceChat, afterLine, chatNews, obstacle, threadOf, tidyText, unread } from "../../static/js/chat-state.js";
 
 const after = (...events) => events.reduce((chat, event) => advanceChat(chat, { group: ROOM, ...event }), NO_CHAT);
 const typed = (text) => ({ type: "chat-typed", text });
@@ -52,6 +52,28 @@ test("a listener hears who wrote, not what, and only while the conversation is c
   assert.equal(chatNews(open, advanceChat(open, { ...said("my secret"), group: ROOM })), null);
   const own = after(typed("x"), { type: "chat-sending" });
   assert.equal(chatNews(own, advanceChat(own, { type: "chat-sent", group: ROOM, at: 1 })), null);
+});
+
+test("who was not connected is told that something may be missing, once for each time", () => {
+  const begun = after(said("a"));
+  for (const [before, now] of [["open", "lost"], ["lost", "connecting"], ["connecting", "open"], ["idle", "connecting"]]) {
+    assert.equal(afterLine(begun, before, now, true), begun);
+  }
+  const gap = afterLine(begun, "lost", "open", true);
+  assert.deepEqual(threadOf(gap, ROOM).lines.map(({ text }) => text), ["a", GAP]);
+  assert.equal(chatNews(begun, gap), null);
+  assert.equal(unread(gap), 1);
+  assert.deepEqual(afterLine(gap, "moving", "open", true), gap, "nothing came between the two");
+  const more = afterLine(advanceChat(gap, { ...said("b"), group: ROOM }), "moving", "open", true);
+  assert.deepEqual(threadOf(more, ROOM).lines.map(({ id, text }) => [id, text]), [[1, "a"], [2, GAP], [3, "b"], [4, GAP]]);
+});
+
+test("what may be missing in a room is told though nobody has written yet; outside, only where somebody has", () => {
+  assert.deepEqual(threadOf(afterLine(NO_CHAT, "lost", "open", true), ROOM).lines.map(({ gap }) => gap), [true]);
+  assert.deepEqual(afterLine(NO_CHAT, "lost", "open", false), NO_CHAT);
+  const pair = advanceChat(NO_CHAT, { ...said("to you alone"), group: "A" });
+  assert.deepEqual(Object.keys(afterLine(pair, "lost", "open", false)), ["A"]);
+  assert.equal(threadOf(afterLine(pair, "lost", "open", false), "A").lines.length, 2);
 });
 
 test("conversations do not mix", () => {
