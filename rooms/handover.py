@@ -74,7 +74,8 @@ class Handover:
 
         Args:
             now: monotonic seconds.
-            heard: when media last came from each seat, ``None`` without a transport.
+            heard: when media last came from each seat, ``None`` without a transport; of a clinician who does
+                not hear, never.
         """
         seats = frozenset(seat for seat in self.gate.seats if heard.get(seat) is not None)
         self.gate = SetGate(seats, self.gate.muted)

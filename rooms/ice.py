@@ -1,9 +1,11 @@
-"""The server's side of ICE: the lite agent that only ever answers (RFC 8445 §2.5, RFC 8489).
+"""The server's side of ICE: the lite agent, which seeks no way and only answers (RFC 8445 §2.5, RFC 8489).
 
     binding request ──▶ read ──▶ LiteAgent.check ──▶ response
                                      │ integrity verified
                                      ▼
                      this address may send, and is sent to once nominated
+
+    question of ours ──▶ the browser ──▶ response ──▶ read ──▶ LiteAgent.verify (``rooms.hearing``)
 
 An address enters the server's tables here or nowhere: only a request whose MESSAGE-INTEGRITY fits the seat's
 password puts it there. That proves a browser with our offer in hand, so DTLS needs no cookie exchange.
@@ -38,6 +40,8 @@ Path = Literal["udp", "tcp", "turn"]
 
 #: A binding request of a browser is below 200 octets; RFC 8489 §6.1 asks to stay below the path MTU.
 MAX_REQUEST = 1_280
+#: Octets of a transaction id, all of them random (RFC 8489 §5).
+TRANSACTION = 12
 #: Addresses one seat may send from at the same time: its candidate pairs.
 MAX_ADDRESSES = 8
 #: Requests a seat's agent remembers; at the 0.4 a second of a browser at rest nearly three hours of them.
@@ -46,7 +50,9 @@ REMEMBERED = 4_096
 _ICE_CHARS = string.ascii_letters + string.digits
 _PORT = re.compile(r"[0-9a-f]{4}", re.ASCII)
 _ROLE_CONFLICT = (487, "Role Conflict")
-# Octets kept of a transaction id; all twelve are random (RFC 8489 §5).
+# RFC 8445 §5.1.2.1, as a peer-reflexive candidate: type preference 110, local 65535, component 1.
+_PRIORITY = 110 << 24 | 65535 << 8 | 255
+# Octets kept of a transaction id.
 _ID_KEPT = 8
 
 
@@ -95,6 +101,31 @@ class BindingRequest:
     message: stun.Message = field(repr=False)
 
 
+def _binding(datagram: bytes, *classes: stun.Class) -> stun.Message | None:
+    """A STUN binding message of one of these classes; ``None`` for anything else."""
+    if len(datagram) > MAX_REQUEST:
+        return None
+    try:
+        message = stun.parse_message(datagram)
+    except Exception:
+        # aioice raises ValueError, and on short attributes struct.error and others besides.
+        return None
+    known = message.message_class in classes and message.message_method == stun.Method.BINDING
+    return message if known else None
+
+
+def read_response(datagram: bytes) -> stun.Message | None:
+    """Parse what answers a question of ours: also an error does, for it was heard.
+
+    Args:
+        datagram: whatever arrived with a first byte below 4.
+
+    Returns:
+        The response, not yet trusted, or ``None`` for anything else.
+    """
+    return _binding(datagram, stun.Class.RESPONSE, stun.Class.ERROR)
+
+
 def read_request(datagram: bytes) -> BindingRequest | None:
     """Parse a STUN binding request.
 
@@ -104,14 +135,7 @@ def read_request(datagram: bytes) -> BindingRequest | None:
     Returns:
         The request, or ``None`` for anything else.
     """
-    if len(datagram) > MAX_REQUEST:
-        return None
-    try:
-        message = stun.parse_message(datagram)
-    except Exception:
-        # aioice raises ValueError, and on short attributes struct.error and others besides.
-        return None
-    if message.message_class != stun.Class.REQUEST or message.message_method != stun.Method.BINDING:
+    if (message := _binding(datagram, stun.Class.REQUEST)) is None:
         return None
     ufrag, colon, remote = str(message.attributes.get("USERNAME", "")).partition(":")
     if not ufrag or not colon or not remote:
@@ -162,9 +186,10 @@ class LiteAgent:
         self.address: Address | None = None
         self.addresses: list[Address] = []
         self._previous: Credentials | None = None
-        # The browser's fragment; None until its answer, which its first requests may overtake.
-        self._remote: str | None = None
-        self._previous_remote: str | None = None
+        # The browser's credentials; None until its answer, which its first requests may overtake.
+        self._remote: Credentials | None = None
+        self._previous_remote: Credentials | None = None
+        self._tie_breaker = secrets.randbits(64)
         self._seen = bytearray()
 
     @property
@@ -174,9 +199,46 @@ class LiteAgent:
             return (self.credentials.ufrag,)
         return (self.credentials.ufrag, self._previous.ufrag)
 
-    def answered(self, remote_ufrag: str) -> None:
-        """The browser's answer has come: from now on its requests must carry its fragment."""
-        self._remote = remote_ufrag
+    def answered(self, remote_ufrag: str, remote_pwd: str = "") -> None:
+        """The browser's answer has come: from now on its requests must carry its fragment.
+
+        Args:
+            remote_pwd: what our questions must carry; empty for a program, which is asked none.
+        """
+        self._remote = Credentials(remote_ufrag, remote_pwd)
+
+    def question(self, transaction: bytes) -> bytes | None:
+        """A binding request of our own over the path in use (RFC 8445 §7.2.2, as the controlled agent).
+
+        Returns:
+            ``None`` while the browser's password is not known.
+        """
+        own, remote = self._in_use
+        if remote is None or not remote.pwd:
+            return None
+        message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=transaction)
+        message.attributes["USERNAME"] = f"{remote.ufrag}:{own.ufrag}"
+        message.attributes["PRIORITY"] = _PRIORITY
+        message.attributes["ICE-CONTROLLED"] = self._tie_breaker
+        message.add_message_integrity(remote.pwd.encode())
+        message.add_fingerprint()
+        return bytes(message)
+
+    def verify(self, response: stun.Message) -> bool:
+        """Whether a response is the browser's."""
+        known = (self._remote, self._previous_remote)
+        return any(
+            response.check_message_integrity(remote.pwd.encode())
+            for remote in known
+            if remote is not None and remote.pwd
+        )
+
+    @property
+    def _in_use(self) -> tuple[Credentials, Credentials | None]:
+        """Ours and the browser's; those of before until the first request of a new generation."""
+        if self._previous is not None:
+            return self._previous, self._previous_remote
+        return self.credentials, self._remote
 
     def restart(self) -> None:
         """Begin a new generation (RFC 8445 §9). The old one serves until the first request of the new."""
@@ -208,7 +270,9 @@ class LiteAgent:
         credentials, remote = self.credentials, self._remote
         if self._previous is not None and request.ufrag == self._previous.ufrag:
             credentials, remote = self._previous, self._previous_remote
-        if request.ufrag != credentials.ufrag or (remote is not None and request.remote_ufrag != remote):
+        if request.ufrag != credentials.ufrag or (
+            remote is not None and request.remote_ufrag != remote.ufrag
+        ):
             return None
         key = credentials.pwd.encode()
         if not request.message.check_message_integrity(key):

@@ -26,7 +26,7 @@ from rooms.dtls import Certificate, Sessions
 from rooms.engine import Engine, reachable
 from rooms.forwarding import PublishedTrack
 from rooms.gate import Gate
-from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request
+from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request, read_response
 from rooms.ingest import IngestPeer
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.reporting import Beat
@@ -358,7 +358,7 @@ class MediaPort:
     def _on_stun(self, data: bytes, address: Address, detour: tuple[Path, Address] | None = None) -> None:
         request = read_request(data)
         if request is None:
-            self.counters["dropped_malformed"] += 1
+            self._on_response(data, address)
             return
         peer = self._by_ufrag.get(request.ufrag)
         owner = self._by_address.get(address)
@@ -381,6 +381,20 @@ class MediaPort:
             self.credentials_changed(peer)
         peer.heard(self.now())
         peer.proceed()
+
+    def _on_response(self, data: bytes, address: Address) -> None:
+        """What answers a question of ours: the seat at that address hears."""
+        response = read_response(data)
+        if response is None:
+            self.counters["dropped_malformed"] += 1
+            return
+        peer = self._by_address.get(address)
+        if (
+            peer is None
+            or not peer.agent.verify(response)
+            or not peer.hearing.answer(response.transaction_id, self.now())
+        ):
+            self.counters["dropped_unauthenticated"] += 1
 
     def _on_srtp(self, peer: Peer, data: bytes) -> None:
         # The SSRC is readable before decryption: libsrtp must not keep state for unannounced ones.

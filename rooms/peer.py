@@ -28,7 +28,8 @@ from rooms.description import BadSdp
 from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
 from rooms.forwarding import Kind, PublishedTrack, Route, Slot
 from rooms.gate import Member, slots_for
-from rooms.ice import Address, LiteAgent, Path
+from rooms.hearing import Hearing
+from rooms.ice import TRANSACTION, Address, LiteAgent, Path
 from rooms.quality import Meter, Quality, Standing
 from rooms.rtcp import ReportBlock
 from rooms.sdp import PUBLISHED, Answer, Offer, read_answer
@@ -115,6 +116,7 @@ class Peer:
         direct: what the engine needs to carry its media by itself; ``None`` when it cannot.
         last_media: the same of SRTP and SRTCP alone. A binding request can be recorded on its way and sent
             again by anybody; these cannot (RFC 3711 §3.3.2), so only they prove that somebody is there.
+        hearing: whether what is sent reaches the seat, as far as it was asked.
     """
 
     receives = True
@@ -140,6 +142,7 @@ class Peer:
         self.tracks_by_ssrc: dict[int, PublishedTrack] = {}
         self.slots_by_ssrc = {slot.ssrc: slot for slot in self.member.slots}
         self.last_heard = self.last_media = port.now()
+        self.hearing = Hearing()
         self.closed = False
         self.direct: Any = None
         self._port = port
@@ -212,7 +215,7 @@ class Peer:
             raise BadSdp("the answers announce ever new streams")
         self._announced = announced
         former, self._answer = self._answer, answer
-        self.agent.answered(answer.ufrag)
+        self.agent.answered(answer.ufrag, answer.pwd)
         self.member.shows_h264 = answer.shows_h264
         if former is None or former.tracks != answer.tracks:
             self._publish(answer)
@@ -280,6 +283,21 @@ class Peer:
             self.settle()
         if silence >= INTERRUPTION:
             self._port.returned(self)
+
+    def ask_whether_heard(self) -> None:
+        """Send a question that the other end answers if it hears."""
+        transaction = secrets.token_bytes(TRANSACTION)
+        self.hearing.ask(transaction, self._port.now())
+        if (question := self.agent.question(transaction)) is not None:
+            self._send(question)
+
+    def doubt(self) -> None:
+        """Its page says that its connection is lost."""
+        self.hearing.doubt(self._port.now())
+
+    def hears(self) -> bool:
+        """Whether what is sent reaches the seat; one whose transport only comes up is taken to hear."""
+        return self.hearing.look(self._port.now(), loss=self.meter.loss_in)
 
     def moved(self) -> None:
         """Its address or its keys may be others than before."""

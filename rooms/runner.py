@@ -60,6 +60,7 @@ from rooms.events import (
 )
 from rooms.groups import GroupNews, Tell
 from rooms.handover import FORWARDS_FOR, OVERLAP, Handover
+from rooms.hearing import EVERY as ASK_EVERY
 from rooms.ingest_sdp import ClientOffer, Fragment
 from rooms.media import MediaPort
 from rooms.peer import PeerState
@@ -382,6 +383,7 @@ class Runner:
             if (now := clock()) >= check_at:
                 # Having been stopped or starved ourselves says nothing about the others: their packets lie
                 # unread in the sockets. They are judged at the next look, late or not.
+                self._ask_clinicians()
                 excused = now >= check_at + STALLED and excuses.take(now)
                 for sign in () if excused else self._signs_of_life(now):
                     self._step(sign, now)
@@ -424,10 +426,10 @@ class Runner:
     async def _forward(self, handover: Handover, giving: asyncio.Task[None]) -> None:
         """Forward until that is over and the room is given away; only what closes matters now."""
         clock, inside = asyncio.get_running_loop().time, handover.gate.seats
+        check_at = clock()
         while not handover.over or not giving.done():
-            at = clock() + CHECK_EVERY
             try:
-                async with asyncio.timeout_at(at if handover.over else min(handover.until, at)):
+                async with asyncio.timeout_at(check_at if handover.over else min(handover.until, check_at)):
                     item = await self._inbox.get()
             except TimeoutError:
                 pass
@@ -444,7 +446,10 @@ class Runner:
                         self._close_late(item)
                     case Committed() | CommitRefused():
                         self._close_late(item)
-            handover.look(clock(), self._media_heard(inside))
+            if (now := clock()) >= check_at:
+                self._ask_clinicians()
+                check_at = now + CHECK_EVERY
+            handover.look(now, self._media_heard(inside))
             self.media.set_gate(self.meeting, frozenset(handover.gate.seats), frozenset(handover.gate.muted))
 
     def _close_late(self, item: _Item) -> None:
@@ -466,7 +471,12 @@ class Runner:
                 self._perform(effect)
 
     def _media_heard(self, seats: Iterable[SeatCode]) -> dict[SeatCode, float | None]:
-        return {code: self._transports.media_heard_at(code) for code in seats}
+        return {
+            code: self._transports.present_at(code)
+            if self.room.seats[code].is_host
+            else self._transports.media_heard_at(code)
+            for code in seats
+        }
 
     async def _all_decided(self) -> bool:
         """Wait until all that was decided here is durable; whether it is."""
@@ -583,13 +593,21 @@ class Runner:
                 events.append(HeardAgain(code))
         return events
 
+    def _ask_clinicians(self) -> None:
+        """Ask those who must hear whether they do, now and once more before the next look, which judges."""
+        hosts = [code for code, seat in self.room.seats.items() if seat.is_host]
+        for code in hosts:
+            self._transports.ask_whether_heard(code)
+            asyncio.get_running_loop().call_later(ASK_EVERY, self._transports.ask_whether_heard, code)
+
     def _heard_at(self, code: SeatCode, seat: Seat) -> float | None:
         """When the seat was last heard; ``None`` while it has neither page nor transport.
 
         Only pages that hold the seat count: a second device that asks must not keep the first one alive. Of a
-        clinician with media only the media counts: one who can no longer hear the partners is not with them.
+        clinician with media only the media counts, and whether they hear: one who can no longer hear the
+        partners is not with them.
         """
-        if seat.is_host and (present := self._transports.media_heard_at(code)) is not None:
+        if seat.is_host and (present := self._transports.present_at(code)) is not None:
             return present
         media = self._transports.heard_at(code)
         signs = [page.heard_at for link in seat.pages if (page := self._pages.get(link)) is not None]

@@ -136,8 +136,10 @@ class Transports:
         self._of[seat].peer.answer(sdp)
 
     def restart(self, seat: SeatCode) -> str:
-        """Begin an ICE restart of a living transport. Returns the SDP offer."""
-        return self._of[seat].peer.restart()
+        """Begin an ICE restart of a living transport, which its page found lost. Returns the SDP offer."""
+        peer = self._of[seat].peer
+        peer.doubt()
+        return peer.restart()
 
     def renew_ingest(self, seat: SeatCode, fragment: Fragment) -> str | None:
         """Let a program restart ICE, if that is what its fragment says. Returns the server's fragment.
@@ -162,6 +164,18 @@ class Transports:
         """The same of media alone, which nobody can send in the seat's place."""
         transport = self._of.get(seat)
         return transport.peer.last_media if transport is not None and transport.up else None
+
+    def present_at(self, seat: SeatCode) -> float | None:
+        """The same of one who hears: "never" for a clinician who does not, whatever comes from them."""
+        transport = self._of.get(seat)
+        if transport is None or not transport.up:
+            return None
+        return transport.peer.last_media if transport.peer.hears() else float("-inf")
+
+    def ask_whether_heard(self, seat: SeatCode) -> None:
+        """Ask over a seat's transport, if it has one that is up and can be sent to."""
+        if (transport := self._of.get(seat)) is not None and transport.up:
+            transport.peer.ask_whether_heard()
 
     def quality(self) -> dict[SeatCode, Quality]:
         """Numbers about each connected transport."""

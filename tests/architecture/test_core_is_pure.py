@@ -33,6 +33,7 @@ PURE = {
         "rooms.group",
         "rooms.groups",
         "rooms.handover",
+        "rooms.hearing",
         "rooms.ingest_sdp",
         "rooms.lateness",
         "rooms.mls_wire",

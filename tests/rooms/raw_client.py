@@ -53,7 +53,8 @@ class RawClient:
     Attributes:
         rtp: every RTP packet received, decrypted.
         reports: everything the server said in RTCP.
-        responses: STUN messages received.
+        responses: STUN responses received.
+        deaf: answers no question whether it hears, as if none had come.
     """
 
     certificate = RTCCertificate.generateCertificate()
@@ -64,6 +65,7 @@ class RawClient:
         self.reports: list[Report] = []
         self.responses: list[stun.Message] = []
         self.strange = 0
+        self.deaf = False
         self.credentials = Credentials.fresh()
         self._socket: socket.socket | None = None
         self.take(offer)
@@ -200,7 +202,7 @@ class RawClient:
 
     def _arrived(self, data: bytes) -> None:
         if data[0] < 4:
-            self.responses.append(stun.parse_message(data))
+            self._on_stun(stun.parse_message(data))
         elif 19 < data[0] < 64:
             self._ice.feed(data)
         elif self.dtls.state in ("new", "connecting"):
@@ -211,6 +213,19 @@ class RawClient:
             self.rtp.append(self.dtls._rx_srtp.unprotect(data))
         else:
             self.strange += 1
+
+    def _on_stun(self, message: stun.Message) -> None:
+        if message.message_class is not stun.Class.REQUEST:
+            self.responses.append(message)
+        elif not self.deaf:
+            assert message.check_message_integrity(self.credentials.pwd.encode())
+            assert message.attributes["USERNAME"] == f"{self.credentials.ufrag}:{self.server.ufrag}"
+            response = stun.Message(
+                stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=message.transaction_id
+            )
+            response.attributes["XOR-MAPPED-ADDRESS"] = self.address
+            response.add_message_integrity(self.credentials.pwd.encode())
+            self.send(bytes(response))
 
 
 def _value(sdp: str, name: str) -> str:

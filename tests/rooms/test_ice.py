@@ -15,6 +15,7 @@ from rooms.ice import (
     named_port,
     path_of,
     read_request,
+    read_response,
 )
 
 HOME: Address = ("192.0.2.1", 5000)
@@ -268,3 +269,74 @@ def test_a_fragment_names_its_media_port(port: int) -> None:
 @given(text=st.text(max_size=20))
 def test_any_fragment_names_a_port_or_none(text: str) -> None:
     assert named_port(text) in range(65_536) or named_port(text) is None
+
+
+def respond(question: bytes, pwd: str, kind: stun.Class = stun.Class.RESPONSE) -> stun.Message:
+    asked = stun.parse_message(question)
+    response = stun.Message(stun.Method.BINDING, kind, transaction_id=asked.transaction_id)
+    response.add_message_integrity(pwd.encode())
+    read = read_response(bytes(response))
+    assert read is not None
+    return read
+
+
+def test_a_question_of_ours_is_one_that_the_browser_takes_for_a_check() -> None:
+    agent = LiteAgent()
+    assert agent.question(b"x" * 12) is None, "before its answer nobody knows how"
+    agent.answered("abcd", "p" * 24)
+    question = agent.question(b"x" * 12)
+    assert question is not None
+    told = read_request(question)
+    assert told is not None
+    assert (told.ufrag, told.remote_ufrag) == ("abcd", agent.credentials.ufrag)
+    assert told.controlled
+    assert not told.nominates
+    assert told.message.transaction_id == b"x" * 12
+    assert told.message.check_message_integrity(b"p" * 24)
+    assert "FINGERPRINT" in told.message.attributes, "browsers tell it from media by that"
+
+
+@pytest.mark.parametrize("kind", [stun.Class.RESPONSE, stun.Class.ERROR])
+def test_only_the_browser_can_answer_it(kind: stun.Class) -> None:
+    agent = LiteAgent()
+    agent.answered("abcd", "p" * 24)
+    question = agent.question(b"x" * 12)
+    assert question is not None
+    assert agent.verify(respond(question, "p" * 24, kind))
+    assert not agent.verify(respond(question, "q" * 24, kind))
+    assert not agent.verify(stun.Message(stun.Method.BINDING, kind, transaction_id=b"x" * 12))
+
+
+def test_during_a_restart_the_question_goes_over_the_path_in_use() -> None:
+    agent = LiteAgent()
+    agent.answered("abcd", "p" * 24)
+    old = agent.credentials
+    agent.restart()
+    agent.answered("efgh", "r" * 24)
+    question = agent.question(b"x" * 12)
+    assert question is not None
+    told = read_request(question)
+    assert told is not None
+    assert (told.ufrag, told.remote_ufrag) == ("abcd", old.ufrag)
+    assert agent.verify(respond(question, "p" * 24))
+    assert ask(agent, remote="efgh") is not None
+    again = agent.question(b"y" * 12)
+    assert again is not None
+    told = read_request(again)
+    assert told is not None
+    assert (told.ufrag, told.remote_ufrag) == ("efgh", agent.credentials.ufrag)
+    assert agent.verify(respond(again, "r" * 24))
+
+
+def test_a_program_without_a_password_is_asked_nothing() -> None:
+    agent = LiteAgent()
+    agent.answered("abcd")
+    assert agent.question(b"x" * 12) is None
+    forged = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)
+    forged.add_message_integrity(b"")
+    assert not agent.verify(forged)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_response_or_none(data: bytes) -> None:
+    read_response(data)

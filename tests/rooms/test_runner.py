@@ -27,10 +27,11 @@ from rooms.events import (
 )
 from rooms.groups import GroupNews
 from rooms.handover import OVERLAP
+from rooms.hearing import FRESH
 from rooms.media import MediaPort
 from rooms.quality import Grade, Level, Quality, Standing
 from rooms.room import Room
-from rooms.runner import FLUSH_WITHIN, HOST_PATIENCE, Runner
+from rooms.runner import CHECK_EVERY, FLUSH_WITHIN, HOST_PATIENCE, Runner
 from rooms.transports import Transports
 from tests.support.heard import EVERY, Heard
 
@@ -284,6 +285,30 @@ async def test_a_silent_clinician_leaves_nobody_alone_within_two_seconds() -> No
         held = [(r.event, r.reason) for r in house.store.records if r.event is EventType.SEAT_HELD]
         assert held == [(EventType.SEAT_HELD, "clinician-lost")] * 2
         assert host.closed == []
+
+
+async def test_a_clinician_who_does_not_hear_leaves_nobody_alone_within_two_seconds() -> None:
+    async with running() as house:
+        _, first, second = await house.visit()
+        loop = asyncio.get_running_loop()
+        house.heard["t"].client.deaf = True  # and talks on
+        lost_at = loop.time()
+        await until(lambda: first.state == "paused" and second.state == "paused")
+        assert HOST_PATIENCE - 2 * EVERY < loop.time() - lost_at < 2.1
+        assert house.runner.room.flowing == frozenset()
+        house.heard["t"].client.deaf = False
+        await until(lambda: first.state == "admitted" and second.state == "admitted")
+
+
+async def test_a_clinicians_page_that_lost_its_connection_is_believed_at_once() -> None:
+    async with running() as house:
+        _, first, _ = await house.visit()
+        house.heard["t"].client.deaf = True
+        await asyncio.sleep(FRESH + CHECK_EVERY)
+        asked_at = asyncio.get_running_loop().time()
+        assert house.runner.restart_media("t", fresh=False) is None
+        await until(lambda: first.state == "paused")
+        assert asyncio.get_running_loop().time() - asked_at < HOST_PATIENCE - FRESH - CHECK_EVERY
 
 
 async def test_a_clinician_who_closes_the_page_is_lost() -> None:

@@ -29,6 +29,7 @@ from typing import Final, Self
 Address = tuple[str, int]
 
 _BUFFER: Final = 1 << 20
+_BINDING_REQUEST: Final = b"\x00\x01"
 _AT_ONCE: Final = 64
 """Datagrams read from one socket before the others have their turn."""
 
@@ -239,7 +240,7 @@ class Link:
 
     def _to_server(self, back: socket.socket, data: bytes) -> None:
         back.send(data)
-        if data and data[0] < 4:
+        if data[:2] == _BINDING_REQUEST:
             self.checks.append(data)
 
     def _new_back(self, browser: Address) -> socket.socket:
