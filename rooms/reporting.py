@@ -151,11 +151,12 @@ class Beat:
         for peer in peers:
             peer.settle()
         before = self._links.get(room, {})
-        links = {peer: before.get(peer) or _Link() for peer in peers if peer.state is PeerState.CONNECTED}
-        self._links[room] = links
-        for peer, link in links.items():
-            self._judge(peer, link, now)
-        for peer in links:
+        # Kept while the transport may come back: what was paused is paused still, and must be tried again.
+        self._links[room] = {peer: before.get(peer) or _Link() for peer in peers}
+        connected = [peer for peer in peers if peer.state is PeerState.CONNECTED]
+        for peer in connected:
+            self._judge(peer, self._links[room][peer], now)
+        for peer in connected:
             self._report(peer, now)
         self._ask_key_frames(gate.screens_silent(now))
 
@@ -271,7 +272,7 @@ class Beat:
         for seat in gate.members:
             peer = self._peers[publisher.room, seat]
             link = self._links[publisher.room].get(peer)
-            if peer is publisher or link is None:
+            if peer is publisher or link is None or peer.state is not PeerState.CONNECTED:
                 continue
             sources = _pictures_to(peer)
             ours = sum(track.owner is publisher for track in sources)

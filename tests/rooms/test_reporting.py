@@ -383,6 +383,36 @@ async def test_a_seat_whose_transport_fell_silent_during_a_stop_is_not_left_with
     assert flood.seen(Kind.CAMERA) > before
 
 
+async def test_a_picture_paused_before_a_blackout_comes_back_after_it(room: Room, pair: Squeezed) -> None:
+    a, b = pair.publisher, pair.subscriber
+    await pair.goes(30, loss=0.5, estimate=20_000)
+    assert receives(b) is Level.SOUND
+    room.port.ahead += SILENCE + 1
+    room.port.beat()
+    assert b.peer.state is PeerState.GONE
+    await a.client.check()
+    await b.client.check()
+    await pair.goes(20, loss=0.0)
+    assert receives(b) is Level.ALL
+    before = len(b.client.of(b.client.slots[1]))
+    await pair.goes(5, loss=0.0)
+    assert len(b.client.of(b.client.slots[1])) > before
+
+
+async def test_who_is_gone_holds_no_publisher_down(room: Room, pair: Squeezed) -> None:
+    a, b = pair.publisher, pair.subscriber
+    await pair.goes(30, loss=0.5, estimate=20_000)
+    assert receives(b) is Level.SOUND
+    for _ in range(2 * int(SILENCE + 10)):  # until the picture would be tried, and longer
+        room.port.ahead += 0.5
+        a.client.send_rtp(Kind.CAMERA, pair.sequence)
+        await room.settled(a)
+        room.port.beat()
+    assert b.peer.state is PeerState.GONE
+    told = rtcp.BandwidthEstimate(DEFAULT_BITRATE // 8 * 8)
+    await until(lambda: a.client.reports[-1] == told, "as nobody held it down")
+
+
 async def test_behind_the_gate_no_link_is_judged(room: Room) -> None:
     a, b = await room.seat("a", 0), await room.seat("b", 1)
     pair = Squeezed(room, a, b)
