@@ -185,6 +185,9 @@ export function obstacle({ connected, phase, members }) {
 
 const SECURING = "Not sent: the conversation is being secured. Your text stays here. Press “Send” again in a moment.";
 const NOBODY = "Not sent: nobody is here to read it. Your text stays here. Press “Send” again when somebody is.";
+const ANEW = // a pair ends when its guest comes into the room, and with the page of either
+  "Not sent: this conversation has to be secured anew. Your text stays here. Press “Send” again in a moment, or when " +
+  "the other side is back.";
 const UNKNOWN =
   "The connection was interrupted, so perhaps this was not sent. Your text stays here. Press “Send” again when the " +
   "connection is back.";
@@ -209,7 +212,7 @@ const NOT_SENT = Object.freeze({
  * @returns {string}
  */
 export function notSent(code, group) {
-  if (code === "keys-changed" && group !== ROOM) return NOBODY; // a pair ends with either of the two
+  if (code === "keys-changed" && group !== ROOM) return ANEW;
   return NOT_SENT[code ?? ""] ?? "Not sent. Your text is still in the box: press “Send” again.";
 }
 

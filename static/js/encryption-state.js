@@ -265,7 +265,8 @@ const STOPS = Object.freeze({
   "keys-failed": {
     heading: "The conversation could not be secured",
     text: [
-      "We tried several times. Nothing was sent without end-to-end encryption; camera and microphone are off.",
+      "Your device could not agree with the others on keys. Nothing was sent without end-to-end encryption; camera and " +
+        "microphone are off.",
       "Reload this page to try again. If it happens a second time, tell your practice.",
     ],
     reload: true,

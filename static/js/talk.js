@@ -55,6 +55,7 @@ export function talkActions({ state, apply, seals, pair }) {
       }
       apply({ type: "chat-sending", group });
       const code = await by.seal(group, payload);
+      if (code === "keys-changed" && group !== ROOM) pair(group); // the server has no such pair any more
       if (code === null) apply({ type: "chat-sent", group, at: Date.now() });
       else apply({ type: "chat-not-sent", group, problem: notSent(code, group) });
     },

@@ -155,6 +155,15 @@ async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(
     await eventually(is_sent, WITHIN / 1000)
     await hears_of(a, "Your therapist writes to you", "Are you there?")
 
+    # A pair ends when its guest comes in; once moved back, it is made anew for whoever writes.
+    await therapist.presses("Admit Partner A")
+    await a.is_in_the_room()
+    await therapist.presses("Move back Partner A")
+    await a.sees("You are in the waiting room")
+    await box.fill("A moment more.")
+    await eventually(is_sent, WITHIN / 1000)
+    await hears_of(a, "Your therapist writes to you", "A moment more.")
+
 
 async def test_a_page_without_the_links_secret_asks_for_it(practice: Practice, people: People) -> None:
     visit = await practice.book_sealed("individual")

@@ -60,7 +60,8 @@ test("what was forwarded to nobody is not shown as sent, in the room or between 
       await at.sendChat(group);
       const { draft, lines, problem, sending } = threadOf(at.now.chat, group);
       assert.deepEqual([draft, lines, sending], ["Hello", [], null]);
-      assert.match(problem, group !== ROOM && refused === "keys-changed" ? /^Not sent: nobody is here/ : said);
+      assert.match(problem, group !== ROOM && refused === "keys-changed" ? /^Not sent: this conversation has to be secured anew/ : said);
+      assert.deepEqual(at.asked, group !== ROOM && refused === "keys-changed" ? ["A"] : [], "a pair that is gone is made anew");
       assert.equal(at.sealed.length, 1);
     }
   }
