@@ -1,14 +1,14 @@
 // @ts-check
 // When a new epoch is sent on, and when an old one is forgotten.
 //
-//   enter ──▶ received at once ──everybody ready, or 1 s──▶ sent on ──10 s after the next one──▶ forgotten
+//   enter ──▶ received at once ──all who stay ready, or 1 s──▶ sent on ──10 s after the next one──▶ forgotten
 //                          └──somebody left: at once──▶
 //
 // Of one generation of a group. A later one may wait until all who can hear an earlier one are in it (`waitFor`), and that
 // it waits for them in bounded time is for the caller to see to (`release`).
 //
-// Those who stay learn the new key before anybody sends on it, so that no frame is lost; who left has none of what is sent
-// from then on. The second is counted here: a server that holds back the word of the others delays nothing longer.
+// Those who stay learn the new key before anybody sends on it, so that no frame is lost; for somebody new nobody waits, for
+// they can open nothing of before. Who left has none of what is sent from then on. The second is counted here: a server that holds back the word of the others delays nothing longer.
 // Clock and timers are given.
 
 /** @typedef {import("./group.js").EpochKey} EpochKey */
@@ -44,6 +44,7 @@ export class EpochSwitch {
   /** @type {number | null} */ #sending = null;
   /** @type {number | null} installed before the server accepted it */ #early = null;
   /** @type {Map<number, Set<string>>} who has said to be ready, by epoch */ #ready = new Map();
+  /** @type {readonly string[]} the others who can open the epoch before too */ #staying = [];
   /** @type {ReadonlySet<string> | null} who must be in before we send here at all */ #awaited = null;
   /** @type {unknown} */ #wait = null;
   /** @type {Set<unknown>} */ #keeping = new Set();
@@ -101,6 +102,10 @@ export class EpochSwitch {
     this.#early = null;
     const others = new Set(key.members.flatMap((member) => (member.index === index ? [] : [member.pid])));
     this.#current = { epoch: key.epoch, index, others, members: key.members };
+    const was = before?.members ?? [];
+    this.#staying = key.members.flatMap((member) =>
+      others.has(member.pid) && was.some(({ pid, key: same }) => pid === member.pid && same === member.key) ? [member.pid] : [],
+    );
     for (const epoch of [...this.#ready.keys()]) if (epoch < key.epoch) this.#ready.delete(epoch);
     if (before && before.epoch !== key.epoch) {
       // Of who left nothing is opened any more, not even what was on its way.
@@ -237,7 +242,9 @@ export class EpochSwitch {
 
   #allReady() {
     const ready = this.#ready.get(this.#current?.epoch ?? -1);
-    return this.#allIn() && this.others.every((seat) => ready?.has(seat));
+    // While earlier keys are sent on elsewhere, whoever is new here can open those.
+    const awaited = this.#awaited === null ? this.#staying : this.others;
+    return this.#allIn() && awaited.every((seat) => ready?.has(seat));
   }
 
   #allIn() {

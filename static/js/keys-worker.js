@@ -12,6 +12,7 @@ import { Opener, Sealer } from "./frames.js";
 import { GroupSession } from "./group-session.js";
 import { ANYBODY, KeyRing } from "./key-ring.js";
 import { checkPayload, readPayload } from "./payloads.js";
+import { rehearse } from "./rehearsal.js";
 import { SpokenCheck } from "./spoken-check.js";
 import { Unopened } from "./unopened.js";
 
@@ -64,6 +65,7 @@ import { Unopened } from "./unopened.js";
  */
 
 const ROOM = "room";
+const REHEARSAL = 1_000; // ms after the start, when our own keys are made
 const PATIENCE = 2_000; // ms that members' frames may not open before the group is asked to put us in anew
 
 const DRAWN_WITHIN = 15_000; // ms that the pictures of a spoken check may take
@@ -183,6 +185,7 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   switch (data.type) {
     case "start":
       started = data;
+      self.setTimeout(() => void rehearse().catch(() => false), REHEARSAL); // how the real one goes is seen then
       break;
     case "server":
       sessionOf(data.message.group)?.receive(data.message);

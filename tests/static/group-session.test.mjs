@@ -130,6 +130,26 @@ test("a new epoch is sent on when everybody is ready, or after a second", async 
   assert.equal(world.pages.get(T).state.sending, 3);
 });
 
+test("nobody waits for somebody new, who cannot open the epoch before anyway; and still for those who stay", async () => {
+  const world = await World.of();
+  world.meddle = (_to, message) => (message.type === "ready" ? [] : [message]);
+  world.page("A");
+  world.knock("A");
+  await world.settle();
+  world.admit("A");
+  await world.settle();
+  assert.deepEqual([T, "A"].map((seat) => world.pages.get(seat).state.sending), [1, 1]);
+  world.page("B");
+  world.knock("B");
+  await world.settle();
+  world.meddle = (to, message) => (message.type === "ready" && (message.seat === "B" || to === "A") ? [] : [message]);
+  world.admit("B");
+  await world.settle();
+  assert.deepEqual([T, "A", "B"].map((seat) => world.pages.get(seat).state.sending), [2, 1, 2]);
+  world.clock.advance(1_000);
+  assert.equal(world.pages.get("A").state.sending, 2);
+});
+
 test("after a removal nobody waits: host and others send on the new epoch when they have it", async () => {
   const world = await World.of("A", "B");
   world.meddle = (_to, message) => (message.type === "ready" ? [] : [message]);

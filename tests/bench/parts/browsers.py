@@ -185,13 +185,14 @@ async def _meeting(
     """A therapist in an open room, watching, and a patient who waits with a connected transport.
 
     Args:
-        conditions: of a network for each of them, the therapist's first; ``None`` for none at all.
+        conditions: of a network for each of them, the therapist's first, from when both are there: how long
+            pages take to load is not measured. ``None`` for none at all.
         sealed: the visit is end-to-end encrypted.
     """
     visit = await practice.book_sealed("individual") if sealed else (await book(practice, 1))[0]
     async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
         people = People(practice, one.browser)
-        links = [people.link().both(conditions) for _ in range(2)] if conditions else []
+        links = [people.link() for _ in range(2)] if conditions else []
         hers, theirs = links or (None, None)
         try:
             therapist = await people.therapist(visit, viewport=WINDOW, link=hers)
@@ -200,6 +201,8 @@ async def _meeting(
             await therapist.sees_seat(SEAT, state="waiting", presence="connected")
             await patient.page.wait_for_selector("body[data-transport=connected]")
             await therapist.page.evaluate(WATCH)
+            for link in links:
+                link.both(conditions or CLEAR)
             yield therapist, patient, links
         finally:
             await people.go_home()
