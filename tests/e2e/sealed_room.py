@@ -206,8 +206,10 @@ def sealed_by(frame: bytes, kind: Kind, index: int) -> tuple[int, int] | None:
     if not rest:
         return None
     kid, ctr = sframe_header(rest)
-    context = list(Kind).index(kind)
-    return (kid & 15, ctr) if kid >> 4 == context << 4 | index and ctr < 100_000 else None
+    # Above the sender's index: the kind, two bits, and the generation's digit, four.
+    digit, context = divmod(kid >> 8, 4)
+    ours = (context, kid >> 4 & 15) == (list(Kind).index(kind), index) and digit < 16
+    return (kid & 15, ctr) if ours and ctr < 100_000 else None
 
 
 def after_clear(frame: bytes) -> bytes:
