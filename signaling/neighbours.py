@@ -83,6 +83,7 @@ class Neighbours:
 
     Attributes:
         names: the others that take rooms; told by the supervisor.
+        alive: all others that live, and may run rooms still; told by the supervisor.
         serve_page: serves a page whose WebSocket another worker holds, to its end; sends READY or REFUSED.
         calls: what others may ask us, by name.
     """
@@ -90,6 +91,7 @@ class Neighbours:
     data_dir: Path
     name: str
     names: frozenset[str] = frozenset()
+    alive: frozenset[str] = frozenset()
     serve_page: ServePage | None = field(default=None, init=False)
     calls: dict[str, AnswerCall] = field(default_factory=dict, init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
@@ -267,7 +269,7 @@ class Neighbours:
 
     async def ask_all(self, call: str) -> dict[str, bytes]:
         """Ask all others at once; who does not answer is left out."""
-        names = sorted(self.names)
+        names = sorted(self.alive)
         answers = await asyncio.gather(*(self._asked(name, call) for name in names))
         return {name: found for name, found in zip(names, answers, strict=True) if found is not None}
 

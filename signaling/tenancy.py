@@ -16,6 +16,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -25,6 +26,9 @@ from broker.placement import Lease, Placement
 from broker.tenure import Tenure
 from signaling.neighbours import Neighbours
 from signaling.security import describe
+
+COME_BACK_WITHIN: Final = 20.0
+"""Seconds for which a room whose worker died is taken again, also by who takes no new ones."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +44,7 @@ class Tenancy:
         on_lost: told of a room that is another's now; must not wait.
 
     Attributes:
-        taking: whether this worker takes rooms that run nowhere.
+        taking: whether this worker takes rooms that run nowhere; if not, still those of the dead.
     """
 
     placement: Placement
@@ -49,6 +53,7 @@ class Tenancy:
     on_lost: Callable[[MeetingId], None]
     taking: bool = field(default=True, init=False)
     _tenure: Tenure = field(init=False)
+    _orphans: dict[MeetingId, float] = field(default_factory=dict, init=False)
     _store_is_back: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __post_init__(self) -> None:
@@ -75,13 +80,13 @@ class Tenancy:
             Refused: ``draining`` when it runs nowhere and nobody here takes rooms; ``no-session``.
             StoreUnavailable: nobody knows.
         """
-        others = self.neighbours.names
-        if others or not self.taking:
+        others, taking = self.neighbours.names, self._takes(meeting)
+        if others or not taking:
             owners = await self.placement.owners()
             if (owner := owners.get(meeting)) is not None:
                 return None if owner == self.me else owner
             rooms = Counter(owners.values())
-            able = [*([self.me] if self.taking else []), *sorted(others)]
+            able = [*([self.me] if taking else []), *sorted(others)]
             if not able:
                 raise Refused("draining")
             chosen = min(able, key=lambda worker: rooms[worker])
@@ -97,12 +102,21 @@ class Tenancy:
             Refused: ``moved`` when it is another's; ``draining`` when this worker takes none; ``no-session``.
             StoreUnavailable: nobody knows.
         """
-        if not self.taking:
+        if not self._takes(meeting):
             raise Refused("draining")
         lease = await self._take(meeting)
         if lease.worker != self.me:
             raise Refused("moved")
         return lease
+
+    def orphaned(self, meetings: Iterable[MeetingId]) -> None:
+        """The worker of these rooms has died: who was in them comes back in a moment."""
+        now = _now()
+        living = {meeting: until for meeting, until in self._orphans.items() if now < until}
+        self._orphans = living | dict.fromkeys(meetings, now + COME_BACK_WITHIN)
+
+    def _takes(self, meeting: MeetingId) -> bool:
+        return self.taking or _now() < self._orphans.get(meeting, 0.0)
 
     async def keeps(self, meeting: MeetingId) -> bool:
         """Make sure that a room that runs here is still ours; ask the store where our clock is not enough.

@@ -93,6 +93,7 @@ class Certificate:
         """
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
+        former = signal.getsignal(signal.SIGHUP)
         loop.add_signal_handler(signal.SIGHUP, told.set)
         before = self._loaded
         try:
@@ -109,6 +110,7 @@ class Certificate:
                 before = self._loaded
         finally:
             loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, former)  # a worker ignores it then
 
 
 def try_pair(cert: Path, key: Path) -> x509.Certificate:

@@ -18,6 +18,7 @@ import sys
 import structlog
 
 from broker.errors import QuietroomError
+from broker.ids import MeetingId
 from broker.private import Private
 from signaling import logs
 from signaling.app import LOOK_EVERY, Server, run
@@ -44,10 +45,14 @@ class _Orders:
                 self.go.set()
             elif "names" in said and self.server is not None:
                 self.server.neighbours.names = frozenset(said["names"])
+                self.server.neighbours.alive = frozenset(said["alive"])
                 self.server.detours.lead_to(map(int, said["ports"]))
+            elif "orphans" in said and self.server is not None:
+                self.server.house.tenancy.orphaned(map(MeetingId, said["orphans"]))
             elif "finish" in said and self.server is not None:
                 self.server.finish()
-                self._reporting = asyncio.create_task(self._report(self.server), name="report")
+                if self._reporting is None:
+                    self._reporting = asyncio.create_task(self._report(self.server), name="report")
             elif "stop" in said:
                 break
         self.go.set()

@@ -7,8 +7,9 @@
 Each worker is a whole ``Server`` in a process of its own (``signaling.worker``), on the one TCP socket that
 all of them accept from, with a UDP port for its rooms' media. The supervisor carries no visit. It speaks with
 each worker over a socketpair, a JSON object per line: settings, go, names and media ports of the neighbours,
-finish, stop; and back: ready, failed, live, leaving. The TURN secret that they share goes that way too, and
-lives in memory alone. Nobody is accepted before every worker is ready the first time.
+rooms whose worker has died, finish, stop; and back: ready, failed, live, leaving. The TURN secret that they
+share goes that way too, and lives in memory alone. Nobody is accepted before every worker is ready the first
+time.
 
 A worker told to end (SIGTERM) hands its rooms to the others and is replaced: that is how workers are renewed
 one by one. No worker outlives the supervisor, and the store ends last. Each worker records its own start and
@@ -44,6 +45,7 @@ from signaling.app import Told, bound_process, bury_the_dead, listen
 from signaling.neighbours import Neighbours
 from signaling.practice import embedded_store
 from signaling.settings import Settings
+from signaling.tenancy import COME_BACK_WITHIN
 
 READY_WITHIN: Final = 60.0
 """Seconds for a worker to start; a large store takes a while to load."""
@@ -53,6 +55,8 @@ BACK_OFF: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 5.0)
 STEADY: Final = 30.0
 """Seconds after which a worker that dies is started again at once."""
 MAX_LINE: Final = 64 * 1024
+ROOMS_A_LINE: Final = 500
+"""Rooms named in one line; well below its longest."""
 
 log = structlog.get_logger(__name__)
 
@@ -172,7 +176,8 @@ class Supervisor:
         self._secret = Private(secrets.token_bytes(32))
         self._workers: dict[int, _Worker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._finishing = False
+        self._finishing = asyncio.Event()
+        self._back_until = 0.0
 
     @property
     def url(self) -> str:
@@ -186,8 +191,12 @@ class Supervisor:
 
     @property
     def live(self) -> int:
-        """In how many rooms somebody is inside, as the workers last told while finishing."""
-        return sum(worker.live for worker in self._workers.values())
+        """In how many rooms somebody is inside, as the workers last told while finishing.
+
+        At least one as long as somebody may be on the way back from a worker that has died.
+        """
+        live = sum(worker.live for worker in self._workers.values())
+        return max(live, int(asyncio.get_running_loop().time() < self._back_until))
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -240,13 +249,19 @@ class Supervisor:
         # Two runs never share a name: each numbers its events from 0, and the dead one's leases are ended.
         name = f"{settings.node[:16]}-w{slot}-{secrets.token_hex(3)}"
         ours, theirs = socket.socketpair()
+        dying = dies_with_us(signal.SIGKILL)
+
+        def begin() -> None:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a certificate to look at
+            dying()
+
         with theirs:
             process = subprocess.Popen(  # noqa: ASYNC220 -- forks from the main thread, and is not waited for
                 [sys.executable, "-P", "-m", "signaling.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), self._listening.fileno()),
                 start_new_session=True,  # Ctrl-C is the supervisor's to hand on
-                preexec_fn=dies_with_us(signal.SIGKILL),  # noqa: PLW1509 -- nothing else sets a death signal
+                preexec_fn=begin,  # noqa: PLW1509 -- nothing else sets what a worker begins with
             )
         worker = _Worker(name, process, await Wire.over(ours))
         own = replace(settings, node=name, workers=1, media_port=settings.media_ports[slot])
@@ -259,24 +274,29 @@ class Supervisor:
         return worker
 
     async def _keep(self, slot: int, worker: _Worker) -> None:
-        """Replace the worker of a slot whenever it ends."""
+        """Replace the worker of a slot whenever it ends; not any more when the node finishes."""
         clock = asyncio.get_running_loop().time
         tries = 0
         while True:
             began = clock()
             await ended(worker.process)
-            worker.taking, worker.live, worker.media_port = False, 0, 0
+            worker.taking, worker.media_port = False, 0
             log.warning("worker ended", node=worker.name, returncode=worker.process.returncode)
             await self._bury(worker)
+            worker.live = 0  # not before it is known whether anybody was with it
             self._tell_names()
-            if self._finishing:
+            if self._finishing.is_set():
                 return
             tries = 0 if clock() - began > STEADY else tries + 1
             await asyncio.sleep(BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries else 0.0)
+            if self._finishing.is_set():
+                return
             worker = self._workers[slot] = await self._spawn(slot)
             if await _ready(worker):
                 worker.wire.say(go=True)
                 self._tell_names()
+                if self._finishing.is_set():  # it was told so before it could hear it
+                    worker.wire.say(finish=True)
             else:
                 worker.process.kill()  # it has ended, or hangs
 
@@ -285,23 +305,37 @@ class Supervisor:
         worker.wire.close()
         self._neighbours.forget(worker.name)
         try:
+            owners = await self._placement.owners()
             await self._placement.bury(worker.name)
         except StoreUnavailable:
             log.warning("leases of a dead worker run out by themselves", node=worker.name)
+            return
+        orphans = [meeting for meeting, owner in owners.items() if owner == worker.name]
+        if orphans:
+            self._back_until = asyncio.get_running_loop().time() + COME_BACK_WITHIN
+        for at in range(0, len(orphans), ROOMS_A_LINE):
+            for other in self._workers.values():
+                other.wire.say(orphans=orphans[at : at + ROOMS_A_LINE])
 
     def _tell_names(self) -> None:
-        """Tell each worker which others take rooms, and the media ports of all that still run some."""
-        taking = {worker.name for worker in self._workers.values() if worker.taking and not self._finishing}
-        ports = {worker.media_port for worker in self._workers.values() if worker.media_port}
+        """Tell each worker which others take rooms, which live, and the media ports of those."""
+        ready = [worker for worker in self._workers.values() if worker.media_port]
+        alive = {worker.name for worker in ready}
+        taking = {worker.name for worker in ready if worker.taking and not self._finishing.is_set()}
+        ports = {worker.media_port for worker in ready}
         for worker in self._workers.values():
-            worker.wire.say(names=sorted(taking - {worker.name}), ports=sorted(ports - {worker.media_port}))
+            worker.wire.say(
+                names=sorted(taking - {worker.name}),
+                alive=sorted(alive - {worker.name}),
+                ports=sorted(ports - {worker.media_port}),
+            )
 
     def finish(self) -> None:
         """Take no new rooms; those that run go on, and people may come back into them."""
-        self._finishing = True
+        self._finishing.set()
         self._tell_names()
         for worker in self._workers.values():
-            worker.live = int(worker.process.poll() is None)  # until it tells
+            worker.live = int(worker.media_port != 0)  # until it tells; nobody is with one that is not ready
             worker.wire.say(finish=True)
 
     def renew_certificates(self) -> None:
@@ -313,7 +347,7 @@ class Supervisor:
 
     async def _stop(self) -> None:
         """Let the workers drain, all at once; what has not ended then is killed."""
-        self._finishing = True
+        self._finishing.set()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -45,7 +45,7 @@ async def told(values: Mapping[str, str]) -> bytes:
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[tuple[Neighbours, Neighbours]]:
     """Two workers of one node that know each other."""
-    ours = Neighbours(tmp_path, "n-w0-aa", frozenset({"n-w1-bb"}))
+    ours = Neighbours(tmp_path, "n-w0-aa", alive=frozenset({"n-w1-bb"}))  # which takes no rooms now
     others = Neighbours(tmp_path, "n-w1-bb", frozenset({"n-w0-aa"}))
     others.calls["echo"] = told
     for each in (ours, others):

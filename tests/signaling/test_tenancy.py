@@ -92,6 +92,18 @@ async def test_who_takes_no_rooms_sends_them_on_or_away(
         assert refused.value.code == "draining"
 
 
+async def test_who_takes_no_rooms_takes_those_whose_worker_has_just_died(
+    store: Store, tmp_path: Path, meetings: list[MeetingId]
+) -> None:
+    one = Worker(store, tmp_path, "n-w0-aa")
+    one.tenancy.taking = False
+    one.tenancy.orphaned(meetings[:2])
+    assert await one.tenancy.place(meetings[0]) is None
+    assert (await one.tenancy.claim(meetings[1])).worker == "n-w0-aa"
+    with pytest.raises(Refused, match="draining"):
+        await one.tenancy.place(meetings[2])
+
+
 async def test_a_room_that_was_taken_over_is_let_go_and_the_others_are_kept(
     store: Store, tmp_path: Path, meetings: list[MeetingId]
 ) -> None:

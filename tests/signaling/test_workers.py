@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from rooms.turn import Credential
 from signaling.app import PortBusy, Server
 from signaling.practice import Practice, open_practice
 from signaling.settings import Settings
+from signaling.tenancy import COME_BACK_WITHIN
 from signaling.tls import self_signed, try_pair
 from signaling.workers import Supervisor, WorkerFailed, decode_settings, encode_settings
 from tests.e2e.practice import QUIETROOM, free_port
@@ -144,8 +146,11 @@ async def test_a_killed_workers_room_comes_back_on_another_in_the_same_seats(tmp
     async with node(tmp_path / "data") as (running, (visit,)):
         pages = await visit.all_in()
         before, owner = await audit(running, visit), await running.owner(visit)
+        pids = set(running.pids.values())
         os.kill(running.pids[owner], signal.SIGKILL)
         began = asyncio.get_running_loop().time()
+        (replacing,) = await eventually(lambda: set(running.pids.values()) - pids)
+        os.kill(replacing, signal.SIGHUP)  # a renewed certificate is no reason to end while starting
         for page in pages:  # relayed by the other worker, or cut off
             assert await page.ended() in {("moved", 1012), (None, 1006)}
         await all_back(visit)
@@ -157,6 +162,7 @@ async def test_a_killed_workers_room_comes_back_on_another_in_the_same_seats(tmp
         assert [kind for kind, _ in after].count("seat.admitted") == 2
         await running.serving(owner)
         assert len(running.pids) == 2
+        assert replacing in running.pids.values()
 
 
 async def test_a_worker_told_to_end_hands_its_rooms_over_and_is_replaced(tmp_path: Path) -> None:
@@ -347,6 +353,65 @@ async def test_a_node_told_to_stop_takes_no_new_room_and_lets_its_visit_end(tmp_
         async with asyncio.timeout(8.0):
             assert await process.wait() == 0
         await eventually(lambda: not any(map(alive, started)))
+
+
+async def test_a_node_that_finishes_is_seen_whole_and_a_worker_that_dies_then_loses_no_visit(
+    tmp_path: Path,
+) -> None:
+    async with node(tmp_path / "data", visits=2) as (running, (visit, other)):
+        await visit.all_in()
+        owner = await running.owner(visit)
+        (idle,) = set(running.pids) - {owner}
+        os.kill(running.pids[idle], signal.SIGKILL)
+        await eventually(lambda: idle not in running.pids)
+        running.supervisor.finish()  # which the one that is starting cannot hear yet
+        await eventually(lambda: all(running.supervisor.media_ports), timeout=20.0)
+        await eventually(partial(readiness, visit.http, visit.server.url, 503))
+        for _ in range(6):
+            async with visit.http.get(
+                f"{visit.server.url}/metrics", headers={"Connection": "close"}
+            ) as answer:
+                text = await answer.text()
+            assert sorted(re.findall(r'quietroom_rooms{worker="."} ([.0-9]+)', text)) == ["0.0", "1.0"]
+        os.kill(running.pids[owner], signal.SIGKILL)
+        lives: list[int] = []
+        watching = asyncio.create_task(watch(lambda: lives.append(running.supervisor.live)))
+        for page in visit.pages:
+            await page.ended()
+        host, _, _ = await all_back(visit)
+        watching.cancel()
+        assert min(lives) > 0, "nobody must take the node for empty meanwhile"
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await other.page("A")
+        assert await host.ask("act", action="end") is None
+        await eventually(lambda: running.supervisor.live == 0, timeout=COME_BACK_WITHIN + 2.0)
+
+
+async def watch(look: Callable[[], None]) -> None:
+    """Look again and again, until cancelled."""
+    while True:
+        look()
+        await asyncio.sleep(0.01)
+
+
+async def test_a_node_told_to_stop_while_a_worker_is_being_replaced_stops(tmp_path: Path) -> None:
+    async with commanded(tmp_path) as (process, _, _):
+        before = workers_of(process)
+        os.kill(min(before), signal.SIGKILL)
+        await eventually(lambda: workers_of(process) - before)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(15.0):
+            assert await process.wait() == 0
+
+
+def workers_of(process: asyncio.subprocess.Process) -> set[int]:
+    """The worker processes of a node."""
+    found = set()
+    for pid in children(process.pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if b"signaling.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(pid)
+    return found
 
 
 async def test_a_node_waits_no_longer_than_its_drain_time(tmp_path: Path) -> None:
