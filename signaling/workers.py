@@ -387,9 +387,9 @@ async def serve(settings: Settings, on_ready: Callable[[Supervisor], None]) -> N
     bound_process()
     loop = asyncio.get_running_loop()
     with Told() as told:
-        async with Supervisor(settings) as node:
-            loop.add_signal_handler(signal.SIGHUP, node.renew_certificates)
-            try:
+        try:
+            async with Supervisor(settings) as node:
+                loop.add_signal_handler(signal.SIGHUP, node.renew_certificates)
                 on_ready(node)
                 await told.to_stop()
                 if not told.at_once:
@@ -397,5 +397,5 @@ async def serve(settings: Settings, on_ready: Callable[[Supervisor], None]) -> N
                     log.info("node finishing", node=node.settings.node)
                     await told.until_over(lambda: node.live, settings.drain)
                 log.info("node draining", node=node.settings.node)
-            finally:
-                loop.remove_signal_handler(signal.SIGHUP)
+        finally:
+            loop.remove_signal_handler(signal.SIGHUP)

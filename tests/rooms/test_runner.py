@@ -556,9 +556,11 @@ async def test_what_closes_is_made_durable_also_behind_the_end_of_the_room(why: 
         house.ask("b", SeatAction.KNOCK)
         house.ask("a", SeatAction.REMOVE, T)  # not theirs to ask for
         house.ask("t", SeatAction.HOLD, A)
+        house.ask("a", SeatAction.LEAVE)
         await until(house.task.done)
         assert host.closed == second.closed == ["moved"]
-        assert [(c.action, c.seats) for c in house.store.commits[2:]] == [(SeatAction.HOLD, (A,))]
+        made = [(commit.action, commit.seats) for commit in house.store.commits[2:]]
+        assert made == [(SeatAction.HOLD, (A,)), (SeatAction.LEAVE, (A,))]
 
 
 async def test_a_room_that_nobody_needs_any_more_finishes_and_takes_nobody_in() -> None:
