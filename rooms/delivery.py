@@ -144,12 +144,14 @@ class Delivery:
         self._resyncs = Buckets(RESYNCS_PER_SECOND, RESYNC_BURST)
         self._pairings = Buckets(PAIRS_PER_SECOND, PAIR_BURST)
         self._verified: bool | None = None
+        self._joined = 0  # the epoch in which somebody came last
 
     @property
     def keys(self) -> Keys:
         """How the room's group stands."""
         there = self._room.host is not None
-        return Keys(self._room.epoch if there else None, self._verified if there else None)
+        holds = there and not (self._verified and self._room.alone)
+        return Keys(self._room.epoch if there else None, self._verified if holds else None)
 
     # ---- how the seats stand -----------------------------------------------------------------------------
 
@@ -194,7 +196,7 @@ class Delivery:
         at = DIGITS.index(drawn[-1])
         free = next(digit for digit in DIGITS[at:] + DIGITS[:at] if digit not in taken)
         self._room.renew(drawn[:-1] + free)
-        self._verified = None
+        self._verified, self._joined = None, 0
 
     def _digits(self, other_than: str = "") -> set[str]:
         """Last digits of the generations that pages have kept, from this worker or from a former one."""
@@ -287,8 +289,10 @@ class Delivery:
             return list(group.refuse(event, places))
         if group is not self._room:
             return list(effects)
-        if event.adds or event.removes:
-            self._verified = None
+        if event.adds:
+            # Who leaves takes nothing from what the others have checked. That pictures differed stays true.
+            self._verified = False if self._verified is False else None
+            self._joined = group.epoch
         reason = {
             (False, False): "renewed",
             (True, False): "joined",
@@ -346,8 +350,10 @@ class Delivery:
 
     def _checked(self, code: SeatCode, event: CheckEnded) -> list[GroupEffect]:
         room = self._room
-        if event.link != room.committer or (event.generation, event.epoch) != (room.generation, room.epoch):
+        known = event.link == room.committer and event.generation == room.generation
+        # Somebody may have left, or the keys been renewed, while it was on its way.
+        if not known or not self._joined <= event.epoch <= room.epoch or event.verified == self._verified:
             return []
         self._verified = event.verified
-        detail: dict[str, str | int | bool] = {"epoch": room.epoch, "verified": event.verified}
+        detail: dict[str, str | int | bool] = {"epoch": event.epoch, "verified": event.verified}
         return [KeysNoted(EventType.KEYS_CHECKED, code, None, detail)]

@@ -130,6 +130,11 @@ class Group:
         pair = "" if self.name == ROOM else f"/{self.name}"
         return f"{self.meeting}/{self.generation}{pair}".encode()
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody but its committer is in the tree."""
+        return not any(guest.in_tree for guest in self._guests.values())
+
     # ---- lives and committers ----------------------------------------------------------------------------
 
     def renew(self, generation: str) -> None:

@@ -80,8 +80,7 @@ const passes = new Map();
 let expected = {};
 /** @type {Extract<ToWorker, {type: 'start'}> | null} */
 let started = null;
-/** @type {CheckState | null} */
-let checked = null;
+let told = ""; // what the server knows of the check
 /** @type {string} */
 let epochNow = "";
 let epochSince = 0; // when the room's group came into it
@@ -151,8 +150,6 @@ const check = new SpokenCheck({
   // What cannot be sealed is not sent: the group has changed, which ends the check anyway.
   seal: (message) => void sessions.get(ROOM)?.seal(checkPayload(message)).catch(() => undefined),
   changed(now) {
-    const before = checked;
-    checked = now;
     if (now.phase !== "exchanging") {
       self.clearTimeout(drawing);
       drawing = 0;
@@ -161,8 +158,11 @@ const check = new SpokenCheck({
     }
     say({ type: "check", check: now });
     const { committer, generation, epoch } = sessions.get(ROOM)?.state ?? {};
-    const over = before?.phase === "comparing" && (now.verified || now.phase === "mismatch");
-    if (!over || !committer || !generation || epoch == null) return;
+    const isDecided = now.verified || now.phase === "mismatch";
+    const outcome = committer && isDecided ? `${generation} ${now.verified}` : "";
+    if (outcome === told) return;
+    told = outcome;
+    if (outcome === "" || !generation || epoch == null) return;
     say({ type: "send", message: { type: "checked", generation, epoch, verified: now.verified } });
   },
 });

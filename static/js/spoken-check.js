@@ -3,7 +3,8 @@
 //
 //   idle ──begin, or somebody else did──▶ exchanging ──all committed, all revealed──▶ comparing ──▶ idle, verified
 //                                             │        the people or the epoch change, or one is silent: ──▶ aborted
-//                                             └─a reveal that is not what was committed──▶ mismatch ◀── "they differ"
+//                                             └─a reveal that is not what was committed──▶ mismatch ◀── "they differ",
+//                                                                                                        by anybody
 //
 // Each page draws a nonce and first sends only a hash of it, bound to its leaf and to the epoch's authenticator; it tells
 // the nonce when it has everybody's hash. Whoever sits between two groups has to fix its nonces before it sees the others:
@@ -41,6 +42,7 @@ const SHOWN = 5; // pictures, six bits each
 const LABEL = utf8("quietroom spoken check v1");
 const COMMITMENT = 1;
 const REVEAL = 2;
+const DIFFERS = 3; // then nothing that counts: the pictures of this round are not the same, or cannot be
 const LENGTH = 32; // bytes of a nonce, and of its hash
 const MAX_ROUNDS = 16; // in one epoch; each gives whoever sits between one more try
 
@@ -123,6 +125,9 @@ export class SpokenCheck {
       this.#pictures = [];
       if (this.#phase === "exchanging" || this.#phase === "comparing") this.#phase = "aborted";
     }
+    // Whoever came with another key has not been checked, and nobody is again when they leave.
+    const isAnew = group.phase === "secured" && !group.members.every(({ key }) => this.#verified.has(key));
+    if (isAnew) this.#verified = new Set();
     this.#changed(this.state);
   }
 
@@ -148,9 +153,9 @@ export class SpokenCheck {
   answer(same) {
     this.#inTurn(async () => {
       if (this.#phase !== "comparing" || !this.#group) return;
-      if (same) this.#verified = new Set(this.#group.members.map(({ key }) => key));
-      else this.#verified = new Set();
-      this.#show(same ? "idle" : "mismatch");
+      if (!same) return this.#differ();
+      this.#verified = new Set(this.#group.members.map(({ key }) => key));
+      this.#show("idle");
     });
   }
 
@@ -193,17 +198,22 @@ export class SpokenCheck {
     const value = message.slice(2);
     // Somebody began, or began again: a later round than ours takes its place, an earlier one is over.
     if (kind === COMMITMENT && number > this.#rounds) await this.#start(number);
+    // Also when we have found them the same: one of us does not.
+    if (kind === DIFFERS && number >= Math.max(this.#rounds, 1)) {
+      this.#rounds = number;
+      return this.#show("mismatch");
+    }
     const round = this.#round;
     if (!round || number !== round.number || this.#phase !== "exchanging") return;
     if (kind === COMMITMENT) {
       // A second one would be a choice made later.
-      if (round.commitments.has(from.index)) return this.#show("mismatch");
+      if (round.commitments.has(from.index)) return this.#differ();
       round.commitments.set(from.index, value);
     } else if (kind === REVEAL) {
       const committed = round.commitments.get(from.index);
       const isSame = committed !== undefined && equalBytes(await round.commitment(from.index, value), committed);
       if (this.#round !== round) return;
-      if (!isSame || round.reveals.has(from.index)) return this.#show("mismatch");
+      if (!isSame || round.reveals.has(from.index)) return this.#differ();
       round.reveals.set(from.index, value);
     }
     await this.#advance(round);
@@ -222,6 +232,12 @@ export class SpokenCheck {
     if (!round.hasRevealed || !everybody.every((index) => round.reveals.has(index))) return;
     const pictures = await round.pictures();
     if (this.#round === round) this.#show("comparing", pictures);
+  }
+
+  /** Tell everybody, as far as they can be told: a voice carries further. */
+  #differ() {
+    this.#show("mismatch");
+    this.#seal(joined(Uint8Array.of(DIFFERS, this.#rounds), new Uint8Array(LENGTH)));
   }
 
   /** @param {CheckState["phase"]} phase @param {readonly Picture[]} pictures */

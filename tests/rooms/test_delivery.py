@@ -543,6 +543,38 @@ def test_a_check_holds_until_the_members_change() -> None:
     visit.commits()
     assert visit.room.keys == Keys(2, verified=True)
     visit.asks("a", SeatAction.LEAVE).commits()
+    assert visit.room.keys == Keys(3, verified=True), "the others are who they were"
+    visit.opens(A, "a2", "device-A").asks("a2", SeatAction.KNOCK).media(A)
+    visit.asks("t", SeatAction.ADMIT, A).commits()
+    assert visit.room.keys == Keys(4, None)
+    visit.asks("a2", SeatAction.LEAVE).commits()
+    assert visit.room.keys == Keys(5, None), "what is lost is lost"
+
+
+def test_nobody_has_checked_anything_who_is_alone() -> None:
+    visit = live_visit() >> CheckEnded("t", "0" * 15 + "1", 1, verified=True)
+    visit.asks("a", SeatAction.LEAVE).asks("b", SeatAction.LEAVE).commits()
+    assert visit.room.keys.verified is None
+
+
+def test_pictures_that_differed_are_shown_until_a_check_says_otherwise() -> None:
+    visit = live_visit() >> CheckEnded("t", "0" * 15 + "1", 1, verified=False)
+    visit.asks("a", SeatAction.LEAVE).commits()
+    assert visit.room.keys.verified is False
+    visit >> CheckEnded("t", "0" * 15 + "1", 2, verified=True)
+    assert visit.room.keys.verified is True
+
+
+def test_a_check_that_was_on_its_way_when_somebody_left_counts_and_not_when_somebody_came() -> None:
+    visit = live_visit()
+    visit.asks("a", SeatAction.LEAVE).commits()
+    visit >> CheckEnded("t", "0" * 15 + "1", 1, verified=True)
+    assert visit.room.keys == Keys(2, verified=True)
+    visit >> CheckEnded("t", "0" * 15 + "1", 2, verified=True)
+    assert [event[0] for event in visit.recorded].count("keys.checked") == 1, "said twice, and once on record"
+    visit.opens(A, "a2", "device-A").asks("a2", SeatAction.KNOCK).media(A)
+    visit.asks("t", SeatAction.ADMIT, A).commits()
+    visit >> CheckEnded("t", "0" * 15 + "1", 2, verified=True)
     assert visit.room.keys == Keys(3, None)
 
 

@@ -239,3 +239,53 @@ test("through a real group: sealed, compared, verified, and lost when a page is 
   await settle();
   assert.deepEqual(checks().map(({ state }) => state.verified), [false, false, false]);
 });
+
+test("whoever finds that the pictures differ says so to everybody, also to those who found them the same", async () => {
+  const table = new Table(["T", "A", "B"]);
+  await table.compared();
+  table.checks.T.answer(true);
+  await table.settle();
+  assert.equal(table.checks.T.state.verified, true);
+  table.checks.A.answer(false);
+  await table.settle();
+  assert.deepEqual(table.phases(), ["mismatch", "mismatch", "mismatch"]);
+  assert.deepEqual(Object.values(table.checks).map(({ state }) => state.verified), [false, false, false]);
+  assert.equal(table.sent.filter(([, [kind]]) => kind === 3).length, 1, "it is not said on and on");
+});
+
+test("that an earlier round differed is over when a later one has begun, and strangers say nothing", async () => {
+  const table = new Table(["T", "A", "B"]);
+  await table.compared();
+  await table.compared();
+  const differs = (number) => new Uint8Array(34).fill(0).map((_, at) => [3, number][at] ?? 0);
+  table.checks.T.take("A", differs(1), 3);
+  table.checks.T.take("A", differs(0), 3);
+  table.checks.T.take("A", differs(2), 2);
+  table.checks.T.take("X", differs(2), 3);
+  await table.settle();
+  assert.equal(table.checks.T.state.phase, "comparing");
+  table.checks.T.take("A", differs(2), 3);
+  await table.settle();
+  assert.equal(table.checks.T.state.phase, "mismatch");
+});
+
+test("a check that is lost because somebody came is not had again when they leave", async () => {
+  const table = new Table(["T", "A"]);
+  await table.compared();
+  table.checks.T.answer(true);
+  await table.settle();
+  const { members } = table.group;
+  table.follow({ epoch: 4, members: [...members, { seat: "B", name: "B", index: 2, key: KEYS.B }] });
+  assert.equal(table.checks.T.state.verified, false);
+  table.follow({ epoch: 5, members });
+  assert.equal(table.checks.T.state.verified, false);
+});
+
+test("a check holds while somebody leaves, and for those who stay", async () => {
+  const table = new Table(["T", "A", "B"]);
+  await table.compared();
+  table.checks.T.answer(true);
+  await table.settle();
+  table.follow({ epoch: 4, members: table.group.members.slice(0, 2) });
+  assert.equal(table.checks.T.state.verified, true);
+});
