@@ -104,7 +104,8 @@ async def test_a_whole_visit_of_three_pages(practice: Practice, people: People) 
     await therapist.presses("Check again that nobody listens in")
     assert await pictures(a) != seen[0]
     await a.presses("They differ")
-    await a.reads("Your pictures differ: somebody may be listening in.")
+    for person in everybody:
+        await person.reads("Your pictures differ: somebody may be listening in.")
 
     # It ends, and nothing of it is kept.
     assert "Grüße" not in practice.log()
