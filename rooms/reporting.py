@@ -236,7 +236,8 @@ class Beat:
         uplink.note(expected, lost, late, peer.meter.arriving)
         peer.meter.late = late
         pictures = frozenset(moving) - {Kind.AUDIO}
-        if link.up.judge(
+        # A program cannot be asked to pause; it is told what it may send, as everybody.
+        if peer.receives and link.up.judge(
             hurts=inside and uplink.hurts,
             drowns=inside and uplink.drowns,
             pictures=bool(pictures),

@@ -273,6 +273,19 @@ async def test_of_whom_pictures_come_is_told_and_a_camera_turned_off_is_not_a_we
     assert (a.peer.standing.camera, a.peer.standing.screen) == (False, True)
 
 
+async def test_of_a_program_no_pause_is_told_that_it_would_not_make(room: Room, pair: Squeezed) -> None:
+    a, b = pair.publisher, pair.subscriber
+    a.peer.receives = False  # as of a program: it is sent nothing, so that it cannot be asked either
+    for _ in range(20):
+        pair.sequence += 3
+        await pair.goes(0.5, loss=0.0)
+    assert a.peer.standing.grade is Grade.WEAK
+    assert sends(a) is Level.ALL
+    before = len(b.client.of(b.client.slots[1]))
+    await pair.goes(2, loss=0.0)
+    assert len(b.client.of(b.client.slots[1])) > before, "and its picture comes"
+
+
 async def test_a_camera_that_a_weak_link_holds_back_still_counts_as_on(room: Room, pair: Squeezed) -> None:
     a = pair.publisher
     for _ in range(20):
