@@ -18,7 +18,7 @@ everybody's weak downlink. Losses and round trips are measured between server an
 late (``rooms.uplink``) is no part of the way down.
 
 Coming back is by trial, for a link without video tells nothing of what it would carry. A trial that fails
-doubles the wait for the next, up to about a minute.
+doubles the wait for the next, up to about half a minute.
 
 Pure: readings and ``now`` come in, decisions go out.
 """
@@ -37,8 +37,9 @@ RELAPSE: Final = 1.5
 """The same while a picture is on trial: the doubt is against it."""
 FIRST_WAIT: Final = 8.0
 """Seconds until a paused picture is tried again; a lift, a tunnel or a microwave oven takes about so long."""
-LONGEST_WAIT: Final = 64.0
-"""Bound of the doubling: nobody should wait longer than a minute for a picture that would fit by now."""
+LONGEST_WAIT: Final = 32.0
+"""Bound of the doubling: nobody should wait longer for a picture that would fit by now. Sound that goes well
+does not tell that it would, so the wait cannot end before; a trial in vain costs it two seconds of these."""
 SETTLED: Final = 30.0
 """Seconds that a picture must stay before the waiting starts over from the shortest."""
 EASE: Final = 1.5

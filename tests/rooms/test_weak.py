@@ -101,7 +101,7 @@ def test_each_relapse_waits_twice_as_long_up_to_a_bound() -> None:
         while link.goes(BEAT, hurts=True) is Level.ALL:
             pass
         assert link.now - tried_at <= RELAPSE + 2 * BEAT, "a picture on trial has less patience"
-    assert waits == [8.0, 16.0, 32.0, 64.0, 64.0, 64.0]
+    assert waits == [8.0, 16.0, 32.0, 32.0, 32.0, 32.0]
 
 
 def test_a_picture_that_stayed_is_forgiven_its_past() -> None:
