@@ -140,6 +140,7 @@ class RosterSeat:
         in_room: whether media flows to and from it at this moment.
         new_device: it came from another device than the last time.
         program: not a page is there but a program that publishes.
+        unshown: its picture comes in a format that this host's browser does not show.
         link: how well its transport carries; ``None`` while it has none.
     """
 
@@ -158,6 +159,7 @@ class RosterSeat:
     new_device: bool
     suite: str | None
     program: bool = False
+    unshown: bool = False
     link: Standing | None = None
 
 

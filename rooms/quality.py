@@ -57,6 +57,8 @@ class Standing:
         receives: what is sent to the seat.
         sends: what the seat's page is asked to send.
         camera, screen: in the room, pictures of it come from the seat, or did until ``sends`` held them back.
+        h264: the picture that it sends is in H.264, which not every browser shows.
+        shows_h264: its own browser does.
     """
 
     grade: Grade = Grade.GOOD
@@ -65,6 +67,8 @@ class Standing:
     sends: Level = Level.ALL
     camera: bool = False
     screen: bool = False
+    h264: bool = False
+    shows_h264: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,8 @@ class Beat:
             link.up.level,
             camera=inside and Kind.CAMERA in link.shown,
             screen=inside and Kind.SCREEN in link.shown,
+            h264=any(track.h264 for track in member.tracks.values()),
+            shows_h264=member.shows_h264,
         )
 
     def _step(

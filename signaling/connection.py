@@ -353,6 +353,7 @@ def _roster(view: RosterView) -> Roster:
                 knocks=seat.knocks,
                 new_device=seat.new_device,
                 program=seat.program,
+                unshown=seat.unshown,
                 suite=seat.suite,
                 quality=None if seat.link is None else seat.link.grade.value,
                 path=None if seat.link is None else seat.link.path,

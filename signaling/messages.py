@@ -314,6 +314,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
 
     Attributes:
         program: a program that publishes is there, not a page.
+        unshown: its picture comes in a format that this page's browser does not show.
         quality: how well its transport carries; null while it has none. Says what held for seconds.
         path: how its media comes; null while it has no transport.
         receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
@@ -335,6 +336,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     knocks: int
     new_device: bool
     program: bool
+    unshown: bool
     suite: str | None
     quality: Literal["good", "fair", "weak"] | None
     path: Literal["udp", "tcp", "turn"] | None

@@ -83,14 +83,14 @@ export function missingScreen(receives, others) {
  * What stands on the tile of somebody whose picture does not move. A camera that is off is no link's fault.
  *
  * @param {Level} receives what goes over one's own link
- * @param {{sends: Level, camera: boolean, program?: boolean}} who what goes over theirs, whether their camera is on,
- *   and whether they are a program, which may send what not every browser shows
+ * @param {{sends: Level, camera: boolean, unshown?: boolean}} who what goes over theirs, whether their camera is on,
+ *   and whether it sends what this browser does not show
  * @returns {string}
  */
-export function missingPicture(receives, { sends, camera, program = false }) {
+export function missingPicture(receives, { sends, camera, unshown = false }) {
   if (!camera) return "No picture at the moment";
+  if (unshown) return "The program sends no picture that this browser can show";
   if (receives !== "all") return "Picture paused: your connection is weak";
-  if (program && sends === "all") return "The program sends no picture that this browser can show";
   return sends === "all" ? "No picture at the moment" : "Picture paused: their connection is weak";
 }
 

@@ -166,7 +166,7 @@ export function LeaveIcon() {
  * Another person in the room.
  *
  * @param {object} props
- * @param {{label: string, presence: string, muted: boolean, sends: Level, camera: boolean, program?: boolean}} props.who
+ * @param {{label: string, presence: string, muted: boolean, sends: Level, camera: boolean, program?: boolean, unshown?: boolean}} props.who
  * @param {{audio: MediaStream | null, video: MediaStream | null, moving: boolean}} props.media
  * @param {() => void} props.onBlocked
  * @param {number} props.unblocked

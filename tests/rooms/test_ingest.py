@@ -85,6 +85,9 @@ async def test_h264_passes_with_its_retransmissions_to_those_who_show_it(room: R
     await until(lambda: len(cannot.client.rtp) == 1, "sound does")
     assert {packet[1] for packet in shows.client.rtp} == {OPUS, H264 | 0x80}
     assert {packet[1] for packet in cannot.client.rtp} == {OPUS}
+    room.port.beat()
+    told = [(peer.standing.h264, peer.standing.shows_h264) for peer in (sender.peer, shows.peer, cannot.peer)]
+    assert told == [(True, False), (False, True), (False, False)]
     picture = next(packet for packet in shows.client.rtp if packet[1] != OPUS)
     _, _, sequence, _, ssrc = HEADER.unpack_from(picture)
     shows.client.send_rtcp(rtcp.build_nack(1, ssrc, [sequence]))

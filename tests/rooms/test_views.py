@@ -111,6 +111,16 @@ def test_a_host_sees_how_every_link_is() -> None:
     assert play.media(A, up=False).roster().seats[0].link is None, "without a transport there is no link"
 
 
+def test_a_host_is_told_of_a_picture_that_only_their_browser_cannot_show() -> None:
+    def unshown(sent: Standing, host: Standing) -> list[bool]:
+        play = live() >> LinkJudged(A, sent) >> LinkJudged(T, host)
+        return [seat.unshown for seat in play.roster().seats]
+
+    assert unshown(Standing(h264=True), Standing()) == [True, False, False]
+    assert unshown(Standing(h264=True), Standing(shows_h264=True)) == [False, False, False]
+    assert unshown(Standing(), Standing()) == [False, False, False]
+
+
 def test_a_judgement_that_changes_nothing_is_not_shown() -> None:
     play: Play = live() >> LinkJudged(A, WEAK)
     play >> LinkJudged(A, WEAK)

@@ -31,7 +31,11 @@ test("a screen that still comes is not told as paused, and one that does not is"
 test("a tile says whose link is weak, and says nothing of links when none is", () => {
   assert.equal(missingPicture("all", { sends: "all", camera: true }), "No picture at the moment");
   const program = { sends: /** @type {const} */ ("all"), camera: true, program: true };
-  assert.equal(missingPicture("all", program), "The program sends no picture that this browser can show");
+  assert.equal(missingPicture("all", program), "No picture at the moment", "it may have stopped for a moment");
+  const unshown = { ...program, unshown: true };
+  for (const receives of LEVELS) {
+    assert.equal(missingPicture(receives, unshown), "The program sends no picture that this browser can show");
+  }
   assert.equal(missingPicture("sound", program), "Picture paused: your connection is weak");
   assert.equal(missingPicture("sound", { sends: "all", camera: true }), "Picture paused: your connection is weak");
   assert.equal(missingPicture("all", { sends: "sound", camera: true }), "Picture paused: their connection is weak");
