@@ -119,9 +119,9 @@ TEXTS: Final[dict[str, Text]] = {
     "cannot-enter": Text(
         403,
         "You cannot enter with this",
-        "Check the meeting ID, the seat code and the password, and that it is no more than 15 minutes before "
-        "your visit. After several wrong tries please wait a few minutes. If it still fails, call your "
-        "practice.",
+        "Check the meeting ID, the seat code, the room code and the password, and that it is no more than 15 "
+        "minutes before your visit. After several wrong tries please wait a few minutes. If it still fails, "
+        "call your practice.",
     ),
     "cannot-sign-in": Text(
         403,

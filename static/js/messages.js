@@ -632,7 +632,7 @@ export const TEXTS = Object.freeze({
   },
   "cannot-enter": {
     "title": "You cannot enter with this",
-    "detail": "Check the meeting ID, the seat code and the password, and that it is no more than 15 minutes before your visit. After several wrong tries please wait a few minutes. If it still fails, call your practice."
+    "detail": "Check the meeting ID, the seat code, the room code and the password, and that it is no more than 15 minutes before your visit. After several wrong tries please wait a few minutes. If it still fails, call your practice."
   },
   "cannot-sign-in": {
     "title": "You cannot sign in with this",
