@@ -82,7 +82,7 @@ class Booking:
         cohost: Staff | None,
         by: str,
         idempotency_key: str,
-        link_auth: str | None = None,
+        link_auth: str | None,
     ) -> BookedSession:
         """Book a session.
 

@@ -20,14 +20,6 @@ from typing import Final
 from broker.errors import BadInput
 from broker.private import Private
 
-ENCRYPTED_BY_DEFAULT: Final[bool] = False
-"""Whether every booking is end-to-end encrypted unless it says otherwise.
-
-While this is false the way is open but not taken: staff pages, the command line and the demo draw no secret,
-and a booking without an authenticator is taken. To be deleted, with the branches that ask it, once the pages
-encrypt.
-"""
-
 LENGTH: Final = 26
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SALT: Final = b"quietroom link v1"
@@ -40,14 +32,9 @@ def draw_link_secret() -> Private[str]:
     return Private("".join(secrets.choice(_ALPHABET) for _ in range(LENGTH)))
 
 
-def drawn_by_default() -> Private[str] | None:
-    """A fresh link secret for a session booked on this machine; ``None`` while none is drawn by default."""
-    return draw_link_secret() if ENCRYPTED_BY_DEFAULT else None
-
-
-def link_auth_of(secret: Private[str] | None) -> str | None:
-    """What a booking stores of a link secret, if it has one."""
-    return None if secret is None else authenticator_hash(authenticator_of(secret))
+def link_auth_of(secret: Private[str]) -> str:
+    """What a booking stores of a link secret."""
+    return authenticator_hash(authenticator_of(secret))
 
 
 def authenticator_of(secret: Private[str]) -> Private[bytes]:

@@ -101,12 +101,12 @@ def book(
     **flags: Any,
 ) -> None:
     """Book a session and print its meeting ID, password and links, this once."""
-    from broker.link_secret import drawn_by_default, link_auth_of
+    from broker.link_secret import draw_link_secret, link_auth_of
     from signaling.staff_api import booked_answer
 
     settings = _begun(known_settings(flags))
     # Drawn here, by the one who books: it goes into the links below and nowhere else.
-    secret = drawn_by_default()
+    secret = draw_link_secret()
     begin = _moment(starts, "--starts") if starts else datetime.now(UTC)
     finish = _moment(ends, "--ends") if ends else begin + timedelta(hours=2)
 

@@ -20,7 +20,7 @@ import msgspec
 from broker.booking import BookedSession
 from broker.errors import QuietroomError, Refused
 from broker.identity import Staff
-from broker.link_secret import drawn_by_default, link_auth_of
+from broker.link_secret import draw_link_secret, link_auth_of
 from broker.policy import Role
 from broker.private import Private
 from broker.seats import SessionKind
@@ -50,7 +50,7 @@ class _Visit(msgspec.Struct):
     key: str
     starts_ms: int
     ends_ms: int
-    link_secret: str | None = None
+    link_secret: str
 
 
 class _Notes(msgspec.Struct):
@@ -76,7 +76,7 @@ def run_demo(flags: dict[str, Any]) -> None:
     async def ready(server: app.Server) -> None:
         remember(server.settings)
         notes, booked = await furnish(server.practice)
-        secret = None if notes.visit.link_secret is None else Private(notes.visit.link_secret)
+        secret = Private(notes.visit.link_secret)
         answer = booked_answer(booked, server.url, password_in_link=False, secret=secret)
         print(page(notes, answer, server.url), flush=True)
 
@@ -141,7 +141,6 @@ async def _see_to_visit(practice: Practice, path: Path, notes: _Notes, host: Sta
         notes.visit = visit
         _write(path, notes)
         try:
-            secret = None if visit.link_secret is None else Private(visit.link_secret)
             booked = await practice.booking.book(
                 SessionKind.COUPLE,
                 visit.starts_ms,
@@ -150,7 +149,7 @@ async def _see_to_visit(practice: Practice, path: Path, notes: _Notes, host: Sta
                 None,
                 _BY,
                 visit.key,
-                link_auth_of(secret),
+                link_auth_of(Private(visit.link_secret)),
             )
         except Refused as refused:
             if refused.code != "idempotency-conflict":  # booked under a host that is no more
@@ -186,6 +185,7 @@ def page(notes: _Notes, booked: Booked, url: str) -> str:
             f"    {seat.link}",
             f"    password    {booked.password}",
             f"    or by hand  {url}   meeting ID {booked.meeting}   seat code {seat.seat_token}",
+            f"                room code {notes.visit.link_secret}",
             "",
         ]
     lines += [
@@ -219,9 +219,7 @@ def _new_notes() -> _Notes:
 
 def _new_visit() -> _Visit:
     now_ms = round(time.time() * 1000)
-    secret = drawn_by_default()
-    key = secrets.token_urlsafe(16)
-    return _Visit(key, now_ms, now_ms + LASTS_MS, None if secret is None else secret.reveal())
+    return _Visit(secrets.token_urlsafe(16), now_ms, now_ms + LASTS_MS, draw_link_secret().reveal())
 
 
 def _read(path: Path) -> _Notes | None:

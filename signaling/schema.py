@@ -21,7 +21,6 @@ import msgspec
 import msgspec.inspect as mi
 from aiohttp import web
 
-from broker.link_secret import ENCRYPTED_BY_DEFAULT
 from broker.policy import Permission, roles_with
 from signaling import messages
 from signaling.close_codes import CLOSE_CODES, COMES_BACK
@@ -56,11 +55,6 @@ def script() -> str:
         _constant("PROTOCOL", PROTOCOL, "The subprotocol of the signaling connection."),
         _constant("MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES, "No message may be larger."),
         _constant("GROUP_BOUNDS", GROUP_BOUNDS, "Bytes of opaque fields, before base64url."),
-        _constant(
-            "ENCRYPTED_BY_DEFAULT",
-            ENCRYPTED_BY_DEFAULT,
-            "Whether a session booked here gets a link secret; goes once the pages encrypt.",
-        ),
         _constant("CLIENT_MESSAGES", tags(ClientMessage), "The types a page may send."),
         _constant("SERVER_MESSAGES", tags(ServerMessage), "The types a page must know."),
         _constant("CLOSE_CODES", CLOSE_CODES, "The WebSocket close code of each ``bye``."),

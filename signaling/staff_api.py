@@ -16,7 +16,6 @@ from broker.audit import AuditEvent, EventType
 from broker.booking import BookedSession
 from broker.errors import BadInput, Refused
 from broker.identity import Staff
-from broker.link_secret import ENCRYPTED_BY_DEFAULT
 from broker.policy import Permission, Role
 from broker.private import Private
 from broker.seats import PLANS, SessionKind
@@ -158,12 +157,8 @@ def check_encryption(body: BookBody, *, programs: bool) -> None:
     Raises:
         BadInput: ``bad-encryption``.
     """
-    transport_only = body.encryption is not None
-    if body.link_authenticator_hash is not None:
-        good = not transport_only
-    else:
-        good = programs if transport_only else not ENCRYPTED_BY_DEFAULT
-    if not good:
+    sealed, transport_only = body.link_authenticator_hash is not None, body.encryption is not None
+    if sealed == transport_only or (transport_only and not programs):
         raise BadInput("bad-encryption")
 
 

@@ -463,9 +463,6 @@ export const GROUP_BOUNDS = Object.freeze({
   "sealed": 8192
 });
 
-/** Whether a session booked here gets a link secret; goes once the pages encrypt. */
-export const ENCRYPTED_BY_DEFAULT = false;
-
 /** The types a page may send. */
 export const CLIENT_MESSAGES = Object.freeze([
   "hello",

@@ -5,7 +5,6 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { ApiError, get, post, sentence } from "./api.js";
 import { forgetOld, forgetSecret, inGroups, keepSecret, keptSecret, withSecret } from "./link-keeping.js";
 import { authenticatorHash, drawLinkSecret, linkKeys } from "./link-secret.js";
-import { ENCRYPTED_BY_DEFAULT } from "./messages.js";
 import { Heading, announce, copy, painter } from "./page.js";
 import { installSignOut, signIn } from "./staff-account.js";
 import { dateAndTime, rfc3339, timeOfDay } from "./words.js";
@@ -91,17 +90,16 @@ async function submit(event) {
   problem = null;
   repaint();
   try {
-    const hash = ENCRYPTED_BY_DEFAULT ? await authenticatorHash(await linkKeys(secret)) : null;
     const body = {
       kind: data.get("kind"),
       starts: rfc3339(starts),
       ends: rfc3339(ends),
       "password-in-link": data.has("in-link"),
       ...(cohost ? { cohost } : {}),
-      ...(hash === null ? {} : { "link-authenticator-hash": hash }),
+      "link-authenticator-hash": await authenticatorHash(await linkKeys(secret)),
     };
     const answer = await post("/api/sessions", body, { ...ROLE, "Idempotency-Key": bookingKey });
-    booked = hash === null ? answer : sealed(answer);
+    booked = sealed(answer);
     anew();
   } catch (error) {
     problem = sentence(error);

@@ -5,7 +5,6 @@ import { html, useState } from "../vendor/preact-htm.js";
 import { RoomCode, Stopped } from "./encryption-view.js";
 import { stopOf } from "./encryption-state.js";
 import { unread } from "./chat-state.js";
-import { ENCRYPTED_BY_DEFAULT } from "./messages.js";
 import { Heading } from "./page.js";
 import { Level, SelfView } from "./parts.js";
 import { placeView } from "./place-view.js";
@@ -162,7 +161,7 @@ function Credentials({ state, act }) {
         <p class="hint" id="token-hint">It looks like A-XXXX-XXXX-XXXX-XXXX.</p>
         <input id="token" name="token" required autocomplete="off" autocapitalize="characters" spellcheck="false"
           aria-invalid=${wrong("token")} aria-describedby=${described("token")} />`}
-      ${ENCRYPTED_BY_DEFAULT && !state.secret &&
+      ${!state.secret &&
       html`<label for="code">Room code</label>
         <p class="hint" id="code-hint">26 letters and numbers. Leave this empty only if you were given none.</p>
         <input id="code" name="code" autocomplete="off" autocapitalize="characters" spellcheck="false"

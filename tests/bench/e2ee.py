@@ -39,8 +39,8 @@ async def rows() -> list[Row]:
     """Measure all of it; about a minute."""
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
         async with running_practice(Path(name)) as practice:
-            near = await browsers.admissions(practice, RUNS, sealed=True)
-            far = await browsers.admissions(practice, RUNS, rtt_ms=80, sealed=True)
+            near = await browsers.admissions(practice, RUNS)
+            far = await browsers.admissions(practice, RUNS, rtt_ms=80)
             busy = f"at load {os.getloadavg()[0]:.0f}"
     adds: list[float] = []
     removes: list[float] = []

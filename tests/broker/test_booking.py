@@ -121,7 +121,7 @@ async def test_a_window_must_make_sense(practice: Practice, starts: int, ends: i
 async def test_a_whole_day_can_be_booked(practice: Practice) -> None:
     now = practice.now
     booked = await practice.booking.book(
-        SessionKind.COUPLE, now, now + 24 * HOUR, HOST, None, HOST.id, "a day"
+        SessionKind.COUPLE, now, now + 24 * HOUR, HOST, None, HOST.id, "a day", None
     )
     assert booked.session.admits(now)
 
@@ -130,10 +130,10 @@ async def test_hosts_are_two_different_therapists(practice: Practice) -> None:
     now = practice.now
     for host, cohost in ((ADMIN, None), (HOST, ADMIN), (HOST, replace(HOST, login=""))):
         with pytest.raises(BadInput, match="bad-host"):
-            await practice.booking.book(SessionKind.COUPLE, now, now + HOUR, host, cohost, HOST.id, "k")
+            await practice.booking.book(SessionKind.COUPLE, now, now + HOUR, host, cohost, HOST.id, "k", None)
     for key in ("", "x" * 256, "a\nb", "ä"):
         with pytest.raises(BadInput, match="bad-idempotency-key"):
-            await practice.booking.book(SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, key)
+            await practice.booking.book(SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, key, None)
 
 
 async def test_everybody_lists_their_own(practice: Practice) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 
 from broker.ids import MeetingId
-from broker.link_secret import authenticator_hash, authenticator_of, draw_link_secret
+from broker.link_secret import draw_link_secret, link_auth_of
 from broker.placement import Placement
 from signaling.neighbours import door
 from signaling.practice import open_practice
@@ -212,7 +212,22 @@ class Practice:
         return self._cookies[role]
 
     async def book(self, kind: str = "couple", **more: Any) -> Visit:
-        """Book a visit that is open now."""
+        """Book a visit that is open now, as a program that draws the link secret."""
+        secret = draw_link_secret()
+        stored = link_auth_of(secret)
+        visit = await self._book(kind, more | {"link-authenticator-hash": stored})
+        return replace(
+            visit,
+            links={seat: _whole(link, secret.reveal()) for seat, link in visit.links.items()},
+            host_link=f"{visit.host_link}#{secret.reveal()}",
+            secret=secret.reveal(),
+        )
+
+    async def book_transport_only(self, kind: str = "couple") -> Visit:
+        """Book a visit into which programs may publish, which WHIP must be on for; open now."""
+        return await self._book(kind, {"encryption": "transport-only"})
+
+    async def _book(self, kind: str, more: dict[str, Any]) -> Visit:
         now = dt.datetime.now(dt.UTC)
         body = {
             "kind": kind,
@@ -228,18 +243,6 @@ class Practice:
             {seat["seat"]: seat["link"] for seat in booked["seats"]},
             {seat["seat"]: seat["seat-token"] for seat in booked["seats"]},
             booked["host-link"],
-        )
-
-    async def book_sealed(self, kind: str = "couple") -> Visit:
-        """Book an end-to-end encrypted visit that is open now, as a program that draws the link secret."""
-        secret = draw_link_secret()
-        stored = authenticator_hash(authenticator_of(secret))
-        visit = await self.book(kind, **{"link-authenticator-hash": stored})
-        return replace(
-            visit,
-            links={seat: f"{link}.{secret.reveal()}" for seat, link in visit.links.items()},
-            host_link=f"{visit.host_link}#{secret.reveal()}",
-            secret=secret.reveal(),
         )
 
     async def audit(self, meeting: str) -> list[tuple[str, str | None, str, str | None]]:
@@ -271,6 +274,13 @@ class Practice:
             if record["session"] == meeting:
                 found.setdefault(record["subject"], []).append(record["subject-seq"])
         return found
+
+
+def _whole(link: str, secret: str) -> str:
+    """The link of a seat with the secret in it; a password stays last."""
+    page, _, fragment = link.partition("#")
+    token, *password = fragment.split(".")
+    return f"{page}#{'.'.join([token, secret, *password])}"
 
 
 def _trusting() -> aiohttp.TCPConnector:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+from pathlib import Path
 
 import pytest
-from playwright.async_api import Route
+from playwright.async_api import Browser
 
+from tests.e2e.conftest import running_practice
 from tests.e2e.people import People, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -18,8 +20,8 @@ window.asked = 0;
 const ask = navigator.mediaDevices.getUserMedia;
 navigator.mediaDevices.getUserMedia = function (...how) { window.asked += 1; return ask.apply(this, how); };
 """
-SECRET = "0123456789ABCDEFGHJKMNPQRS"
 TOLD = "This browser cannot encrypt your visit from end to end"
+OPEN = "Not end-to-end encrypted."
 
 
 async def is_refused(person: Person) -> None:
@@ -29,37 +31,33 @@ async def is_refused(person: Person) -> None:
     assert await person.transports() == 0
 
 
-async def test_a_patient_with_an_old_browser_is_told_before_the_camera_is_asked_for(people: People) -> None:
+async def test_an_old_browser_is_told_before_the_camera_is_asked_for(people: People) -> None:
     visit = await people.practice.book()
-    patient = await people.patient(visit, "A")
-    await patient.page.add_init_script(OLD)
-
-    async def encrypted(route: Route) -> None:
-        answer = await route.fetch()
-        await route.fulfill(response=answer, json=await answer.json() | {"encryption": "end-to-end"})
-
-    await patient.page.route("**/api/enter", encrypted)
+    patient, therapist = await people.patient(visit, "A"), await people.therapist(visit)
+    for person in (patient, therapist):
+        await person.page.add_init_script(OLD)
     await patient.opens_link()
     await patient.enters()
     await is_refused(patient)
     await patient.sees("Please open your link in another browser")
 
-
-async def test_a_therapist_with_an_old_browser_is_told_before_the_camera_is_asked_for(people: People) -> None:
-    visit = await people.practice.book(**{"link-authenticator-hash": hashlib.sha256(b"x" * 32).hexdigest()})
-    therapist = await people.therapist(visit)
-    await therapist.page.add_init_script(OLD)
     await therapist.signs_in()
-    await therapist.page.get_by_label("Your full link, or the room code").fill(SECRET)
-    await therapist.presses("Continue")
     await therapist.presses("Open the room")
     await is_refused(therapist)
 
 
-async def test_an_old_browser_goes_on_where_nothing_is_encrypted_from_end_to_end(people: People) -> None:
-    visit = await people.practice.book()
-    patient = await people.patient(visit, "A")
-    await patient.page.add_init_script(OLD)
-    await patient.opens_link()
-    await patient.enters()
-    await patient.sees("Camera and microphone")
+async def test_old_browsers_meet_where_programs_publish_and_are_told_that_the_server_could_listen(
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUIETROOM_WHIP", "1")
+    async with running_practice(tmp_path) as practice:
+        people, visit = People(practice, browser), await practice.book_transport_only("individual")
+        patient, therapist = await people.patient(visit, "P"), await people.therapist(visit)
+        for person in (patient, therapist):
+            await person.page.add_init_script(OLD)
+        await asyncio.gather(therapist.opens_the_room(), patient.waits())
+        await patient.reads(OPEN)
+        await therapist.presses("Admit Patient")
+        await asyncio.gather(*(person.reads(OPEN) for person in (therapist, patient)))
+        await asyncio.gather(*(person.sees_and_hears(1) for person in (therapist, patient)))
+        await people.go_home()

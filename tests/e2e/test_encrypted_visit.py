@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from tests.e2e.people import WITHIN, Patient, People, Person, Therapist
 from tests.e2e.practice import Practice, Visit
@@ -43,7 +43,7 @@ async def hears_of(person: Person, title: str, text: str) -> None:
 
 async def in_the_room(practice: Practice, people: People) -> tuple[Visit, Therapist, Patient, Patient]:
     """A couple and their therapist, admitted and secured."""
-    visit = await practice.book_sealed()
+    visit = await practice.book()
     therapist = await people.therapist(visit)
     a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
     await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
@@ -124,7 +124,7 @@ async def test_a_whole_visit_of_three_pages(practice: Practice, people: People) 
 async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(
     practice: Practice, people: People
 ) -> None:
-    visit = await practice.book_sealed()
+    visit = await practice.book()
     therapist = await people.therapist(visit)
     a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
     await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
@@ -167,7 +167,7 @@ async def test_the_therapist_writes_with_one_who_waits_and_nobody_else_reads_it(
 
 
 async def test_a_page_without_the_links_secret_asks_for_it(practice: Practice, people: People) -> None:
-    visit = await practice.book_sealed("individual")
+    visit = await practice.book("individual")
     patient = await people.patient(visit, "P")
     await patient.waits()
     await patient.page.evaluate("sessionStorage.removeItem('quietroom.link')")
@@ -192,7 +192,7 @@ async def test_a_page_without_the_links_secret_asks_for_it(practice: Practice, p
 async def test_whose_link_does_not_match_is_not_let_into_the_conversation(
     practice: Practice, people: People
 ) -> None:
-    visit = await practice.book_sealed("individual")
+    visit = await practice.book("individual")
     therapist, patient = await people.therapist(visit), await people.patient(visit, "P")
     await asyncio.gather(therapist.opens_the_room(), patient.waits())
     # What a server could do that lets somebody else in: another secret than the link's.
@@ -215,12 +215,17 @@ async def test_whose_link_does_not_match_is_not_let_into_the_conversation(
     assert (carried["framesDecoded"], carried["audioEnergy"]) == (0, 0)
 
 
-async def test_a_link_with_a_secret_refuses_a_visit_that_is_not_end_to_end_encrypted(
+async def test_a_link_with_a_secret_refuses_a_visit_that_the_server_says_is_not_end_to_end_encrypted(
     practice: Practice, people: People
 ) -> None:
-    visit = await practice.book("individual")
-    patient = await people.patient(visit, "P")
-    await patient.page.goto(f"{visit.links['P']}.{'0123456789ABCDEFGHJKMNPQRS'}")
+    patient = await people.patient(await practice.book("individual"), "P")
+
+    async def lies(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json=await answer.json() | {"encryption": "transport-only"})
+
+    await patient.page.route("**/api/enter", lies)
+    await patient.opens_link()
     await patient.enters()
     await patient.sees("This visit is not protected as your link says")
     await patient.reads("call your practice")

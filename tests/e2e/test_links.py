@@ -5,29 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import expect
 
 from tests.e2e.people import People
 from tests.e2e.practice import Practice
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SWITCH = "export const ENCRYPTED_BY_DEFAULT = "
-
-
-async def encrypts(route: Route) -> None:
-    """Answer with the page's own messages.js, in which bookings are encrypted."""
-    answer = await route.fetch()
-    text = await answer.text()
-    assert SWITCH in text
-    await route.fulfill(response=answer, body=text.replace(f"{SWITCH}false", f"{SWITCH}true"))
-
 
 async def test_the_secret_of_a_booking_is_in_its_links_and_never_sent(
     practice: Practice, people: People
 ) -> None:
     therapist = await people.therapist()
-    await therapist.page.route("**/js/messages.js", encrypts)
     sent: list[str] = []
     therapist.page.on("request", lambda request: sent.append(f"{request.url} {request.post_data}"))
     await therapist.signs_in(path="/staff")

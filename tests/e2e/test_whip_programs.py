@@ -55,7 +55,7 @@ async def test_gstreamer_waits_is_admitted_and_is_seen_and_heard(
     log = tmp_path / "program.log"
     async with running_practice(tmp_path) as practice:
         people = People(practice, browser)
-        visit = await practice.book(encryption="transport-only")  # else there are no programs
+        visit = await practice.book_transport_only()
         therapist = await people.therapist(visit)
         await therapist.opens_the_room()
         patient = await people.patient(visit, "A")

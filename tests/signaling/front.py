@@ -142,7 +142,7 @@ class Front:
         """A session that is open now."""
         now = time.time_ns() // 1_000_000
         return await self.services.booking.book(
-            kind, now, now + hours * 3_600_000, host, None, host.id, f"key-{time.time_ns()}"
+            kind, now, now + hours * 3_600_000, host, None, host.id, f"key-{time.time_ns()}", None
         )
 
     async def enter(self, booked: BookedSession, seat: str = "A") -> dict[str, str]:

@@ -108,9 +108,10 @@ def test_demo_prints_links_stops_cleanly_and_finds_its_visit_again(tmp_path: Pat
     with running(data, port) as demo:
         url = f"http://localhost:{port}"
         host_link = next(link for link in demo.links() if "/host/" in link)
-        meeting = host_link.removeprefix(f"{url}/host/")
+        meeting, _, secret = host_link.removeprefix(f"{url}/host/").partition("#")
+        assert demo.text.count(f"room code {secret}\n") == 2
         for code in "AB":
-            assert re.search(rf"{url}/j/{meeting}#{code}(-\w{{4}}){{4}}\n", demo.text)
+            assert re.search(rf"{url}/j/{meeting}#{code}(-\w{{4}}){{4}}\.{secret}\n", demo.text)
         assert demo.text.count(f"meeting ID {meeting}") == 2
         assert f"{url}/admin\n" in demo.text
         assert len(demo.secrets()) == 4
@@ -145,10 +146,7 @@ async def test_the_accounts_open_with_what_was_printed(tmp_path: Path) -> None:
         assert set(booked.seat_tokens) == {"A", "B"}
 
 
-async def test_an_encrypted_demo_finds_its_link_secret_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("broker.link_secret.ENCRYPTED_BY_DEFAULT", True)
+async def test_the_demo_is_encrypted_and_finds_its_link_secret_again(tmp_path: Path) -> None:
     async with open_practice(settings(tmp_path)) as practice:
         notes, booked = await furnish(practice)
         assert session_is_e2ee(booked.session)

@@ -18,6 +18,9 @@ from signaling.staff_api import check_encryption, milliseconds, rfc3339
 from tests.signaling.front import ORIGIN, PASSWORD, Front, window
 
 KEY = {"Idempotency-Key": "booking-1"}
+SECRET = draw_link_secret()
+SEALED = {"link-authenticator-hash": link_auth_of(SECRET)}
+SHOWN = {"link-auth": to_text(authenticator_of(SECRET).reveal())}
 
 
 async def test_signing_in_and_out(front: Front) -> None:
@@ -57,7 +60,7 @@ async def test_a_wrong_name_and_a_wrong_password_look_the_same(front: Front) -> 
 
 async def test_a_booking_gives_links_that_open_the_waiting_room(front: Front) -> None:
     _, cookies = await front.staff(Role.THERAPIST)
-    body = {"kind": "couple", **window()}
+    body = {"kind": "couple", **window(), **SEALED}
     booked = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
     assert booked.status == 201
     assert [seat["seat"] for seat in booked.json["seats"]] == ["A", "B"]
@@ -72,6 +75,7 @@ async def test_a_booking_gives_links_that_open_the_waiting_room(front: Front) ->
                 "meeting": booked.json["meeting"],
                 "seat-token": fragment,
                 "password": booked.json["password"],
+                **SHOWN,
             },
         )
         assert (entered.status, entered.json["seat"]) == (200, seat["seat"])
@@ -80,11 +84,10 @@ async def test_a_booking_gives_links_that_open_the_waiting_room(front: Front) ->
 
 async def test_a_caller_that_draws_a_link_secret_gets_an_encrypted_session(front: Front) -> None:
     _, cookies = await front.staff(Role.THERAPIST)
-    secret = draw_link_secret()
-    body = {"kind": "couple", **window(), "link-authenticator-hash": link_auth_of(secret)}
+    body = {"kind": "couple", **window(), **SEALED}
     booked = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
     assert (booked.status, booked.json["encryption"]) == (201, "end-to-end")
-    assert secret.reveal() not in booked.body.decode()
+    assert SECRET.reveal() not in booked.body.decode()
     enter = {
         "meeting": booked.json["meeting"],
         "seat-token": booked.json["seats"][0]["seat-token"],
@@ -92,36 +95,35 @@ async def test_a_caller_that_draws_a_link_secret_gets_an_encrypted_session(front
     }
     without = await front.post("/api/enter", enter)
     assert (without.status, without.code) == (403, "cannot-enter")
-    shown = {"link-auth": to_text(authenticator_of(secret).reveal())}
-    entered = await front.post("/api/enter", enter | shown)
+    entered = await front.post("/api/enter", enter | SHOWN)
     assert (entered.status, entered.json["encryption"]) == (200, "end-to-end")
     (listed,) = (await front.get("/api/sessions", cookies=cookies)).json
     assert listed["encryption"] == "end-to-end"
 
 
-async def test_a_session_that_programs_publish_in_is_booked_as_such_and_only_where_they_may(
-    front: Front, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_is_booked_encrypted_or_for_programs_and_that_only_where_they_may(
+    front: Front,
 ) -> None:
     plain = BookBody("couple", "", "", encryption="transport-only")
     sealed = BookBody("couple", "", "", link_authenticator_hash="0" * 64)
     both = BookBody("couple", "", "", link_authenticator_hash="0" * 64, encryption="transport-only")
-    for body, programs in ((plain, False), (both, True), (both, False)):
+    neither = BookBody("couple", "", "")
+    refused = ((plain, False), (both, True), (both, False), (neither, True), (neither, False))
+    for body, programs in refused:
         with pytest.raises(BadInput, match="bad-encryption"):
             check_encryption(body, programs=programs)
     check_encryption(plain, programs=True)
     check_encryption(sealed, programs=True)
-    monkeypatch.setattr("signaling.staff_api.ENCRYPTED_BY_DEFAULT", True)
-    for programs in (True, False):
-        with pytest.raises(BadInput, match="bad-encryption"):
-            check_encryption(BookBody("couple", "", ""), programs=programs)
     _, cookies = await front.staff(Role.THERAPIST)
-    refused = await front.post("/api/sessions", {"kind": "couple", **window()}, cookies=cookies, headers=KEY)
-    assert (refused.status, refused.code) == (422, "bad-encryption")
+    for more in ({}, {"encryption": "transport-only"}):
+        body = {"kind": "couple", **window(), **more}
+        answer = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
+        assert (answer.status, answer.code) == (422, "bad-encryption"), more
 
 
 async def test_the_password_is_in_the_link_only_when_asked(front: Front) -> None:
     _, cookies = await front.staff(Role.THERAPIST)
-    body = {"kind": "individual", **window(), "password-in-link": True}
+    body = {"kind": "individual", **window(), **SEALED, "password-in-link": True}
     booked = (await front.post("/api/sessions", body, cookies=cookies, headers=KEY)).json
     (seat,) = booked["seats"]
     assert seat["link"].endswith(f"#{seat['seat-token']}.{booked['password']}")
@@ -129,7 +131,7 @@ async def test_the_password_is_in_the_link_only_when_asked(front: Front) -> None
 
 async def test_a_booking_tried_again_is_one_booking(front: Front) -> None:
     _, cookies = await front.staff(Role.THERAPIST)
-    body = {"kind": "couple", **window()}
+    body = {"kind": "couple", **window(), **SEALED}
     first = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
     again = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
     assert (again.status, again.json) == (201, first.json)
@@ -140,7 +142,7 @@ async def test_a_booking_tried_again_is_one_booking(front: Front) -> None:
 
 async def test_a_booking_needs_a_proper_key(front: Front) -> None:
     _, cookies = await front.staff(Role.THERAPIST)
-    body = {"kind": "couple", **window()}
+    body = {"kind": "couple", **window(), **SEALED}
     for key in (None, "", "with space", "x" * 129, "é"):
         headers = {} if key is None else {"Idempotency-Key": key}
         answer = await front.post("/api/sessions", body, cookies=cookies, headers=headers)
@@ -157,7 +159,7 @@ async def test_impossible_times_are_refused(front: Front) -> None:
         window(hours=25),
         window(hours=1, starts_in=-3),
     ):
-        body = {"kind": "couple", **times}
+        body = {"kind": "couple", **times, **SEALED}
         answer = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
         assert (answer.status, answer.code) == (422, "bad-window"), times
 
@@ -165,7 +167,7 @@ async def test_impossible_times_are_refused(front: Front) -> None:
 async def test_hosts_are_therapists_and_an_admin_names_one(front: Front) -> None:
     _, admin = await front.staff(Role.ADMIN, "ada")
     _, therapist = await front.staff(Role.THERAPIST, "tess")
-    body = {"kind": "couple", **window()}
+    body = {"kind": "couple", **window(), **SEALED}
     for host in ({}, {"host": "ada"}, {"host": "nobody"}, {"host": "tess", "cohost": "tess"}):
         answer = await front.post("/api/sessions", body | host, cookies=admin, headers=KEY)
         assert (answer.status, answer.code) == (422, "bad-host"), host

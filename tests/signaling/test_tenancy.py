@@ -50,7 +50,7 @@ async def meetings(store: Store, ledger: Ledger, keys: Keyring, hasher: Hasher) 
     return [
         (
             await booking.book(
-                SessionKind.INDIVIDUAL, now, now + 3_600_000, HOST, None, HOST.id, f"key-{number}"
+                SessionKind.INDIVIDUAL, now, now + 3_600_000, HOST, None, HOST.id, f"key-{number}", None
             )
         ).session.meeting
         for number in range(3)

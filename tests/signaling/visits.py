@@ -238,7 +238,7 @@ async def book(
         other,
         host.id,
         secrets.token_hex(8),
-        link_auth_of(secret),
+        None if secret is None else link_auth_of(secret),
     )
     tokens = {str(seat): token.reveal() for seat, token in booked.seat_tokens.items()}
     shown = None if secret is None else to_text(authenticator_of(secret).reveal())

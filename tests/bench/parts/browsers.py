@@ -123,20 +123,17 @@ async def _debugging_port(told_in: Path) -> int:
     return int(lines[0])
 
 
-async def admissions(
-    practice: Practice, runs: int, *, rtt_ms: float = 0.0, sealed: bool = False
-) -> list[float]:
+async def admissions(practice: Practice, runs: int, *, rtt_ms: float = 0.0) -> list[float]:
     """Milliseconds from the therapist's click on Admit to the first decoded picture of the patient.
 
     The patient waits with a connected transport; between runs the therapist moves them back.
 
     Args:
         rtt_ms: round trip of each of them to the server, of signaling as of media.
-        sealed: the visit is end-to-end encrypted.
     """
     took = []
     conditions = Conditions(delay_ms=rtt_ms / 2) if rtt_ms else None
-    async with _meeting(practice, conditions, sealed=sealed) as (therapist, _, _):
+    async with _meeting(practice, conditions) as (therapist, _, _):
         for _ in range(runs):
             took.append(await _admitted_and_seen(therapist))
             await therapist.presses(f"Move back {LABEL}")
@@ -180,16 +177,15 @@ async def connections_without_udp(practice: Practice, runs: int) -> list[float]:
 
 @asynccontextmanager
 async def _meeting(
-    practice: Practice, conditions: Conditions | None, *, sealed: bool = False
+    practice: Practice, conditions: Conditions | None
 ) -> AsyncIterator[tuple[Therapist, Patient, list[Link]]]:
     """A therapist in an open room, watching, and a patient who waits with a connected transport.
 
     Args:
         conditions: of a network for each of them, the therapist's first, from when both are there: how long
             pages take to load is not measured. ``None`` for none at all.
-        sealed: the visit is end-to-end encrypted.
     """
-    visit = await practice.book_sealed("individual") if sealed else (await book(practice, 1))[0]
+    visit = await practice.book("individual")
     async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
         people = People(practice, one.browser)
         links = [people.link() for _ in range(2)] if conditions else []

@@ -17,6 +17,9 @@ from typing import Any, Final
 import aiohttp
 
 from broker.agreement import CURRENT
+from broker.link_secret import authenticator_of
+from broker.private import Private
+from signaling.group_wire import to_text
 from tests.e2e.practice import Practice, Visit
 from tests.support.heard import Heard
 
@@ -151,7 +154,12 @@ class Wire:
         """Type the password and accept the agreement; returns the cookie."""
         cookie = await self._post(
             "/api/enter",
-            {"meeting": visit.meeting, "seat-token": visit.tokens[seat], "password": visit.password},
+            {
+                "meeting": visit.meeting,
+                "seat-token": visit.tokens[seat],
+                "password": visit.password,
+                "link-auth": to_text(authenticator_of(Private(visit.secret)).reveal()),
+            },
         )
         assert isinstance(cookie, str)
         await self._post(
