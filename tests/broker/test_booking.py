@@ -82,7 +82,7 @@ async def test_what_is_no_hash_of_an_authenticator_books_nothing(practice: Pract
 
 async def test_the_same_request_again_has_the_same_answer(practice: Practice) -> None:
     now = practice.now
-    request = (SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, "key-1")
+    request = (SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, "key-1", None)
     answers = await asyncio.gather(*(practice.booking.book(*request) for _ in range(5)))
     assert all(same(answer, answers[0]) for answer in answers)
     assert len(await practice.booking.all_open()) == 1
@@ -93,7 +93,7 @@ async def test_the_same_request_again_has_the_same_answer(practice: Practice) ->
 async def test_a_key_belongs_to_one_person_and_one_request(practice: Practice) -> None:
     now = practice.now
     book = practice.booking.book
-    first = await book(SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, "key-1")
+    first = await book(SessionKind.COUPLE, now, now + HOUR, HOST, None, HOST.id, "key-1", None)
     for kind, starts, ends, host, cohost in (
         (SessionKind.INDIVIDUAL, now, now + HOUR, HOST, None),
         (SessionKind.COUPLE, now + 1, now + HOUR, HOST, None),
@@ -102,8 +102,8 @@ async def test_a_key_belongs_to_one_person_and_one_request(practice: Practice) -
         (SessionKind.COUPLE, now, now + HOUR, HOST, COHOST),
     ):
         with pytest.raises(Refused, match="idempotency-conflict"):
-            await book(kind, starts, ends, host, cohost, HOST.id, "key-1")
-    other = await book(SessionKind.COUPLE, now, now + HOUR, HOST, None, STRANGER.id, "key-1")
+            await book(kind, starts, ends, host, cohost, HOST.id, "key-1", None)
+    other = await book(SessionKind.COUPLE, now, now + HOUR, HOST, None, STRANGER.id, "key-1", None)
     assert other.meeting != first.meeting
     assert len(await practice.booking.all_open()) == 2
 

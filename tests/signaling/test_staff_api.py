@@ -115,9 +115,10 @@ async def test_a_session_is_booked_encrypted_or_for_programs_and_that_only_where
     check_encryption(plain, programs=True)
     check_encryption(sealed, programs=True)
     _, cookies = await front.staff(Role.THERAPIST)
-    for more in ({}, {"encryption": "transport-only"}):
-        body = {"kind": "couple", **window(), **more}
-        answer = await front.post("/api/sessions", body, cookies=cookies, headers=KEY)
+    asked: tuple[dict[str, str], ...] = ({}, {"encryption": "transport-only"})
+    for more in asked:
+        said = {"kind": "couple", **window(), **more}
+        answer = await front.post("/api/sessions", said, cookies=cookies, headers=KEY)
         assert (answer.status, answer.code) == (422, "bad-encryption"), more
 
 
