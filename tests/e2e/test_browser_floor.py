@@ -21,7 +21,7 @@ const ask = navigator.mediaDevices.getUserMedia;
 navigator.mediaDevices.getUserMedia = function (...how) { window.asked += 1; return ask.apply(this, how); };
 """
 TOLD = "This browser cannot encrypt your visit from end to end"
-OPEN = "Not end-to-end encrypted."
+OPEN = "Not end-to-end encrypted"
 
 
 async def is_refused(person: Person) -> None:
