@@ -22,8 +22,10 @@ from typing import Any
 import aiohttp
 
 from broker.ids import MeetingId
-from broker.link_secret import draw_link_secret, link_auth_of
+from broker.link_secret import authenticator_of, draw_link_secret, link_auth_of
 from broker.placement import Placement
+from broker.private import Private
+from signaling.group_wire import to_text
 from signaling.neighbours import door
 from signaling.practice import open_practice
 from signaling.settings import read_settings
@@ -56,6 +58,11 @@ class Visit:
     tokens: dict[str, str]
     host_link: str
     secret: str = ""
+
+    @property
+    def link_auth(self) -> str:
+        """What the door asks for beside the password, of those who have the secret."""
+        return to_text(authenticator_of(Private(self.secret)).reveal())
 
 
 @dataclass

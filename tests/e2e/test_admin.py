@@ -34,7 +34,12 @@ def cell(board: Locator, seat: str, which: int) -> Locator:
 async def guess_until_locked(practice: Practice, visit: Visit, seat: str) -> None:
     """Guess a seat's password too often; the growing waits between the guesses are taken as past."""
     store = RedisStore(f"unix://{quote(str(socket_path(practice.data_dir / 'store')))}", "main", "test")
-    wrong = {"meeting": visit.meeting, "seat-token": visit.tokens[seat], "password": "00000-00000"}
+    wrong = {
+        "meeting": visit.meeting,
+        "seat-token": visit.tokens[seat],
+        "password": "00000-00000",
+        "link-auth": visit.link_auth,
+    }
     try:
         async with aiohttp.ClientSession() as http:
             for _ in range(10):
@@ -47,10 +52,10 @@ async def guess_until_locked(practice: Practice, visit: Visit, seat: str) -> Non
 
 
 def private_values(practice: Practice, *visits: Visit) -> list[str]:
-    """What must stand nowhere: passwords and seat tokens in each spelling."""
+    """What must stand nowhere: passwords, seat tokens and link secrets in each spelling."""
     found = list(practice.passwords.values())
     for visit in visits:
-        for secret in (visit.password, *visit.tokens.values()):
+        for secret in (visit.password, visit.secret, visit.link_auth, *visit.tokens.values()):
             found += [secret, secret.replace("-", "")]
     return found
 

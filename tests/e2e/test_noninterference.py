@@ -85,13 +85,14 @@ async def test_a_busy_couple_session_is_invisible_elsewhere(practice: Practice, 
     assert [await seat_answer(lone), await seat_answer(a)] == quiet
 
 
-async def refused(practice: Practice, meeting: str, token: str, password: str) -> Any:
+async def refused(practice: Practice, meeting: str, token: str, password: str, link_auth: str = "") -> Any:
     """How the door answers, without what differs by nature."""
+    shown = {"meeting": meeting, "seat-token": token, "password": password}
     async with (
         aiohttp.ClientSession() as http,
         http.post(
             f"{practice.url}/api/enter",
-            json={"meeting": meeting, "seat-token": token, "password": password},
+            json=shown | ({"link-auth": link_auth} if link_auth else {}),
             headers={"Origin": practice.url},
         ) as answer,
     ):
@@ -104,17 +105,19 @@ async def test_every_refusal_at_the_door_looks_the_same(practice: Practice) -> N
     later = await practice.book(starts="2099-01-01T10:00:00+00:00", ends="2099-01-01T11:00:00+00:00")
     await practice.api("therapist", "POST", f"/api/sessions/{over.meeting}/end")
 
-    def knocks(at: Visit, with_token_of: Visit, seat: str, with_password_of: Visit) -> tuple[str, str, str]:
-        return at.meeting, with_token_of.tokens[seat], with_password_of.password
+    def knocks(at: Visit, with_token_of: Visit, seat: str) -> tuple[str, str, str, str]:
+        return at.meeting, with_token_of.tokens[seat], at.password, at.link_auth
 
-    unknown = "0" * 26
+    unknown, right = "0" * 26, (couple.meeting, couple.tokens["A"], couple.password)
     answers = [
-        await refused(practice, couple.meeting, couple.tokens["A"], "00000-00000"),
-        await refused(practice, unknown, couple.tokens["A"], couple.password),
-        await refused(practice, couple.meeting, "A-0000-0000-0000-0000", couple.password),
-        await refused(practice, *knocks(individual, couple, "B", individual)),
-        await refused(practice, *knocks(over, over, "A", over)),
-        await refused(practice, *knocks(later, later, "A", later)),
+        await refused(practice, *right[:2], "00000-00000", couple.link_auth),
+        await refused(practice, unknown, *right[1:], couple.link_auth),
+        await refused(practice, couple.meeting, "A-0000-0000-0000-0000", couple.password, couple.link_auth),
+        await refused(practice, *right, individual.link_auth),
+        await refused(practice, *right),
+        await refused(practice, *knocks(individual, couple, "B")),
+        await refused(practice, *knocks(over, over, "A")),
+        await refused(practice, *knocks(later, later, "A")),
         await refused(practice, "not an id", "nor a token", "nor a password"),
     ]
     assert answers[0][0] == 403
@@ -124,9 +127,12 @@ async def test_every_refusal_at_the_door_looks_the_same(practice: Practice) -> N
 async def test_one_partner_cannot_lock_the_other_out(practice: Practice, people: People) -> None:
     visit = await practice.book()
     guesses = [
-        refused(practice, visit.meeting, f"B-0000-0000-0000-{n:04d}", "00000-00000") for n in range(12)
+        refused(practice, visit.meeting, f"B-0000-0000-0000-{n:04d}", "00000-00000", visit.link_auth)
+        for n in range(12)
     ]
-    own = [refused(practice, visit.meeting, visit.tokens["A"], "00000-00000") for _ in range(4)]
+    own = [
+        refused(practice, visit.meeting, visit.tokens["A"], "00000-00000", visit.link_auth) for _ in range(4)
+    ]
     for guess in guesses + own:
         await guess
     partner = await people.patient(visit, "B")

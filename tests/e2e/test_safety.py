@@ -165,7 +165,7 @@ async def test_three_escapes_leave_without_a_network_too(practice: Practice, peo
     assert await a.context.cookies() == []
 
 
-async def test_the_seat_token_goes_nowhere(practice: Practice, people: People) -> None:
+async def test_the_seat_token_and_the_link_secret_go_nowhere(practice: Practice, people: People) -> None:
     visit = await practice.book("individual")
     patient, therapist = await people.patient(visit, "P"), await people.therapist(visit)
     asked = Asked(patient)
@@ -180,7 +180,7 @@ async def test_the_seat_token_goes_nowhere(practice: Practice, people: People) -
     await patient.sees("You have left")
     said = await asked.said()
     assert len(said) > 100, "the requests of a whole visit"
-    for secret in (visit.tokens["P"], visit.password):
+    for secret in (visit.tokens["P"], visit.password, visit.secret):
         for spelt in (secret, secret.replace("-", "")):
             assert [text for text in said if spelt.lower() in text.lower()] == []
             assert spelt.lower() not in practice.log().lower()

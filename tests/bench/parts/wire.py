@@ -17,9 +17,6 @@ from typing import Any, Final
 import aiohttp
 
 from broker.agreement import CURRENT
-from broker.link_secret import authenticator_of
-from broker.private import Private
-from signaling.group_wire import to_text
 from tests.e2e.practice import Practice, Visit
 from tests.support.heard import Heard
 
@@ -158,7 +155,7 @@ class Wire:
                 "meeting": visit.meeting,
                 "seat-token": visit.tokens[seat],
                 "password": visit.password,
-                "link-auth": to_text(authenticator_of(Private(visit.secret)).reveal()),
+                "link-auth": visit.link_auth,
             },
         )
         assert isinstance(cookie, str)
