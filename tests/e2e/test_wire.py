@@ -97,7 +97,7 @@ async def test_of_who_is_not_in_the_room_only_black_and_silence_leave(
     program = (sys.executable, "-m", "tests.e2e.tapped", str(log))
     async with running_practice(tmp_path, program=program) as practice:
         people = People(practice, browser)
-        visit = await practice.book_sealed()
+        visit = await practice.book()
         therapist, a = await people.therapist(visit), await people.patient(visit, "A")
         await asyncio.gather(therapist.opens_the_room(), a.waits())
 
