@@ -87,7 +87,7 @@ async def knocks(firefox: Firefox, visit: Visit, seat: str, *scripts: str) -> No
 async def test_a_partner_comes_with_firefox_and_the_other_with_chromium(
     reachable: Practice, browser: Browser, firefox: Firefox
 ) -> None:
-    people, visit = People(reachable, browser), await reachable.book_sealed()
+    people, visit = People(reachable, browser), await reachable.book()
     therapist, a = await people.therapist(visit), await people.patient(visit, "A")
     await asyncio.gather(therapist.opens_the_room(), a.waits(), knocks(firefox, visit, "B"))
     for seat in ("A", "B"):
