@@ -109,7 +109,7 @@ async def same_seats(
 async def test_a_killed_workers_visit_goes_on_with_another_in_the_same_seats(
     node: Practice, everyone: People
 ) -> None:
-    visit = await node.book_sealed()
+    visit = await node.book()
     a, b, therapist = await couple_in_the_room(everyone, visit)
     before, transports = await node.audit(visit.meeting), [await p.transports() for p in (a, b, therapist)]
     killed = await node.owner(visit)
@@ -125,7 +125,7 @@ async def test_a_killed_workers_visit_goes_on_with_another_in_the_same_seats(
 
 
 async def test_a_worker_that_is_renewed_hands_its_visit_over(node: Practice, everyone: People) -> None:
-    visit = await node.book_sealed()
+    visit = await node.book()
     a, b, therapist = await couple_in_the_room(everyone, visit)
     people = (a, b, therapist)
     before = await node.audit(visit.meeting)
