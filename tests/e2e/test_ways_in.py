@@ -46,3 +46,41 @@ async def test_a_link_with_the_password_asks_for_nothing_more(practice: Practice
     assert a.page.url == f"{practice.url}/j/{together.meeting}"
     await a.presses("Continue")
     await goes_on(a)
+
+
+async def test_who_has_only_the_bare_address_types_the_rest_and_is_seen_end_to_end_encrypted(
+    practice: Practice, people: People
+) -> None:
+    """The link's end got lost, as in some mail programs; the practice reads the codes to them."""
+    visit = await practice.book("individual")
+    therapist, patient = await people.therapist(visit), await people.patient(visit, "P")
+    await therapist.opens_the_room()
+    page = patient.page
+    await page.goto(f"{practice.url}/j/{visit.meeting}")
+    await expect(page.get_by_label("Meeting ID")).to_have_count(0)
+    await page.get_by_label("Seat code").fill(visit.tokens["P"])
+    await page.get_by_label("Visit password").fill(visit.password)
+
+    await page.get_by_label("Room code").fill(visit.secret[:-1])  # one character is missing
+    await patient.presses("Continue")
+    await patient.reads("This is neither a whole link nor a whole room code.")
+    await expect(page.get_by_label("Room code")).to_be_focused()
+    # None, and that of another visit: the door says no, and not why.
+    for wrong in ("", visit.secret[::-1]):
+        await page.get_by_label("Room code").fill(wrong)
+        async with page.expect_response("**/api/enter") as answer:
+            await patient.presses("Continue")
+        assert (await answer.value).status == 403
+        await patient.reads("Check the meeting ID, the seat code, the room code and the password")
+    await page.get_by_label("Room code").fill(visit.secret.replace("0", "O").replace("1", "l").lower())
+    await patient.presses("Continue")
+    await patient.reads("Patient")
+    await goes_on(patient)
+    assert visit.secret not in page.url
+
+    await therapist.presses("Admit Patient")
+    await patient.reads("End-to-end encrypted: only those in this room")
+    await patient.sees_and_hears(1)
+    await patient.reload()  # this tab keeps the code
+    await patient.reads("End-to-end encrypted: only those in this room")
+    await therapist.sees_and_hears(1)
