@@ -216,9 +216,13 @@ export class Committer {
     this.#hurry ??= this.#timers.set(() => {
       this.#hurry = null;
       this.#inTurn(async () => {
-        if (this.#closed) return;
-        if (this.#removes.size > 0) this.#epochs.hush(await this.#group.epochKey());
-        else if (this.#inFlight?.leaving.length) this.#epochs.early(await this.#group.pendingKey(), this.#group.index);
+        if (this.#closed || !this.takesOut) return;
+        const pending = this.#inFlight && (await this.#group.pendingKey());
+        const out = [...this.#removes, ...(this.#inFlight?.leaving ?? [])];
+        const known = [...this.#group.members, ...(pending?.members ?? [])];
+        this.#epochs.bar(known.flatMap(({ pid, key }) => (out.includes(pid) ? [key] : [])));
+        if (pending && this.#inFlight?.leaving.length) this.#epochs.early(pending, this.#group.index);
+        else pending?.baseKey.fill(0);
       });
     }, AT_MOST);
   }

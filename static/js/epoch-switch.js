@@ -8,8 +8,9 @@
 // it waits for them in bounded time is for the caller to see to (`release`).
 //
 // Those who stay learn the new key before anybody sends on it, so that no frame is lost; for somebody new nobody waits, for
-// they can open nothing of before. Who left has none of what is sent from then on. The second is counted here: a server that holds back the word of the others delays nothing longer.
-// Clock and timers are given.
+// they can open nothing of before. Who left has none of what is sent from then on. The second is counted here: a server
+// that holds back the word of the others delays nothing longer. Whoever is barred is in no epoch that is sent on,
+// whatever the server accepts, and when. Clock and timers are given.
 
 /** @typedef {import("./group.js").EpochKey} EpochKey */
 
@@ -41,7 +42,9 @@ export class EpochSwitch {
   #switched;
   #forgotten;
   /** @type {{epoch: number, index: number, others: Set<string>, members: EpochKey["members"]} | null} */ #current = null;
+  /** @type {EpochKey["members"]} */ #reached = []; // who can open what is sent
   /** @type {number | null} */ #sending = null;
+  /** @type {Set<string>} signature keys of those who are to be out: in no epoch of theirs is anything sent */ #barred = new Set();
   /** @type {number | null} installed before the server accepted it */ #early = null;
   /** @type {Map<number, Set<string>>} who has said to be ready, by epoch */ #ready = new Map();
   /** @type {readonly string[]} the others who can open the epoch before too */ #staying = [];
@@ -107,12 +110,15 @@ export class EpochSwitch {
       others.has(member.pid) && was.some(({ pid, key: same }) => pid === member.pid && same === member.key) ? [member.pid] : [],
     );
     for (const epoch of [...this.#ready.keys()]) if (epoch < key.epoch) this.#ready.delete(epoch);
+    // Keys do not come again: who is not in here is out for good.
+    for (const barred of this.#barred) if (!key.members.some((member) => member.key === barred)) this.#barred.delete(barred);
     if (before && before.epoch !== key.epoch) {
       // Of who left nothing is opened any more, not even what was on its way.
       const stayed = before.members.filter((was) => key.members.some((is) => is.pid === was.pid));
       this.#people(before.epoch, stayed, before.index);
       this.#keep(before.epoch);
     }
+    if (this.#holdsBarred(key.members)) return this.stop();
     this.#stopWaiting();
     const first = this.#sending === null && this.#awaited === null;
     if ((this.#awaited === null && atOnce) || first || this.#allReady()) this.#switch();
@@ -134,18 +140,29 @@ export class EpochSwitch {
   }
 
   /**
+   * Send no more in an epoch that one of these is in, and go on receiving, until we enter one without them.
+   *
+   * @param {readonly string[]} keys of their signatures
+   */
+  bar(keys) {
+    for (const key of keys) this.#barred.add(key);
+    if (this.#holdsBarred(this.#reached)) this.stop();
+  }
+
+  /**
    * Send on the epoch that our pending commit leads to, although the server has not accepted it: somebody has to be out
-   * of what we send now. The others follow when they have the commit.
+   * of what we send now. The others follow when they have the commit. Nothing is sent if it holds somebody barred.
    *
    * @param {EpochKey} key
    * @param {number} index
    */
   early(key, index) {
+    if (this.#early === key.epoch || this.#holdsBarred(key.members)) return void key.baseKey.fill(0);
     this.#stopWaiting();
     this.#install(key, index);
     this.#early = key.epoch;
     this.#ring?.sendOn({ epoch: key.epoch, index });
-    this.#sent(key.epoch);
+    this.#sent(key.epoch, key.members);
   }
 
   /** The commit of `early` is void: nothing is sent until the next one. */
@@ -153,18 +170,6 @@ export class EpochSwitch {
     if (this.#early === null) return;
     this.#ring?.drop(this.#early);
     this.#early = null;
-    this.#sent(null);
-  }
-
-  /**
-   * Send on no epoch, and go on receiving.
-   *
-   * @param {EpochKey} key of the epoch we are in, which is installed anew: a ring stops sending on what it drops
-   */
-  hush(key) {
-    this.#stopWaiting();
-    this.#ring?.drop(key.epoch);
-    this.#install(key, this.#current?.index ?? 0);
     this.#sent(null);
   }
 
@@ -190,6 +195,7 @@ export class EpochSwitch {
     for (const timer of this.#keeping) this.#timers.clear(timer);
     this.#keeping.clear();
     this.#ready.clear();
+    this.#barred.clear();
     this.#current = this.#early = this.#awaited = null;
     this.#ring?.clear();
     this.#sent(null);
@@ -217,14 +223,18 @@ export class EpochSwitch {
   #switch() {
     this.#stopWaiting();
     this.#awaited = null;
-    if (!this.#current) return;
-    const { epoch, index } = this.#current;
+    if (!this.#current || this.#holdsBarred(this.#current.members)) return;
+    const { epoch, index, members } = this.#current;
     this.#ring?.sendOn({ epoch, index });
-    this.#sent(epoch);
+    this.#sent(epoch, members);
   }
 
-  /** @param {number | null} epoch */
-  #sent(epoch) {
+  /**
+   * @param {number | null} epoch
+   * @param {EpochKey["members"]} [reached]
+   */
+  #sent(epoch, reached = []) {
+    this.#reached = reached;
     if (this.#sending === epoch) return;
     this.#sending = epoch;
     this.#switched();
@@ -238,6 +248,11 @@ export class EpochSwitch {
       this.#forgotten();
     }, KEEP);
     this.#keeping.add(timer);
+  }
+
+  /** @param {EpochKey["members"]} members */
+  #holdsBarred(members) {
+    return members.some(({ key }) => this.#barred.has(key));
   }
 
   #allReady() {

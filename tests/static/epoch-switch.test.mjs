@@ -1,0 +1,115 @@
+// Which epoch is sent on when the server does with commits what it likes.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { EpochSwitch } from "../../static/js/epoch-switch.js";
+import { Clock, World } from "./delivery-kit.mjs";
+import { HOST } from "./group-kit.mjs";
+
+const T = HOST.pid;
+
+/** A room whose server keeps a renewal to itself while the host takes B out; 300 ms have passed. */
+async function hushed() {
+  const world = await World.of("A", "B");
+  const host = world.pages.get(T);
+  world.hears = (_seat, { type }) => type !== "commit";
+  world.clock.advance(600_000);
+  await world.settle();
+  const renewal = world.log.filter(({ type }) => type === "commit").at(-1);
+  const frame = await world.pages.get("A").frame();
+  assert.equal(await host.sees(frame, "A"), "picture of A");
+  host.session.remove(["B"]);
+  await world.settle();
+  world.clock.advance(300);
+  await world.settle();
+  assert.equal(host.state.sending, null);
+  return { world, host, renewal, frame };
+}
+
+test("a commit that is accepted late does not bring back whoever is to be out", async () => {
+  const { world, host, renewal } = await hushed();
+  world.hears = (_seat, { type, epoch }) => type !== "commit" || epoch === renewal.epoch;
+  world.fromPage(host, { ...renewal });
+  await world.settle();
+  const b = world.pages.get("B");
+  for (const passes of [0, 299, 1, 5_000]) {
+    world.clock.advance(passes);
+    await world.settle();
+    assert.equal(await b.sees(await host.frame(), T), null);
+  }
+  assert.equal(host.state.sending, host.state.epoch + 1, "the epoch that the removal leads to");
+  world.hears = () => true;
+  world.fromPage(host, { ...world.log.filter(({ type }) => type === "commit").at(-1) });
+  await world.settle();
+  assert.equal(await world.sights(), "A<T T<A");
+});
+
+test("who stops sending still opens each frame once only", async () => {
+  const { world, host, frame } = await hushed();
+  assert.equal(await host.sees(frame, "A"), null);
+  assert.equal(await host.sees(await world.pages.get("A").frame(), "A"), "picture of A");
+});
+
+test("a server that asks twice for a removal does not stop the host's sending to those who stay", async () => {
+  const world = await World.of("A", "B");
+  const host = world.pages.get(T);
+  world.hears = (_seat, { type }) => type !== "commit";
+  for (let time = 0; time < 2; time += 1) world.tell(T, { type: "drop", seats: ["B"] });
+  await world.settle();
+  world.clock.advance(300);
+  await world.settle();
+  assert.equal(host.state.sending, host.state.epoch + 1);
+});
+
+test("somebody else who is to be out during a removal is in nothing that is sent after 300 ms either", async () => {
+  const world = await World.of("A", "B");
+  const host = world.pages.get(T);
+  world.hears = (_seat, { type }) => type !== "commit";
+  host.session.remove(["B"]);
+  await world.settle();
+  world.clock.advance(300);
+  await world.settle();
+  const removal = world.log.filter(({ type }) => type === "commit").at(-1);
+  host.session.remove(["A"]);
+  await world.settle();
+  world.clock.advance(300);
+  await world.settle();
+  assert.equal(host.state.sending, null);
+  world.hears = (_seat, { type, epoch }) => type !== "commit" || epoch === removal.epoch;
+  world.fromPage(host, { ...removal });
+  await world.settle();
+  assert.equal(host.state.sending, null);
+  assert.equal(await world.pages.get("A").sees(await host.frame(), T), null);
+});
+
+test("whoever was barred and comes in anew, with other keys, is sent to again", async () => {
+  const { world, host } = await hushed();
+  world.hears = () => true;
+  world.tell(T, { type: "commit-refused", epoch: host.state.epoch });
+  await world.settle();
+  assert.equal(await world.sights(), "A<T T<A");
+  world.out("B", { told: false });
+  world.knock("B");
+  await world.settle();
+  world.admit("B");
+  await world.settle();
+  assert.equal(await world.sights(), "A<B A<T B<A B<T T<A T<B");
+});
+
+test("an end of waiting sends nothing to whoever is barred", () => {
+  const { timers } = new Clock();
+  const people = [{ pid: T, name: "", role: "host", index: 0, key: "t" }, { pid: "B", name: "", role: "guest", index: 1, key: "b" }];
+  const epochs = new EpochSwitch({ ring: null, timers, switched: () => {}, forgotten: () => {} });
+  const key = (epoch, members) => ({ epoch, members, baseKey: new Uint8Array(32) });
+  epochs.waitFor(["A"]);
+  epochs.enter(key(1, people), { index: 0, atOnce: true });
+  epochs.bar(["b"]);
+  epochs.release();
+  epochs.ready(1, "B");
+  assert.equal(epochs.sending, null);
+  epochs.enter(key(2, people), { index: 0, atOnce: true });
+  assert.equal(epochs.sending, null);
+  epochs.enter(key(3, people.slice(0, 1)), { index: 0, atOnce: false });
+  assert.equal(epochs.sending, 3);
+});
