@@ -4,7 +4,7 @@
       └─ HKDF-SHA-512 ─▶ authenticator (32 bytes), shown to enter ── SHA-256 ─▶ stored with the session
       └─ HKDF-SHA-512 ─▶ two more keys, which only browsers derive (static/js/link-secret.js)
 
-S has 130 bits, so neither hash nor authenticator tells anything of it or of the other keys. The command line
+S has 129 bits, so neither hash nor authenticator tells anything of it or of the other keys. The command line
 draws S too, where it books; it prints S within the links and keeps it nowhere.
 """
 
@@ -28,8 +28,13 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def draw_link_secret() -> Private[str]:
-    """A fresh link secret: 26 characters of Crockford's base32, 130 bits."""
-    return Private("".join(secrets.choice(_ALPHABET) for _ in range(LENGTH)))
+    """A fresh link secret: 26 characters of Crockford's base32, more than 129 bits.
+
+    It begins with no digit below 8, as every meeting ID does: typed into the wrong field, it is not taken
+    for one.
+    """
+    rest = (secrets.choice(_ALPHABET) for _ in range(LENGTH - 1))
+    return Private(secrets.choice(_ALPHABET[8:]) + "".join(rest))
 
 
 def link_auth_of(secret: Private[str]) -> str:

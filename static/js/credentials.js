@@ -1,5 +1,8 @@
 // @ts-check
 // Reading what a person was given: the link's fragment, a meeting ID, a seat code, a password. Pure.
+//
+// People paste what they have where there is room for it. What is in a field is taken for what it is, not for what was
+// asked; and what is none of the things that the server is shown is not shown to it, for it might hold the link secret.
 
 import { readLinkSecret } from "./link-secret.js";
 
@@ -17,8 +20,8 @@ import { readLinkSecret } from "./link-secret.js";
  */
 export function readFragment(hash) {
   const [token = "", ...more] = safelyDecoded(hash.replace(/^#/, "")).trim().split(".");
-  const password = more.find((part) => readLinkSecret(part) === null) ?? "";
-  if (!/^[A-Za-z]-[0-9A-Za-z-]{4,60}$/.test(token)) return null;
+  const password = more.find((part) => SHAPES.password.test(tidyCode(part).replaceAll("-", ""))) ?? "";
+  if (!/^[A-Za-z]-[0-9A-Za-z-]{4,24}$/.test(token)) return null;
   return { token: tidyCode(token), password: password ? tidyCode(password) : null };
 }
 
@@ -33,17 +36,86 @@ export function meetingOfPath(path) {
 }
 
 /**
- * What a person typed or pasted where the meeting ID goes: the ID itself or their whole link.
+ * What was typed into the entry form, each thing as what it is.
+ *
+ * @typedef {object} Entry
+ * @property {string} meeting
+ * @property {string} token
+ * @property {string} password
+ * @property {string | null} secret the link's; never to be sent
+ * @property {readonly Field[]} strange fields that hold nothing of these
+ */
+
+/** @typedef {'meeting' | 'token' | 'code' | 'password'} Field */
+
+/**
+ * Sort what a person typed or pasted, in whichever field: a whole link, what stands behind its `#`, a room code, or what
+ * the field asks for.
+ *
+ * @param {Readonly<Record<Field, string>>} fields
+ * @returns {Entry} without what the person did not give.
+ */
+export function readEntry(fields) {
+  /** @type {{-readonly [key in 'meeting' | 'token' | 'password']: string}} */
+  const own = { meeting: "", token: "", password: "" };
+  /** @type {Partial<Omit<Entry, 'strange'>>} */
+  let pasted = {};
+  /** @type {Field[]} */
+  const strange = [];
+  for (const field of /** @type {Field[]} */ (["meeting", "token", "code", "password"])) {
+    const text = fields[field].trim();
+    if (text === "") continue;
+    const code = tidyCode(text);
+    if (field !== "code" && SHAPES[field].test(code.replaceAll("-", ""))) {
+      own[field] = field === "meeting" ? code.toLowerCase() : code;
+      continue;
+    }
+    const found = readPasted(text);
+    if (found === null) strange.push(field);
+    else pasted = { ...found, ...pasted };
+  }
+  return {
+    meeting: own.meeting || (pasted.meeting ?? ""),
+    token: own.token || (pasted.token ?? ""),
+    password: own.password || (pasted.password ?? ""),
+    secret: pasted.secret ?? null,
+    strange,
+  };
+}
+
+/**
+ * What the server is shown, without hyphens; a link secret, or most of it, is none of them. A meeting ID has
+ * as many characters, but begins with a small digit, as no secret that is drawn here does.
+ */
+const SHAPES = Object.freeze({
+  meeting: /^[0-7OIL][0-9A-Z]{25}$/,
+  token: /^[A-Z][0-9A-Z]{16}$/,
+  password: /^[0-9A-Z]{10}$/,
+});
+
+/**
+ * What a whole link, its end, or a bare room code brings.
  *
  * @param {string} text
- * @returns {{meeting: string, fragment: Fragment | null}}
+ * @returns {Partial<Omit<Entry, 'strange'>> | null} without what is not in it; null when nothing is.
  */
-export function readMeeting(text) {
-  const tidy = text.trim();
-  const link = /\/j\/([0-9A-Za-z-]{1,64})\/?(#.*)?$/.exec(tidy);
-  if (link) return { meeting: (link[1] ?? "").toLowerCase(), fragment: readFragment(link[2] ?? "") };
-  return { meeting: tidy.replace(/\s+/g, "").toLowerCase(), fragment: null };
+function readPasted(text) {
+  if (text.length > MAX_PASTED) return null;
+  const link = /\/(?:j|host)\/([0-9A-Za-z-]{1,64})\/?(?:\?[^#]*)?(?:#.*)?$/s.exec(text);
+  const end = safelyDecoded(text.replace(/^.*#/s, ""));
+  const secret = end.split(".").map(readLinkSecret).find((found) => found !== null);
+  const fragment = readFragment(end);
+  /** @type {Partial<Omit<Entry, 'strange'>>} */
+  const found = {};
+  const meeting = link?.[1]?.toUpperCase() ?? "";
+  if (SHAPES.meeting.test(meeting)) found.meeting = meeting.toLowerCase();
+  if (fragment && SHAPES.token.test(fragment.token.replaceAll("-", ""))) found.token = fragment.token;
+  if (fragment?.password) found.password = fragment.password;
+  if (secret) found.secret = secret;
+  return Object.keys(found).length > 0 ? found : null;
 }
+
+const MAX_PASTED = 2_000; // characters
 
 /**
  * A code as the server writes it: capital letters, without spaces, plain hyphens.

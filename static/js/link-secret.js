@@ -1,7 +1,7 @@
 // @ts-check
 // The secret that every link of a session carries behind its `#`, and the three keys made from it.
 //
-//   S (130 bits) ─HKDF-SHA-512─▶ authenticator   shown to the server, which keeps its hash: who has S may knock
+//   S (129 bits) ─HKDF-SHA-512─▶ authenticator   shown to the server, which keeps its hash: who has S may knock
 //                           ├──▶ psk             enters the group's keys with everybody who is added
 //                           └──▶ tag key         proves that a key package comes from somebody who has S
 //
@@ -13,16 +13,21 @@ import { toBase64url, utf8 } from "./bytes.js";
 // Crockford's base32: no I, L, O or U, so that it can be read aloud and typed.
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH = 26;
+const FIRST = ALPHABET.slice(8);
 const SALT = utf8("quietroom link v1");
 
 /**
- * A fresh link secret.
+ * A fresh link secret. It begins with no digit below 8, as every meeting ID does: typed into the wrong field, it is not
+ * taken for one.
  *
- * @returns {string} 26 characters of Crockford's base32, 130 bits.
+ * @returns {string} 26 characters of Crockford's base32, more than 129 bits.
  */
 export function drawLinkSecret() {
-  // 32 divides 256: every character is equally likely.
-  return Array.from(crypto.getRandomValues(new Uint8Array(LENGTH)), (byte) => ALPHABET[byte % 32]).join("");
+  for (;;) {
+    // 32 divides 256: every character is equally likely.
+    const drawn = Array.from(crypto.getRandomValues(new Uint8Array(LENGTH)), (byte) => ALPHABET[byte % 32]).join("");
+    if (FIRST.includes(drawn.charAt(0))) return drawn;
+  }
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { fragment, linkSecret } from "./fragment.js";
 import { get, post, sentence, ApiError } from "./api.js";
-import { meetingOfPath, readMeeting, seatOfToken, tidyCode } from "./credentials.js";
+import { meetingOfPath, readEntry, seatOfToken } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
 import { installExit } from "./exit.js";
 import { announce, copy, painter } from "./page.js";
@@ -26,6 +26,13 @@ const SECRET = "quietroom.link"; // {meeting, secret} of this tab, for reloads; 
 const DOOR_SHUT =
   "Because of a technical problem on our side nobody can be let in at the moment. Nothing is wrong with what you " +
   "typed. Please try again in a minute.";
+/** @type {Readonly<Record<import('./credentials.js').Field, string>>} what is said of a field that nothing can be made of */
+const UNREADABLE = Object.freeze({
+  meeting: "This is not a whole meeting ID. Please look again, or paste your whole link.",
+  token: "This is not a whole seat code. Please look again: it looks like A-XXXX-XXXX-XXXX-XXXX.",
+  code: NO_CODE,
+  password: "This is not a whole visit password. Please look again: it has ten letters and numbers.",
+});
 const CLOCK = 15_000; // ms between repaints while somebody waits
 
 let state = START;
@@ -339,18 +346,19 @@ const actions = {
     begin();
   },
   async enter(fields) {
-    const typed = readMeeting(fields.meeting);
-    const body = {
-      meeting: state.meeting || typed.meeting,
-      "seat-token": token || tidyCode(fields.token) || (typed.fragment?.token ?? ""),
-      password: password || tidyCode(fields.password) || (typed.fragment?.password ?? ""),
-    };
-    const pasted = secretIn(fields.code) ?? (typed.fragment && secretIn(fields.meeting));
-    if (fields.code.trim() !== "" && pasted === null) {
-      apply({ type: "refused", text: NO_CODE, wrong: ["code"] });
-      document.getElementById("code")?.focus();
+    const typed = readEntry(fields);
+    const [strange] = typed.strange;
+    if (strange !== undefined) {
+      apply({ type: "refused", text: UNREADABLE[strange], wrong: [strange] });
+      document.getElementById(strange)?.focus();
       return;
     }
+    const body = {
+      meeting: typed.meeting || state.meeting,
+      "seat-token": typed.token || token,
+      password: typed.password || password,
+    };
+    const pasted = typed.secret;
     const missing = missingField(body);
     if (missing !== null) {
       apply({ type: "refused", text: `Please enter the ${missing.name}.`, wrong: [missing.id] });

@@ -33,6 +33,7 @@ def test_drawn_secrets_are_crockford_and_never_the_same() -> None:
     assert len(drawn) == 500
     assert set("".join(drawn)) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
     assert {len(secret) for secret in drawn} == {26}
+    assert not {secret[0] for secret in drawn} & set("01234567"), "as a meeting ID begins"
 
 
 @pytest.mark.parametrize("text", ["", "A" * 42, "A" * 44, "A" * 42 + "=", "A" * 42 + "é", "A" * 43 + "\n"])

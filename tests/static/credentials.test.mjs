@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { meetingOfPath, pageAfterLogin, readFragment, readMeeting, seatOfToken, tidyCode } from "../../static/js/credentials.js";
+import { meetingOfPath, pageAfterLogin, readEntry, readFragment, seatOfToken, tidyCode } from "../../static/js/credentials.js";
 
 test("a fragment holds a seat token and perhaps a password", () => {
   assert.deepEqual(readFragment("#A-7XKM-29DT"), { token: "A-7XKM-29DT", password: null });
@@ -30,12 +30,83 @@ test("a meeting is found in our paths only", () => {
   for (const path of ["/", "/j/", "/j/a/b", "/x/7k2m", "/j/a%20b"]) assert.equal(meetingOfPath(path), "");
 });
 
-test("the whole link may be pasted where the meeting ID goes", () => {
-  assert.deepEqual(readMeeting(" https://q.example/j/7K2M#A-7XKM-29DT "), {
-    meeting: "7k2m",
-    fragment: { token: "A-7XKM-29DT", password: null },
-  });
-  assert.deepEqual(readMeeting(" 7K2M abcd "), { meeting: "7k2mabcd", fragment: null });
+const MEETING = "7k2mabcdefghjkmnpqrstvwxyz";
+const TOKEN = "A-7XKM-29DT-7XKM-29DT";
+const PASSWORD = "Q7XM2-9KD4T";
+const SECRET = "ZYXWVTSRQPNMKJHGFEDCBA9876";
+const EMPTY = { meeting: "", token: "", code: "", password: "" };
+const FIELDS = /** @type {const} */ (["meeting", "token", "code", "password"]);
+
+test("what was typed where it belongs is taken as it is, as people type it", () => {
+  const typed = {
+    meeting: ` ${MEETING.toUpperCase()} `,
+    token: TOKEN.toLowerCase().replaceAll("-", " "),
+    code: SECRET.toLowerCase().replace(/.{5}/g, "$& "),
+    password: "q7xm2–9kd4t",
+  };
+  const read = readEntry(typed);
+  assert.deepEqual(read, { meeting: MEETING, token: TOKEN.replaceAll("-", ""), password: PASSWORD, secret: SECRET, strange: [] });
+});
+
+test("a link is taken apart in whichever field it is, and also behind what trackers add to it", () => {
+  for (const link of [
+    `https://q.example/j/${MEETING}#${TOKEN}.${SECRET}.${PASSWORD}`,
+    ` https://q.example/j/${MEETING.toUpperCase()}/?utm_source=mail&x=/j/1#${TOKEN}.${SECRET}.${PASSWORD} `,
+    `q.example/j/${MEETING}#${TOKEN}%2E${SECRET}%2E${PASSWORD}`,
+  ]) {
+    for (const field of FIELDS) {
+      const read = readEntry({ ...EMPTY, [field]: link });
+      assert.deepEqual(read, { meeting: MEETING, token: TOKEN, password: PASSWORD, secret: SECRET, strange: [] }, `${field} ${link}`);
+    }
+  }
+  const end = readEntry({ ...EMPTY, token: `${TOKEN}.${SECRET}`, password: PASSWORD });
+  assert.deepEqual(end, { meeting: "", token: TOKEN, password: PASSWORD, secret: SECRET, strange: [] });
+  assert.equal(readEntry({ ...EMPTY, meeting: `https://q.example/j/${MEETING}` }).meeting, MEETING);
+  assert.equal(readEntry({ ...EMPTY, code: `https://q.example/host/${MEETING}?a=b#${SECRET}` }).secret, SECRET);
+});
+
+test("a room code is taken for what it is in whichever field", () => {
+  for (const field of FIELDS) {
+    for (const code of [SECRET, SECRET.toLowerCase(), SECRET.replace(/.{4}/g, "$&-"), `#${SECRET}`]) {
+      assert.deepEqual(readEntry({ ...EMPTY, [field]: code }), { meeting: "", token: "", password: "", secret: SECRET, strange: [] });
+    }
+  }
+});
+
+test("nothing that holds the link secret, or most of it, is shown to the server", () => {
+  const wraps = [
+    (secret) => secret,
+    (secret) => secret.slice(0, -1),
+    (secret) => `${secret.slice(0, 20)}`,
+    (secret) => `${secret}A`,
+    (secret) => `Room code: ${secret}`,
+    (secret) => `"${secret}"`,
+    (secret) => `https://q.example/j/${MEETING}?utm_source=mail#${TOKEN}.${secret} Regards`,
+    (secret) => `https://q.example/j/${MEETING}#${TOKEN}-${secret}`,
+    (secret) => `https://q.example/j/${MEETING}%23${TOKEN}.${secret}`,
+    (secret) => `https://q.example/j/${secret}x`,
+    (secret) => `${TOKEN} ${secret}`,
+    (secret) => `${TOKEN}.${secret}.${secret}`,
+    (secret) => `${secret}.${TOKEN}`,
+    (secret) => `${PASSWORD} ${secret}`,
+    (secret) => `<b>${secret}</b>`,
+    (secret) => "x".repeat(5_000) + secret,
+  ];
+  const heart = SECRET.slice(4, 14);
+  for (const wrap of wraps) {
+    for (const field of FIELDS) {
+      const { meeting, token, password } = readEntry({ ...EMPTY, [field]: wrap(SECRET) });
+      const shown = `${meeting} ${token} ${password}`.toUpperCase().replaceAll("-", "");
+      assert.ok(!shown.includes(heart), `${field}: ${wrap(SECRET)}`);
+    }
+  }
+});
+
+test("what is none of these is named, so that it is looked at again", () => {
+  for (const [field, text] of [["meeting", "7K2M"], ["token", "A-7XKM"], ["code", SECRET.slice(1)], ["password", "hunter2"]]) {
+    assert.deepEqual(readEntry({ ...EMPTY, [field]: text }).strange, [field]);
+  }
+  assert.deepEqual(readEntry(EMPTY), { meeting: "", token: "", password: "", secret: null, strange: [] });
 });
 
 test("codes are tidied as people copy them", () => {
