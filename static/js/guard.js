@@ -18,6 +18,8 @@
 /** @typedef {import('./peer.js').Source} Source */
 /** @typedef {import('./keys.js').Keys} Keys */
 
+/** @typedef {{frames: number, packets: number}} Sent */
+
 /**
  * One of our senders. While a room moves there are two connections, each with its own.
  *
@@ -27,7 +29,8 @@
  * @property {number} id of its transform
  * @property {boolean} sealed the worker has sealed a frame of it
  * @property {boolean} proven and a packet of it has left
- * @property {number} left frames that had left it at the last look
+ * @property {Sent | null} before what had left it when it got its transform; null until that is known
+ * @property {number} left frames that had left it since, at the last look
  */
 
 const LOOK = 1_000; // ms between looks for frames that left unsealed
@@ -88,7 +91,7 @@ export class Guard {
       } else {
         const { id, transform } = this.#keys.sealer(mid, source, () => this.#sealed(sender));
         sender.transform = transform;
-        this.#senders.set(sender, { pc, source, id, sealed: false, proven: false, left: 0 });
+        this.#senders.set(sender, { pc, source, id, sealed: false, proven: false, before: { frames: 0, packets: 0 }, left: 0 });
       }
     }
     window.clearInterval(this.#lookTimer);
@@ -138,6 +141,18 @@ export class Guard {
     this.#senders.clear();
     for (const source of new Set(former.map(({ source }) => source))) this.#onChange(source);
     for (const pc of new Set(former.map(({ pc }) => pc))) if (pc.signalingState !== "closed") this.attach(pc);
+    for (const [sender, of] of this.#senders) void this.#beginAnew(sender, of);
+  }
+
+  /**
+   * A sender counts from its own beginning, a transform from when it was made: only what leaves from now on is to be proven.
+   *
+   * @param {RTCRtpSender} sender
+   * @param {Guarded} of
+   */
+  async #beginAnew(sender, of) {
+    of.before = null;
+    of.before = await sentBy(sender);
   }
 
   /** Look for frames that left and never came to the worker. */
@@ -148,7 +163,9 @@ export class Guard {
     const now = await Promise.all([...this.#senders].map(async ([sender, of]) => ({ of, left: (await sentBy(sender)).frames })));
     const counts = await this.#keys.counts();
     this.#looking = false;
-    for (const { of, left } of now) {
+    for (const { of, left: total } of now) {
+      if (of.before === null) continue;
+      const left = total - of.before.frames;
       // What had left a second ago has come to the worker by now, however busy this device is.
       const clear = of.left - (counts[of.id]?.seen ?? 0) > MISSED;
       if (clear && of.pc.signalingState !== "closed" && [...this.#senders.values()].includes(of)) this.#stop();
@@ -183,7 +200,7 @@ export class Guard {
     window.clearTimeout(this.#proofTimer);
     for (const [sender, of] of this.#unproven()) {
       const { packets } = await sentBy(sender);
-      if (packets === 0 || of.proven || this.#senders.get(sender) !== of) continue;
+      if (of.before === null || packets <= of.before.packets || of.proven || this.#senders.get(sender) !== of) continue;
       of.proven = true;
       this.#onChange(of.source);
     }
@@ -209,7 +226,7 @@ function received(mid, kind) {
 
 /**
  * @param {RTCRtpSender} sender
- * @returns {Promise<{frames: number, packets: number}>} what has left so far. Of sound each packet is a frame.
+ * @returns {Promise<Sent>} what has left so far. Of sound each packet is a frame.
  */
 async function sentBy(sender) {
   let frames = 0;

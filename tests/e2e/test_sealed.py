@@ -164,6 +164,8 @@ async def test_a_group_is_seen_and_heard_while_it_lasts_and_by_nobody_else(real_
     await host.sees(anne)
     await anne.sees(host)
     await anne.hears(host)
+    await receives_packets(host, host.audio_of(anne.place), more=200)  # four looks for what left unsealed
+    assert await anne.page.evaluate("page.clear") == 0
     assert await host.page.evaluate("page.clear + page.troubles") == 0
 
 

@@ -284,5 +284,31 @@ test("a new worker gets every sender and receiver after the real tracks were tak
   assert.deepEqual(at.out(), ["microphone again", "black"]);
   at.keys.firsts[4]();
   await pass(25);
+  assert.deepEqual(at.out(), ["microphone again", "black"], "that packets left before proves nothing");
+  at.pc.senders[1].packets += 1;
+  await pass(25);
   assert.deepEqual(at.out(), ["microphone again", "camera"]);
 });
+
+for (const isSealed of [true, false]) {
+  const what = isSealed ? "it has seen are no alarm, however many left before" : "it never saw end everything";
+  test(`with a new worker, frames that ${what}`, async () => {
+    const at = play();
+    at.guard.setOpen(true);
+    const [sound, picture] = at.pc.senders;
+    for (const number of [0, 1]) prove(at, number);
+    const second = async (before) => {
+      sound.packets += 50;
+      picture.frames += 30;
+      at.keys.seen[before + 1] += 50;
+      if (isSealed || before === 0) at.keys.seen[before + 2] += 30;
+      await pass(1_000);
+    };
+    for (let seconds = 0; seconds < 5; seconds += 1) await second(0);
+    const made = at.keys.made.length;
+    at.keys.onReplaced();
+    for (let seconds = 0; seconds < 4; seconds += 1) await second(made);
+    assert.equal(at.seen.clear, isSealed ? 0 : 1);
+    at.guard.close();
+  });
+}
