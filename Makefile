@@ -11,7 +11,7 @@ DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
 # As many tests at a time as there are processors, but those that judge times in browsers one by one.
-TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
 	@QUIETROOM_DATA_DIR="$${QUIETROOM_DATA_DIR:-$(CURDIR)/data}" exec .venv/bin/quietroom demo

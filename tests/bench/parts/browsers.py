@@ -92,7 +92,7 @@ class Chromium:
 async def chromium(playwright: Playwright) -> AsyncIterator[Chromium]:
     """A browser with a fake camera of 30 pictures a second; gone at the end with all its processes."""
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-", ignore_cleanup_errors=True) as profile:
-        flags = [flag for flag in FLAGS if flag != "--use-fake-device-for-media-stream"]
+        flags = [flag for flag in FLAGS if not flag.startswith("--use-fake-device-for-media-stream")]
         process = await asyncio.create_subprocess_exec(
             CHROMIUM,
             "--headless",
