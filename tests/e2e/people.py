@@ -118,10 +118,14 @@ class Person:
         )
 
     async def receives_nothing(self, *, during_ms: int = 1000) -> None:
-        """See that no media packet arrives for a while."""
-        before = (await self.carried())["packetsReceived"]
-        await self.page.wait_for_timeout(during_ms)
-        assert (await self.carried())["packetsReceived"] == before
+        """See that no media packet arrives for a while; what was on its way may still come before."""
+        for _ in range(3):
+            before = (await self.carried())["packetsReceived"]
+            await self.page.wait_for_timeout(during_ms)
+            more = (await self.carried())["packetsReceived"] - before
+            if not more:
+                return
+        raise AssertionError(f"{more} packets more")
 
     async def reload(self) -> Self:
         """Reload the page."""

@@ -114,6 +114,8 @@ async def test_of_who_is_not_in_the_room_only_black_and_silence_leave(
 
             await eventually(covered, timeout=WITHIN / 1000)
             first = of_a().index(next(filter(is_covered, pictures)), since)
+            # Sound has its own sender, and a moment of its own.
+            await eventually(lambda: len(of_a()) >= first + 50, timeout=WITHIN / 1000)
             heard = float(await a.page.evaluate(MICROPHONE))
 
             def enough() -> bool:
@@ -123,9 +125,7 @@ async def test_of_who_is_not_in_the_room_only_black_and_silence_leave(
             await eventually(enough, timeout=WITHIN / 1000)
             came = of_a()[first:]
             assert all(is_covered(one) for one in came if one.kind is Kind.CAMERA)
-            assert all(
-                is_covered(one) for one in came[50:]
-            )  # sound has its own sender, and a moment of its own
+            assert all(map(is_covered, came[50:]))
             assert float(await a.page.evaluate(MICROPHONE)) == heard
 
         async def is_seen_and_heard() -> None:
