@@ -174,6 +174,7 @@ def _formats(kind: Kind, *, h264: bool) -> list[int]:
 _AUDIO_FORMATS = (
     f"a=rtpmap:{OPUS} opus/48000/2",
     # Constant bitrate and no DTX: packet sizes and pauses must not tell who speaks, or what.
+    # Pages check it: what is written here must be known to static/js/offer.js.
     f"a=fmtp:{OPUS} minptime=10;useinbandfec=1;usedtx=0;cbr=1",
 )
 

@@ -271,6 +271,16 @@ const STOPS = Object.freeze({
     ],
     reload: true,
   },
+  "strange-offer": {
+    heading: "The connection was not offered as it should be",
+    text: [
+      "The server asked for sound and picture in a way that could tell others something of what is said. So we did not " +
+        "connect; camera and microphone are off.",
+      "Reload this page: after an update of the server that is all it needs. If it happens a second time, do not go on, and " +
+        "tell your practice.",
+    ],
+    reload: true,
+  },
   downgraded: {
     heading: "This visit is not protected as your link says",
     text: [
@@ -295,12 +305,13 @@ export function stopOf(code) {
  *
  * @param {object | null} view what the server said last of the session; null while it has said nothing
  * @param {KeysView} keys
- * @param {{secret: boolean, clear: boolean}} page `secret`: it was given a link secret; `clear`: something left it
- *   without being sealed
- * @returns {'clear' | 'keys-failed' | 'downgraded' | null}
+ * @param {{secret: boolean, happened: string}} page `secret`: it was given a link secret; `happened`: the type of the
+ *   newest event
+ * @returns {'clear' | 'strange-offer' | 'keys-failed' | 'downgraded' | null}
  */
-export function mustStop(view, keys, { secret, clear }) {
-  if (clear) return "clear";
+export function mustStop(view, keys, { secret, happened }) {
+  if (happened === "sent-clear") return "clear";
+  if (happened === "offered-strangely") return "strange-offer";
   if (secret && view !== null && promised(view) !== "end-to-end") return "downgraded";
   return keys.phase === "failed" ? "keys-failed" : null;
 }

@@ -78,6 +78,7 @@ export const START = Object.freeze({
  *   | {type: 'secret-refused', problem: string}
  *   | {type: 'keys', keys: KeysView}
  *   | {type: 'sent-clear'}
+ *   | {type: 'offered-strangely'}
  *   | ChatEvent
  *   | {type: 'over', code: string, text: string | null}
  *   | {type: 'came-back'}} LocalEvent
@@ -93,7 +94,7 @@ export const START = Object.freeze({
 export function advance(state, event) {
   const after = isChatEvent(event) ? { ...state, chat: advanceChat(state.chat, event) } : moved(state, event);
   if (after.over !== null) return after;
-  const stop = mustStop(after.roster, after.keys, { secret: after.secret, clear: event.type === "sent-clear" });
+  const stop = mustStop(after.roster, after.keys, { secret: after.secret, happened: event.type });
   return stop === null ? after : over(after, stop, null);
 }
 
@@ -145,6 +146,7 @@ function moved(state, event) {
     case "keys":
       return { ...state, keys: withKeys(state.keys, event.keys) };
     case "sent-clear":
+    case "offered-strangely":
       return { ...state };
     case "over":
       return over(state, event.code, event.text);

@@ -8,9 +8,10 @@
 // former one still carries (the room moves to another worker), it is shown until the new one carries as much.
 //
 // Whether a visit is end-to-end encrypted is said by `protect` before the first offer; then a guard stands between
-// every track and the wire.
+// every track and the wire, and offers are taken only as our own server writes them (offer.js).
 
 import { Guard } from "./guard.js";
+import { isOurOffer } from "./offer.js";
 
 /** @typedef {'none' | 'connecting' | 'connected' | 'broken'} TransportState */
 /** @typedef {'audio' | 'camera' | 'screen'} Source */
@@ -66,6 +67,7 @@ export class Peer {
   /** @type {(state: TransportState) => void} */ #onState;
   /** @type {() => void} */ #onTracks;
   /** @type {() => void} */ #onClear;
+  /** @type {() => void} */ #onStrange;
   /** @type {Guard | null | undefined} not known as long as nobody has said */ #guard = undefined;
   /** @type {Transport | null} the newest */ #current = null;
   /** @type {Transport | null} whose pictures and voices the page has; a former one until the newest carries */
@@ -94,13 +96,16 @@ export class Peer {
    *   or stopped moving
    * @param {() => void} [options.onClear] fires when something left this device unsealed although the visit is
    *   end-to-end encrypted; nothing is sent any more
+   * @param {() => void} [options.onStrange] fires when an offer asks for what our server does not ask for, in a visit that
+   *   is end-to-end encrypted; it is not taken
    */
-  constructor({ onAnswer, onTrouble, onState, onTracks, onClear = () => {} }) {
+  constructor({ onAnswer, onTrouble, onState, onTracks, onClear = () => {}, onStrange = () => {} }) {
     this.#onAnswer = onAnswer;
     this.#onTrouble = onTrouble;
     this.#onState = onState;
     this.#onTracks = onTracks;
     this.#onClear = onClear;
+    this.#onStrange = onStrange;
   }
 
   /**
@@ -263,6 +268,10 @@ export class Peer {
   async #take({ sdp, restart, "ice-servers": servers = [] }) {
     const guard = this.#guard;
     if (guard === undefined) throw new Error("Nobody has said whether this visit is end-to-end encrypted.");
+    if (guard !== null && !isOurOffer(sdp)) {
+      this.#onStrange();
+      return;
+    }
     const kept = restart && this.#current !== null;
     /** @type {RTCConfiguration} */
     const configuration = {

@@ -103,6 +103,7 @@ export const START = Object.freeze({
  *   | {type: 'secret-given'}
  *   | {type: 'keys', keys: KeysView}
  *   | {type: 'sent-clear'}
+ *   | {type: 'offered-strangely'}
  *   | ChatEvent
  *   | {type: 'over', code: string, text: string | null}
  *   | {type: 'came-back'}} LocalEvent
@@ -124,7 +125,7 @@ const KNOCKABLE = new Set(["expected", "left", "denied"]);
 export function advance(state, event) {
   const after = isChatEvent(event) ? talked(state, event) : moved(state, event);
   if (after.step === "over" || after === state) return after;
-  const stop = mustStop(after.place ?? after.entered, after.keys, { secret: after.secret, clear: event.type === "sent-clear" });
+  const stop = mustStop(after.place ?? after.entered, after.keys, { secret: after.secret, happened: event.type });
   return stop === null ? after : over(after, stop, null);
 }
 
@@ -183,6 +184,7 @@ function moved(state, event) {
     case "keys":
       return { ...state, keys: withKeys(state.keys, event.keys) };
     case "sent-clear":
+    case "offered-strangely":
       return { ...state };
     case "welcome":
       return { ...state, skew: event.now - event.at };

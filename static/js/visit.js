@@ -73,6 +73,7 @@ const peer = new Peer({
   onState: (transport) => apply({ type: "transport", transport }),
   onTracks: repaint,
   onClear: () => apply({ type: "sent-clear" }),
+  onStrange: () => apply({ type: "offered-strangely" }),
 });
 
 const sealing = new Sealing({

@@ -123,6 +123,7 @@ const VISITS = {
   "check interrupted": there("admitted", check("aborted")),
   "check mismatch": there("admitted", check("mismatch")),
   "sent clear": there("admitted", keys("secured"), { type: "sent-clear" }),
+  "offered strangely": there("admitted", keys("secured"), { type: "offered-strangely" }),
   "keys failed": there("admitted", keys("failed")),
   "downgraded": [GIVEN, { type: "entered", entered: { ...entered, encryption: "transport-only" } }],
   "chat": there("admitted", keys("secured"), open("room"), ...TALK("room")),

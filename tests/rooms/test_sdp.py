@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -51,6 +53,12 @@ def test_a_passive_tcp_candidate_stands_beside_that_of_udp_and_below_it() -> Non
     assert (udp[2], udp[4:6]) == ("udp", ["192.0.2.7", "4433"])
     assert (tcp[2], tcp[4:]) == ("tcp", ["192.0.2.7", "443", "typ", "host", "tcptype", "passive"])
     assert 0 < int(tcp[3]) < int(udp[3])
+
+
+def test_the_offer_is_the_one_that_pages_know() -> None:
+    """Pages refuse any other (tests/static/offer.test.mjs): what changes here must change in static/js/offer.js."""
+    known = Path(__file__).parent.parent / "vectors" / "offer.json"
+    assert offer(tcp_port=443).split("\r\n") == [*json.loads(known.read_text())["lines"], ""]
 
 
 def sections(sdp: str) -> list[str]:

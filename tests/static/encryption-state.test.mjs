@@ -67,7 +67,7 @@ test("once secured, names are those of people's own keys", () => {
 });
 
 test("a page with a link secret goes on with nothing less than end-to-end", () => {
-  const page = { secret: true, clear: false };
+  const page = { secret: true, happened: "keys" };
   assert.equal(mustStop(null, NO_KEYS, page), null);
   assert.equal(mustStop({ encryption: "end-to-end" }, NO_KEYS, page), null);
   for (const view of [{ encryption: "transport-only" }, { encryption: "none" }, {}]) {
@@ -84,11 +84,12 @@ test("a page without the link secret asks for it where it is needed", () => {
 });
 
 test("what left unsealed, and keys that cannot be had, end the visit on this page with what to do", () => {
-  const page = { secret: true, clear: false };
+  const page = { secret: true, happened: "keys" };
   const view = { encryption: "end-to-end" };
-  assert.equal(mustStop(view, keys("secured"), { ...page, clear: true }), "clear");
+  assert.equal(mustStop(view, keys("secured"), { ...page, happened: "sent-clear" }), "clear");
+  assert.equal(mustStop(view, keys("secured"), { ...page, happened: "offered-strangely" }), "strange-offer");
   assert.equal(mustStop(view, keys("failed"), page), "keys-failed");
-  for (const code of ["clear", "keys-failed", "downgraded"]) {
+  for (const code of ["clear", "strange-offer", "keys-failed", "downgraded"]) {
     const stop = stopOf(code);
     assert.ok(stop.heading);
     assert.match(stop.text.join(" "), /tell your practice|call your practice/);

@@ -1,6 +1,7 @@
 // The transport of a page, with connections that do as they are told and a clock of our own.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { beforeEach, mock, test } from "node:test";
 
 import { Peer } from "../../static/js/peer.js";
@@ -116,12 +117,13 @@ async function pass(milliseconds) {
 }
 
 function play() {
-  const seen = { answers: [], troubles: [], states: [], tracks: 0 };
+  const seen = { answers: [], troubles: [], states: [], tracks: 0, strange: 0 };
   const peer = new Peer({
     onAnswer: (sdp) => seen.answers.push(sdp),
     onTrouble: (trouble) => seen.troubles.push(trouble),
     onState: (state) => seen.states.push(state),
     onTracks: () => (seen.tracks += 1),
+    onStrange: () => (seen.strange += 1),
   });
   peer.protect(null);
   return { peer, seen };
@@ -407,6 +409,21 @@ test("closing ends all there are, at once and for good", async () => {
   await pass(10_000);
   assert.deepEqual(seen.troubles, []);
   assert.equal(seen.tracks, told);
+});
+
+test("where a visit is sealed, an offer that asks for anything else than our server does makes no transport", async () => {
+  const { peer, seen } = play();
+  const transform = () => ({ id: 1, transform: {} });
+  peer.protect({ ready: Promise.resolve(), sealer: transform, opener: transform, counts: async () => ({}) });
+  const { lines } = JSON.parse(readFileSync(new URL("../vectors/offer.json", import.meta.url), "utf8"));
+  const ours = lines.join("\r\n") + "\r\n";
+  await peer.offer({ type: "offer", sdp: ours.replace(";cbr=1", ""), restart: false });
+  assert.deepEqual([made.length, seen.strange, seen.answers.length, seen.troubles.length], [0, 1, 0, 0]);
+  await peer.offer({ type: "offer", sdp: ours, restart: false });
+  assert.deepEqual([made.length, seen.strange, seen.answers.length], [1, 1, 1]);
+  await peer.offer({ type: "offer", sdp: ours.replace("useinbandfec", "usedtx=1;useinbandfec"), restart: true });
+  assert.deepEqual([made[0].offers.length, seen.strange, seen.answers.length], [1, 2, 1], "nor does it change one");
+  peer.close();
 });
 
 test("no offer is answered before it was said whether the visit is encrypted", async () => {

@@ -261,6 +261,7 @@ test("frames that left unsealed, and keys that cannot be had, stop the visit her
   const inside = after(GIVEN, entered(SEALED), CHECKED, place("admitted", { encryption: "end-to-end" }));
   assert.equal(word(inside), "admitted");
   assert.equal(word(advance(inside, { type: "sent-clear" })), "clear");
+  assert.equal(word(advance(inside, { type: "offered-strangely" })), "strange-offer");
   assert.equal(word(advance(inside, keys({ phase: "failed" }))), "keys-failed");
 });
 
