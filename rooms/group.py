@@ -41,7 +41,7 @@ from rooms.mls_wire import MAX_COMMIT, MAX_SEALED, ContentType, read_private, re
 
 UNREADABLE: Final = "bad-group-message"
 KEYS_CHANGED: Final = "keys-changed"
-"""What was said was for a group, or from a member, that is none any more."""
+"""What was said was for a group or an epoch that stands no more, or from a member that is none any more."""
 NOBODY: Final = "nobody-there"
 """No other member's page is there to have it."""
 
@@ -346,6 +346,9 @@ class Group:
         if header.group_id != self.group_id or header.content is not ContentType.APPLICATION:
             return UNREADABLE
         if not self.follows(code, event.link):
+            return KEYS_CHANGED
+        # Who was added since has not that epoch: the page seals again as soon as it has the one that stands.
+        if header.epoch != self.epoch:
             return KEYS_CHANGED
         if code not in between:
             return "clinician-absent"

@@ -6,6 +6,9 @@
 //
 // Lines live in this value and nowhere else: they are gone with the page, and when the visit is over.
 
+import { groupOf } from "./encryption-state.js";
+
+/** @typedef {import('./encryption-state.js').KeysView} KeysView */
 /** @typedef {import('./signal.js').LineState} LineState */
 
 /** The room's own group; every other group has the name of the seat that waits. */
@@ -54,7 +57,8 @@ const EMPTY = Object.freeze({ lines: [], draft: "", sending: null, problem: null
  *   | {type: 'chat-sending', group: string}
  *   | {type: 'chat-sent', group: string, at: number}
  *   | {type: 'chat-not-sent', group: string, problem: string}
- *   | {type: 'chat-said', group: string, name: string, text: string, at: number}} ChatEvent
+ *   | {type: 'chat-said', group: string, name: string, text: string, at: number}
+ *   | {type: 'chat-missed', group: string}} ChatEvent
  */
 
 /**
@@ -115,6 +119,8 @@ function moved(thread, event) {
       const grown = withLine(thread, event.name, event.text, event.at);
       return thread.open ? grown : { ...grown, unread: thread.unread + 1 };
     }
+    case "chat-missed":
+      return withGap(thread, ANEW_GAP);
   }
 }
 
@@ -133,6 +139,38 @@ function withLine(thread, name, text, at) {
 /** What stands where messages may be missing. */
 export const GAP = "You were not connected for a moment. What the others wrote meanwhile is not shown.";
 
+/** The same, where it was for want of keys. */
+export const ANEW_GAP = "The conversation was secured anew for you. What the others wrote at that moment is not shown.";
+
+/**
+ * @param {Readonly<Thread>} thread
+ * @param {string} text
+ * @returns {Readonly<Thread>} the same where its last line says so already.
+ */
+function withGap(thread, text) {
+  const last = thread.lines.at(-1);
+  if (last?.gap) return thread;
+  return { ...thread, lines: [...thread.lines, { id: (last?.id ?? 0) + 1, name: null, text, at: 0, gap: true }] };
+}
+
+/**
+ * The keys are others than before. Who is out of a group, and is to be put in anew, has no part in what the others write
+ * until then. Pure.
+ *
+ * @param {Chat} chat
+ * @param {KeysView} before
+ * @param {KeysView} now
+ * @returns {Chat}
+ */
+export function afterKeys(chat, before, now) {
+  let after = chat;
+  for (const group of [ROOM, ...Object.keys(now.pairs)]) {
+    const isAnew = groupOf(before, group).phase === "secured" && groupOf(now, group).phase === "securing";
+    if (isAnew) after = advanceChat(after, { type: "chat-missed", group });
+  }
+  return after;
+}
+
 /**
  * The connection is another than before. If it was gone and is back, what others wrote meanwhile did not come, and will
  * not. Pure.
@@ -149,9 +187,8 @@ export function afterLine(chat, before, now, inRoom) {
   const after = { ...chat };
   for (const group of groups) {
     const thread = threadOf(chat, group);
-    const last = thread.lines.at(-1);
-    if (last?.gap) continue;
-    after[group] = { ...thread, lines: [...thread.lines, { id: (last?.id ?? 0) + 1, name: null, text: GAP, at: 0, gap: true }] };
+    const gapped = withGap(thread, GAP);
+    if (gapped !== thread) after[group] = gapped;
   }
   return after;
 }

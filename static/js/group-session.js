@@ -62,6 +62,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  * @property {(state: GroupState) => void} changed
  * @property {(seat: string, payload: Uint8Array, epoch: number) => void} opened something sealed; `seat`: whose signature it
  *   bears; `epoch`: the one it was sealed in
+ * @property {() => void} [missed] something was sealed for members whose epoch we have not
  * @property {() => number} now milliseconds that never go back
  * @property {Timers} timers
  */
@@ -365,8 +366,9 @@ export class GroupSession {
       opened = await group.open(bytesOf(message, GROUP_BOUNDS.sealed));
     } catch (error) {
       // One message that does not open breaks nothing: it may be a late or a double one.
-      if (error instanceof GroupError) return;
-      throw error;
+      if (!(error instanceof GroupError)) throw error;
+      if (error.code === "epoch") this.#settings.missed?.();
+      return;
     }
     this.#former?.stop(); // who seals in this generation sends in it
     this.#settings.opened(opened.from.pid, opened.payload, opened.epoch);

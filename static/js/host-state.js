@@ -4,7 +4,7 @@
 // What is true comes whole with each `roster` message; this adds only what the page itself knows: which question
 // is open, which request is on its way, and what went wrong.
 
-import { NO_CHAT, advanceChat, afterLine, chatNews, isChatEvent, unread } from "./chat-state.js";
+import { NO_CHAT, advanceChat, afterKeys, afterLine, chatNews, isChatEvent, unread } from "./chat-state.js";
 import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
 import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
@@ -144,7 +144,7 @@ function moved(state, event) {
     case "secret-refused":
       return { ...state, problem: event.problem };
     case "keys":
-      return { ...state, keys: withKeys(state.keys, event.keys) };
+      return { ...state, keys: withKeys(state.keys, event.keys), chat: afterKeys(state.chat, state.keys, event.keys) };
     case "sent-clear":
     case "offered-strangely":
       return { ...state };

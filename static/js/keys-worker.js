@@ -43,6 +43,7 @@ import { Unopened } from "./unopened.js";
  * @typedef {{type: 'ready'} | {type: 'send', message: import('./messages.js').ClientMessage}
  *   | {type: 'state', group: string, state: GroupState, sends: boolean}
  *   | {type: 'opened', group: string, seat: string, payload: Uint8Array, epoch: number}
+ *   | {type: 'missed', group: string}
  *   | {type: 'not-sealed', asking: number}
  *   | {type: 'unopened', seats: readonly string[]}
  *   | {type: 'check', check: CheckState}
@@ -107,6 +108,7 @@ function sessionOf(group) {
       send: (message) => say({ type: "send", message }),
       changed: (state) => changed(group, state),
       opened: (seat, payload, epoch) => opened(group, seat, payload, epoch),
+      missed: () => say({ type: "missed", group }),
       now: () => performance.now(),
       timers: {
         set: (action, milliseconds) => self.setTimeout(action, milliseconds),

@@ -85,6 +85,7 @@ export class Keys {
   /** @type {Ask} */ #ask;
   /** @type {() => void} */ #onState;
   /** @type {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} */ #onOpened;
+  /** @type {(group: string) => void} */ #onMissed;
   /** @type {() => Worker} */ #startWorker;
   /** @type {Worker | null} */ #worker = null;
   /** @type {KeysState} */ #state = NO_GROUP;
@@ -115,14 +116,16 @@ export class Keys {
    * @param {() => void} options.onState fires when `state`, `sends`, `check` or a pair's state changed
    * @param {(group: string, seat: string, payload: Uint8Array, epoch: number) => void} options.onOpened fires for
    *   each message that a member sealed for us, in that epoch
+   * @param {(group: string) => void} options.onMissed fires when a member sealed something that we have no keys for
    * @param {() => Worker} [options.start] starts the worker
    */
-  constructor({ meeting, me, keys, send, ask, onState, onOpened, start = startWorker }) {
+  constructor({ meeting, me, keys, send, ask, onState, onOpened, onMissed, start = startWorker }) {
     this.#start = { type: "start", meeting, me, keys };
     this.#send = send;
     this.#ask = ask;
     this.#onState = onState;
     this.#onOpened = onOpened;
+    this.#onMissed = onMissed;
     this.#startWorker = start;
     this.#begin();
   }
@@ -335,6 +338,9 @@ export class Keys {
         break;
       case "opened":
         this.#onOpened(said.group, said.seat, said.payload, said.epoch);
+        break;
+      case "missed":
+        this.#onMissed(said.group);
         break;
       case "not-sealed":
         this.#sealing.get(said.asking)?.(NOT_SEALED);

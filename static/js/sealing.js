@@ -67,6 +67,7 @@ export class Sealing {
         ask: this.#ask,
         onState: () => this.#changed(),
         onOpened: (group, from, payload) => this.#opened(group, from, payload),
+        onMissed: (group) => this.#apply({ type: "chat-missed", group }),
       });
     }
     this.#peer.protect(this.#keys);

@@ -54,7 +54,9 @@ export function talkActions({ state, apply, seals, pair }) {
         return;
       }
       apply({ type: "chat-sending", group });
-      const code = await by.seal(group, payload);
+      let code = await by.seal(group, payload);
+      // A commit was under way. What leads to the epoch that stands came before this answer, so it is sealed in that one.
+      if (code === "keys-changed") code = await by.seal(group, payload);
       if (code === "keys-changed" && group !== ROOM) pair(group); // the server has no such pair any more
       if (code === null) apply({ type: "chat-sent", group, at: Date.now() });
       else apply({ type: "chat-not-sent", group, problem: notSent(code, group) });

@@ -13,7 +13,7 @@
 // `place` is all that the server decides (waiting, admitted, paused, held, denied …): what it shows is the
 // newest `place` message. Everything before it is between the person and their own device.
 
-import { NO_CHAT, ROOM, advanceChat, afterLine, chatNews, isChatEvent, threadOf } from "./chat-state.js";
+import { NO_CHAT, ROOM, advanceChat, afterKeys, afterLine, chatNews, isChatEvent, threadOf } from "./chat-state.js";
 import { NO_KEYS, encryptionBanner, encryptionNews, groupOf, mustStop, needsSecret, withKeys } from "./encryption-state.js";
 import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
@@ -182,7 +182,7 @@ function moved(state, event) {
         ? entered({ ...state, secret: true }, state.entered)
         : { ...state, secret: true };
     case "keys":
-      return { ...state, keys: withKeys(state.keys, event.keys) };
+      return { ...state, keys: withKeys(state.keys, event.keys), chat: afterKeys(state.chat, state.keys, event.keys) };
     case "sent-clear":
     case "offered-strangely":
       return { ...state };

@@ -48,6 +48,11 @@ def generation(visit: Visit, link: str = "t") -> str:
 # ---- coming in -------------------------------------------------------------------------------------------
 
 
+def application(epoch: int) -> bytes:
+    """Something that a member of the first generation seals."""
+    return mls.private_message(f"{MEETING}/{'0' * 15}1", epoch, ContentType.APPLICATION)
+
+
 def test_the_first_clinician_inside_makes_the_group() -> None:
     visit = Visit().opens(T)
     assert visit.told["t"] == []
@@ -418,6 +423,21 @@ def test_who_seals_hears_whether_somebody_got_it() -> None:
     assert visit.heard("a", NotTaken) == []
 
 
+def test_what_was_sealed_before_somebody_was_added_is_not_called_sent() -> None:
+    """Its reader, put in anew, never had that epoch."""
+    visit = live_visit()
+    before = visit.knows("t")[1]
+    visit >> ResyncAsked("a", ROOM, generation(visit))
+    visit.commits()
+    assert visit.knows("t")[1] == before + 1
+    visit.seals("t", message=application(before), request=100)
+    assert visit.replies[100] == "keys-changed"
+    assert visit.heard("a", SealedFrom) == []
+    visit.seals("t", message=application(before + 1), request=101)
+    assert visit.replies[101] is None
+    assert len(visit.heard("a", SealedFrom)) == 1
+
+
 @pytest.mark.parametrize(
     ("link", "how", "code"),
     [
@@ -426,6 +446,8 @@ def test_who_seals_hears_whether_somebody_got_it() -> None:
         ("a", {"group": "B"}, "keys-changed"),
         ("a", {"group": "A"}, "keys-changed"),
         ("nobody", {}, "keys-changed"),
+        ("a", {"message": application(0)}, "keys-changed"),
+        ("a", {"message": application(2)}, "keys-changed"),
     ],
 )
 def test_what_goes_nowhere_is_said_to_whoever_sealed_it(link: str, how: dict[str, Any], code: str) -> None:

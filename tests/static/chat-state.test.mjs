@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { GAP, MAX_TEXT, NO_CHAT, ROOM, advanceChat, afterLine, chatNews, obstacle, threadOf, tidyText, unread } from "../../static/js/chat-state.js";
+import { NO_KEYS } from "../../static/js/encryption-state.js";
+import { ANEW_GAP, GAP, MAX_TEXT, NO_CHAT, ROOM, advanceChat, afterKeys, afterLine, chatNews, obstacle, threadOf, tidyText, unread } from "../../static/js/chat-state.js";
 
 const after = (...events) => events.reduce((chat, event) => advanceChat(chat, { group: ROOM, ...event }), NO_CHAT);
 const typed = (text) => ({ type: "chat-typed", text });
@@ -74,6 +75,20 @@ test("what may be missing in a room is told though nobody has written yet; outsi
   const pair = advanceChat(NO_CHAT, { ...said("to you alone"), group: "A" });
   assert.deepEqual(Object.keys(afterLine(pair, "lost", "open", false)), ["A"]);
   assert.equal(threadOf(afterLine(pair, "lost", "open", false), "A").lines.length, 2);
+});
+
+test("who is put in anew is told that something may be missing, in the room and between two", () => {
+  const keys = (phase, pair = "none") => ({ ...NO_KEYS, phase, pairs: { A: { phase: pair, members: [] } } });
+  const begun = after(said("a"));
+  for (const [before, now] of [["off", "none"], ["none", "securing"], ["securing", "secured"], ["secured", "secured"], ["secured", "failed"]]) {
+    assert.equal(afterKeys(begun, keys(before), keys(now)), begun);
+  }
+  const gap = afterKeys(begun, keys("secured"), keys("securing"));
+  assert.deepEqual(threadOf(gap, ROOM).lines.map(({ text }) => text), ["a", ANEW_GAP]);
+  assert.equal(chatNews(begun, gap), null);
+  assert.equal(afterLine(gap, "lost", "open", true)[ROOM].lines.length, 2, "once is enough");
+  assert.deepEqual(Object.keys(afterKeys(NO_CHAT, keys("none", "secured"), keys("none", "securing"))), ["A"]);
+  assert.equal(threadOf(advanceChat(begun, { type: "chat-missed", group: ROOM }), ROOM).lines.at(-1).text, ANEW_GAP);
 });
 
 test("conversations do not mix", () => {

@@ -45,6 +45,7 @@ export class Clock {
 export class Page {
   /** @type {import("../../static/js/group-session.js").GroupState[]} */ states = [];
   /** @type {{seat: string, text: string, epoch: number}[]} */ heard = [];
+  missed = 0;
   ring = new KeyRing();
 
   check = new SpokenCheck({
@@ -71,6 +72,7 @@ export class Page {
         if (read?.kind === "check") this.check.take(from, read.message, epoch);
         else this.heard.push({ seat: from, text: new TextDecoder().decode(payload), epoch });
       },
+      missed: () => (this.missed += 1),
       now: () => world.clock.now,
       timers: world.clock.timers,
     });

@@ -391,6 +391,24 @@ test("frames that cannot be opened for long make a guest ask for fresh keys, and
   assert.equal(await world.sights(), "A<T T<A");
 });
 
+test("who is put in anew is told of what was sealed for an epoch that they never had", async () => {
+  const world = await World.of("A");
+  const held = [];
+  world.meddle = (to, message) => (to === T && message.type === "accepted" ? (held.push(message), []) : [message]);
+  const a = world.pages.get("A");
+  a.session.resync();
+  await world.settle();
+  await world.pages.get(T).session.seal(new TextEncoder().encode("too early"));
+  await world.settle();
+  assert.deepEqual([a.heard.length, a.missed], [0, 1]);
+  world.meddle = (_to, message) => [message];
+  world.tell(T, held[0]);
+  await world.settle();
+  await world.pages.get(T).session.seal(new TextEncoder().encode("now"));
+  await world.settle();
+  assert.deepEqual([a.heard.map(({ text }) => text), a.missed], [["now"], 1]);
+});
+
 test("an altered commit or welcome breaks nobody for good, and three errors in a minute are the end", async () => {
   const world = await World.of("A", "B");
   const a = world.pages.get("A");

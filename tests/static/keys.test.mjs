@@ -57,7 +57,7 @@ const SECURED = {
 };
 
 function play() {
-  const seen = { sent: [], asked: [], states: 0, opened: [] };
+  const seen = { sent: [], asked: [], states: 0, opened: [], missed: [] };
   const keys = new Keys({
     meeting: "meeting",
     me: { pid: "A", name: "Anne" },
@@ -66,6 +66,7 @@ function play() {
     ask: (message) => new Promise((answer) => seen.asked.push({ message, answer })),
     onState: () => (seen.states += 1),
     onOpened: (...opened) => seen.opened.push(opened),
+    onMissed: (group) => seen.missed.push(group),
     start: () => new FakeWorker(),
   });
   return { keys, seen };
@@ -108,6 +109,8 @@ test("what the worker says reaches the server and the page", () => {
   assert.equal(seen.states, 2);
   started[0].says({ type: "opened", group: "B", seat: "B", payload: new Uint8Array([7]), epoch: 1 });
   assert.deepEqual(seen.opened, [["B", "B", new Uint8Array([7]), 1]]);
+  started[0].says({ type: "missed", group: "B" });
+  assert.deepEqual(seen.missed, ["B"]);
 });
 
 test("transforms may be made once the worker is ready, and say whose frames they take", async () => {

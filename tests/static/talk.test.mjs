@@ -20,7 +20,10 @@ function page({ phase = "secured", line = "open", refused = null, pairs = {} } =
   const actions = talkActions({
     state: () => now,
     apply: (event) => (now.chat = advanceChat(now.chat, event)),
-    seals: () => ({ seal: async (group, payload) => (sealed.push([group, readPayload(payload).text]), refused) }),
+    seals: () => ({ seal: async (group, payload) => {
+      sealed.push([group, readPayload(payload).text]);
+      return Array.isArray(refused) ? (refused.shift() ?? null) : refused;
+    } }),
     pair: (seat) => asked.push(seat),
   });
   return { now, sealed, asked, ...actions };
@@ -62,8 +65,19 @@ test("what was forwarded to nobody is not shown as sent, in the room or between 
       assert.deepEqual([draft, lines, sending], ["Hello", [], null]);
       assert.match(problem, group !== ROOM && refused === "keys-changed" ? /^Not sent: this conversation has to be secured anew/ : said);
       assert.deepEqual(at.asked, group !== ROOM && refused === "keys-changed" ? ["A"] : [], "a pair that is gone is made anew");
-      assert.equal(at.sealed.length, 1);
+      assert.equal(at.sealed.length, refused === "keys-changed" ? 2 : 1);
     }
+  }
+});
+
+test("what was sealed while the keys changed is sealed and sent once more, by itself", async () => {
+  for (const group of [ROOM, "A"]) {
+    const at = page({ refused: ["keys-changed"], pairs: { A: { phase: "secured", members } } });
+    at.typeChat(group, "Hello");
+    await at.sendChat(group);
+    assert.deepEqual(at.sealed, [[group, "Hello"], [group, "Hello"]]);
+    assert.deepEqual(threadOf(at.now.chat, group).lines.map(({ text }) => text), ["Hello"]);
+    assert.deepEqual(at.asked, [], "the pair is there");
   }
 });
 

@@ -91,6 +91,7 @@ window.begin = async ({ seat, sealed }) => {
           page.peer.setOpen(page.keys.sends);
         },
         onOpened: (group, seat, payload, epoch) => page.opened.push([group, seat, [...payload], epoch]),
+        onMissed: () => {},
       })
     : null;
   page.peer = new Peer({
