@@ -56,7 +56,7 @@ def test_a_passive_tcp_candidate_stands_beside_that_of_udp_and_below_it() -> Non
 
 
 def test_the_offer_is_the_one_that_pages_know() -> None:
-    """Pages refuse any other (tests/static/offer.test.mjs): what changes here must change in static/js/offer.js."""
+    """Pages refuse any other: what changes here must change in static/js/offer.js."""
     known = Path(__file__).parent.parent / "vectors" / "offer.json"
     assert offer(tcp_port=443).split("\r\n") == [*json.loads(known.read_text())["lines"], ""]
 
