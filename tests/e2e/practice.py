@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -118,6 +119,15 @@ class Practice:
                         if answer.status == 200:
                             return
                 await asyncio.sleep(0.02)
+
+    async def works_with(self, workers: int) -> None:
+        """Wait until so many workers are there and take rooms."""
+        async with asyncio.timeout(60), aiohttp.ClientSession(connector=_trusting()) as http:
+            while True:
+                async with http.get(f"{self.url}/metrics", headers={"Connection": "close"}) as answer:
+                    if len(set(re.findall(r'worker="(\d+)"', await answer.text()))) == workers:
+                        return
+                await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
         """SIGKILL, as an out-of-memory killer would."""

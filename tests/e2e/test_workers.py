@@ -137,6 +137,7 @@ async def test_a_worker_that_is_renewed_hands_its_visit_over(node: Practice, eve
         await asyncio.gather(*(person.sees_and_hears(2, frames=60) for person in people))
         quiet = [await person.page.evaluate(WATCHED) for person in people]
         left = await node.owner(visit)
+        await node.works_with(2)
         os.kill(left, signal.SIGTERM)
         took = await back(people, transports, time.monotonic())
         await asyncio.gather(*(person.sees_and_hears(2) for person in people))
