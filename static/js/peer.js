@@ -36,7 +36,7 @@ const SILENCE = 2_000; // ms without any packet after that: the way is dead, how
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
 const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
-const STAYS = 500; // ms the former one is kept after that: the others need what it sends until they have switched
+const STAYS = 2_000; // ms the former one is kept after that: others may be slower, and need what it sends until then
 const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
 
 /**

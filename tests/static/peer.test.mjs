@@ -350,7 +350,7 @@ test("a transport that carries is shown until the new one brings all that it did
   assert.equal(shown(peer), 1);
   assert.equal(peer.slot(1).moving, true, "and no picture goes out meanwhile");
   assert.equal(made[0].closed, false, "the others may need what it sends for a moment more");
-  await pass(500);
+  await pass(2_000);
   assert.deepEqual(made.map(({ closed }) => closed), [true, false]);
   assert.deepEqual(seen.states, ["connecting", "connected"], "nobody is told of an interruption");
   assert.deepEqual(seen.troubles, []);
@@ -393,7 +393,7 @@ test("a second new transport replaces the first; the one that carries stays", as
   assert.equal(shown(peer), 0);
   made[2].becomes("connected");
   made[2].brings(3, 4, 5, 6);
-  await pass(550);
+  await pass(2_050);
   assert.equal(shown(peer), 2);
   assert.deepEqual(made.map(({ closed }) => closed), [true, true, false]);
 });
