@@ -18,17 +18,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from rooms.media import MediaPort, Peer, PeerState
 from tests.rooms.raw_client import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
     "--no-sandbox",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=10",
     "--use-fake-ui-for-media-stream",
     "--disable-gpu",
     "--disable-quic",
@@ -51,7 +51,7 @@ async function join(offer) {
   };
   await pc.setRemoteDescription({type: 'offer', sdp: offer});
   const tracks = await navigator.mediaDevices.getUserMedia(
-    {audio: true, video: {width: 320, height: 240, frameRate: 20}});
+    {audio: true, video: {width: 320, height: 240, frameRate: 10}});
   const published = pc.getTransceivers().slice(0, 3);
   for (const transceiver of published) transceiver.direction = 'sendonly';
   await published[0].sender.replaceTrack(tracks.getAudioTracks()[0]);
@@ -187,10 +187,12 @@ class Visit:
         self._browser = browser
         self._url = url
         self._relays: list[Relay] = []
+        self._contexts: list[BrowserContext] = []
 
     async def seat(self, name: str, place: int) -> Seat:
         """Open a page, or the page of a seat again, with a fresh transport, and connect it."""
         context = await self._browser.new_context()
+        self._contexts.append(context)
         page = await context.new_page()
         await page.goto(self._url)
         return await self._join(name, place, page)
@@ -216,12 +218,14 @@ class Visit:
             self.room, frozenset(seat.name for seat in seats), frozenset(seat.name for seat in muted)
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        for context in self._contexts:
+            await context.close()
         for relay in self._relays:
             relay.close()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -229,7 +233,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def visit(browser: Browser) -> AsyncIterator[Visit]:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=PAGE, content_type="text/html")
@@ -247,7 +251,7 @@ async def visit(browser: Browser) -> AsyncIterator[Visit]:
     assert port.counters["failed"] == 0
     assert port.counters["dropped_unsendable"] == 0
     await port.close()
-    visit.close()
+    await visit.close()
     await runner.cleanup()
 
 
@@ -263,7 +267,7 @@ def video_of(source: Seat, viewer: Seat) -> int:
 SCREEN = 9
 
 
-async def sees(viewer: Seat, mid: int, more: float = 30) -> None:
+async def sees(viewer: Seat, mid: int, more: float = 15) -> None:
     """Wait until that many more frames are decoded."""
     frames = await viewer.inbound(mid, "frames") + more
 
