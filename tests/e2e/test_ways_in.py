@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.people import Patient, People
 from tests.e2e.practice import Practice
@@ -89,3 +89,31 @@ async def test_who_has_only_the_bare_address_types_the_rest_and_is_seen_end_to_e
     await patient.reload()  # this tab keeps the code
     await patient.reads("End-to-end encrypted: only those in this room")
     await therapist.sees_and_hears(1)
+
+
+async def test_a_page_that_lost_a_part_on_its_way_is_loaded_anew_once_and_then_on_request(
+    practice: Practice, people: People
+) -> None:
+    """A telephone changes networks while the page loads; its link is still whole."""
+    visit = await practice.book()
+    a = await people.patient(visit, "A")
+    losses = 0
+    asked = 0
+
+    async def lose(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        await (route.abort("failed") if asked <= losses else route.continue_())
+
+    await a.page.route("**/static/js/visit-view.js", lose)
+    losses = 1
+    await a.page.goto(visit.links["A"])
+    await a.reads("Visit password")
+    assert asked == 2
+    losses, asked = 2, 0
+    await a.page.goto("about:blank")
+    await a.page.goto(visit.links["A"])
+    await a.reads("A part of this page could not be loaded.")
+    await a.presses("Reload this page")
+    await a.reads("Visit password")
+    assert asked == 3
