@@ -23,6 +23,7 @@ import { GroupError } from "./group-policy.js";
  * @property {Group} group that we made
  * @property {string} me our own seat code
  * @property {EpochSwitch} epochs
+ * @property {(seat: string) => boolean} allows whether this seat may be put in now, as far as we know ourselves
  * @property {(atOnce: boolean) => Promise<void>} enter be in the group's epoch, which is another than before
  * @property {Timers} timers
  * @property {(made: Made) => void} send hand a commit to the server
@@ -36,6 +37,7 @@ export class Committer {
   #group;
   #me;
   #epochs;
+  #allows;
   #enter;
   #timers;
   #send;
@@ -50,10 +52,11 @@ export class Committer {
   #closed = false;
 
   /** @param {CommitterSettings} settings */
-  constructor({ group, me, epochs, enter, timers, send, inTurn }) {
+  constructor({ group, me, epochs, allows, enter, timers, send, inTurn }) {
     this.#group = group;
     this.#me = me;
     this.#epochs = epochs;
+    this.#allows = allows;
     this.#enter = enter;
     this.#timers = timers;
     this.#send = send;
@@ -72,7 +75,7 @@ export class Committer {
   }
 
   /**
-   * Somebody has been admitted.
+   * Somebody has been admitted, as the server says; put in as soon as they are allowed.
    *
    * @param {string} seat
    * @param {() => Offer} offer throws a GroupError when it is none
@@ -91,6 +94,11 @@ export class Committer {
     } catch (error) {
       this.#refuse(seat, error);
     }
+    await this.#advance();
+  }
+
+  /** Others may be allowed now than before. */
+  async look() {
     await this.#advance();
   }
 
@@ -115,14 +123,15 @@ export class Committer {
    * The server is in this epoch: it has taken our commit, or, after a reconnect, has never got it.
    *
    * @param {number} epoch
-   * @returns {Promise<boolean>} whether we are in another epoch now
+   * @returns {Promise<'next' | 'again' | 'nothing'>} `next`: we are in another epoch now; `again`: our commit was void
    * @throws {GroupError} `epoch` when neither can be
    */
   async accepted(epoch) {
     const standing = this.#group.epoch;
     if (epoch === standing) {
-      if (this.#inFlight) await this.#again();
-      return false;
+      if (!this.#inFlight) return "nothing";
+      await this.#again();
+      return "again";
     }
     if (!this.#inFlight || epoch !== standing + 1) throw new GroupError("epoch", "The server is in another epoch.");
     const { leaving, renews } = this.#inFlight;
@@ -132,7 +141,7 @@ export class Committer {
     await this.#enter(leaving.length > 0);
     if (this.#removes.size === 0) this.#calmDown();
     await this.#advance();
-    return true;
+    return "next";
   }
 
   /**
@@ -161,9 +170,9 @@ export class Committer {
   async #advance() {
     if (this.#inFlight) return;
     const members = this.#members();
-    const leaving = [...this.#removes].filter((seat) => members.has(seat) && !this.#adds.has(seat));
+    let adds = this.#allowed();
+    const leaving = [...this.#removes].filter((seat) => members.has(seat) && adds.every(([added]) => added !== seat));
     this.#removes.clear();
-    let adds = [...this.#adds];
     while (adds.length + leaving.length > 0) {
       const removes = [...leaving, ...adds.flatMap(([seat]) => (members.has(seat) ? [seat] : []))];
       try {
@@ -183,10 +192,14 @@ export class Committer {
         else {
           this.#refuse(first[0], error);
           this.#adds.delete(first[0]);
-          adds = [...this.#adds].slice(0, 1);
+          adds = this.#allowed().slice(0, 1);
         }
       }
     }
+  }
+
+  #allowed() {
+    return [...this.#adds].filter(([seat]) => this.#allows(seat));
   }
 
   /** Our commit is void; do what it was for with another one, as far as that is still wanted. */

@@ -34,6 +34,7 @@
  * @property {readonly {seat: string, name: string}[]} members
  * @property {readonly {seat: string, code: string}[]} refused whom this page could not let in; `tag`: their link is
  *   not of this session
+ * @property {readonly string[]} unseen members whom the server has not shown as in the room for some time
  * @property {readonly string[]} unopened seats whose frames come and have not opened for some time
  * @property {Readonly<Record<string, GroupView>>} pairs the therapist and one seat that waits, by that seat
  * @property {Check} check
@@ -48,6 +49,7 @@ export const NO_KEYS = Object.freeze({
   committer: false,
   members: [],
   refused: [],
+  unseen: [],
   unopened: [],
   pairs: {},
   check: NO_CHECK,
@@ -199,6 +201,19 @@ export function refusal(keys, seat) {
  * @returns {Banner | null}
  */
 export function encryptionBanner(keys, host) {
+  const unseen = keys.unseen.map((seat) => keys.members.find((member) => member.seat === seat)?.name ?? `Seat ${seat}`);
+  if (unseen.length > 0) {
+    const who = unseen.join(" and ");
+    const hears = `${who} can hear and see what is said here, but the server does not show them in the room.`;
+    return {
+      tone: "alarm",
+      text: host
+        ? `${hears} Say nothing private. They are being taken out. If this message stays for longer than a few seconds, or ` +
+          "comes again, end the visit and tell your practice."
+        : `${hears} Say nothing private, and tell your therapist. If this message stays for longer than half a minute, ` +
+          "leave, and call your practice.",
+    };
+  }
   if (keys.check.phase === "mismatch") {
     return {
       tone: "alarm",

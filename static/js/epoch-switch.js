@@ -180,6 +180,11 @@ export class EpochSwitch {
     this.#sent(null);
   }
 
+  /** Send on the epoch we are in, after `stop`. */
+  again() {
+    if (this.#awaited === null) this.#switch();
+  }
+
   /**
    * Receive nothing of these people any more, not even what was on its way.
    *

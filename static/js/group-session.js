@@ -17,6 +17,7 @@ import { EpochSwitch } from "./epoch-switch.js";
 import { FormerGroup } from "./former-group.js";
 import { openGroup, prepare } from "./group-entry.js";
 import { GroupError } from "./group-policy.js";
+import { GuestList } from "./guest-list.js";
 import { digitOf, isGeneration } from "./key-ring.js";
 import { GROUP_BOUNDS } from "./messages.js";
 
@@ -47,6 +48,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  *   pages do; `key`: of their signatures, new each time a page is put in
  * @property {readonly {seat: string, code: GroupErrorCode}[]} refused whom we could not add: `tag` says that their link is
  *   not of this session
+ * @property {readonly string[]} unseen members whom the page has not shown as in the room for some time
  * @property {{generation: string, epoch: number} | null} kept what to tell the server, after a reconnect, that we are in
  * @property {FailureCode | null} failure why nothing goes on, in phase `failed`
  */
@@ -56,6 +58,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  * @property {string} meeting
  * @property {string} [group] `room`, or the waiting seat of a pair
  * @property {{pid: string, name: string}} me our seat code, and the name others see
+ * @property {boolean} mayCommit whether this is a clinician's page; no other lets people in, whatever the server says
  * @property {LinkSecrets} keys
  * @property {KeyRing | null} ring null for a pair, which has no frames
  * @property {(message: ClientMessage) => void} send
@@ -67,6 +70,7 @@ import { GROUP_BOUNDS } from "./messages.js";
  * @property {Timers} timers
  */
 
+const ROOM = "room";
 const PATIENCE = 60_000; // ms within which
 const ATTEMPTS = 3; // so many errors are the end
 const MAX_WAITING = 256; // messages that have not been handled yet
@@ -81,7 +85,9 @@ export class GroupSession {
   /** @type {{generation: string, role: 'host' | 'guest'} | null} what the server last told us to be */ #told = null;
   /** @type {Life | null} */ #in = null;
   /** @type {FormerGroup | null} */ #former = null;
-  /** @type {ReadonlySet<string> | null} who the server says is in the room with us; null while we are not */ #inside = null;
+  #guests;
+  #isHushed = false; // nothing is sent, because somebody whom we put out is in still
+  #mayRepeat = false; // the server says again in which epoch it is, after a reconnect
   /** @type {Newcomer | null} */ #newcomer = null;
   /** @type {Committer | null} */ #committer = null;
   #isLost = false; // the group we are in, if any, is of no use
@@ -93,7 +99,8 @@ export class GroupSession {
   /** @param {GroupSessionSettings} settings */
   constructor(settings) {
     this.#settings = settings;
-    this.#name = settings.group ?? "room";
+    this.#name = settings.group ?? ROOM;
+    this.#guests = new GuestList({ timers: settings.timers, overdue: (seat) => this.#expel(seat) });
     this.#said = JSON.stringify(this.state);
   }
 
@@ -111,6 +118,7 @@ export class GroupSession {
       index: group?.index ?? null,
       members: (group?.members ?? []).map(({ pid, name, index, key }) => ({ seat: pid, name, index, key })),
       refused: this.#committer?.refused ?? [],
+      unseen: this.#guests.unseen,
       kept: this.#in && !this.#isLost ? { generation: this.#in.generation, epoch: this.#in.group.epoch } : null,
       failure: this.#failure,
     };
@@ -137,26 +145,62 @@ export class GroupSession {
   }
 
   /**
-   * Host: take these out, without waiting for the server to ask for it.
+   * A clinician puts these out, and does not wait for the server. Where somebody else commits, nothing is sent until they
+   * are out.
    *
    * @param {string[]} seats
    */
   remove(seats) {
     this.#inTurn(async () => {
+      this.#guests.putOut(seats);
       this.#former?.without(seats);
+      if (this.#in && this.#shuns(this.#in.group)) this.#hush(this.#in.epochs);
       if (!this.#isLost) await this.#committer?.drop(seats);
     });
   }
 
   /**
-   * Who the server says is in the room: only as long as it is the same people may a former generation be sent on.
+   * A clinician lets these in.
+   *
+   * @param {readonly string[]} seats
+   */
+  admit(seats) {
+    this.#inTurn(() => {
+      this.#guests.admit(seats);
+      return this.#look();
+    });
+  }
+
+  /**
+   * The server has refused to put these out, and the page says so.
+   *
+   * @param {readonly string[]} seats
+   */
+  keep(seats) {
+    this.#inTurn(() => {
+      this.#guests.keep(seats);
+      return this.#look();
+    });
+  }
+
+  /**
+   * Whom the page shows as in the room: nobody else is put in or stays in, and only as long as it is the same people may
+   * a former generation be sent on.
    *
    * @param {readonly string[] | null} seats without us; null while we are not in the room
    */
   inside(seats) {
-    this.#inTurn(async () => {
-      this.#inside = seats && new Set(seats);
-      this.#former?.without(this.#former.others.filter((seat) => !this.#inside?.has(seat)));
+    this.#inTurn(() => {
+      this.#guests.show(seats);
+      this.#former?.without(this.#former.others.filter((seat) => !this.#guests.shown?.has(seat)));
+      return this.#look();
+    });
+  }
+
+  /** There is another connection to the server, which says again what we may have missed. */
+  reconnected() {
+    this.#inTurn(() => {
+      this.#mayRepeat = true;
     });
   }
 
@@ -198,6 +242,7 @@ export class GroupSession {
   close() {
     this.#closed = true;
     this.#leave();
+    this.#guests.close();
   }
 
   /** @param {GroupMessage} message */
@@ -219,20 +264,35 @@ export class GroupSession {
       this.#former?.without(message.seats);
       return committer.drop(message.seats);
     }
-    if (message.type === "accepted" && (await committer.accepted(message.epoch))) this.#sayReady();
+    if (message.type === "accepted") return this.#accepted(committer, message.epoch);
     if (message.type === "commit-refused" && (await committer.discarded(message.epoch)) && this.#isTooMuch()) {
       this.#fail("refused");
     }
   }
 
+  /**
+   * @param {Committer} committer
+   * @param {number} epoch
+   */
+  async #accepted(committer, epoch) {
+    const mayRepeat = this.#mayRepeat;
+    this.#mayRepeat = false;
+    const became = await committer.accepted(epoch);
+    if (became === "next") this.#sayReady();
+    // Each commit that is made again is one more in the same epoch, and a server could have any number of them.
+    if (became === "again" && !mayRepeat && this.#isTooMuch()) this.#fail("refused");
+  }
+
   /** @param {import("./messages.js").Group} message */
   async #begin({ generation, role }) {
-    const { meeting, me, keys } = this.#settings;
+    const { meeting, me, keys, mayCommit } = this.#settings;
+    if (role === "host" && !mayCommit) throw new GroupError("policy", "Only a clinician's page lets people in.");
+    if (role === "guest" && !this.#isRoom && this.#name !== me.pid) throw new GroupError("policy", "Not our pair.");
     if (role === "host" && this.#in?.generation === generation && !this.#isLost) return; // said again after a reconnect
     if (!isGeneration(generation)) throw new GroupError("malformed", "Not the name of a generation.");
     if (this.#mayGoOn(generation)) this.#retire();
     else this.#leave();
-    const id = this.#name === "room" ? `${meeting}/${generation}` : `${meeting}/${generation}/${this.#name}`;
+    const id = this.#isRoom ? `${meeting}/${generation}` : `${meeting}/${generation}/${this.#name}`;
     this.#told = { generation, role };
     this.#newcomer = null;
     this.#hasAsked = false;
@@ -244,6 +304,7 @@ export class GroupSession {
         group,
         me: me.pid,
         epochs,
+        allows: (seat) => (this.#isRoom ? this.#guests.allows(seat) : seat === this.#name),
         enter: (atOnce) => this.#enter(group, atOnce),
         timers: this.#settings.timers,
         inTurn: (work) => this.#inTurn(work),
@@ -272,6 +333,7 @@ export class GroupSession {
       throw error;
     }
     if (this.#isOver) return;
+    this.#fits(group);
     this.#newcomer = null;
     this.#isLost = false;
     await this.#live(group, generation);
@@ -290,6 +352,7 @@ export class GroupSession {
       this.#told = null;
       return;
     }
+    this.#fits(group);
     this.#former?.without(left);
     await this.#enter(group, left.length > 0);
     this.#sayReady();
@@ -305,7 +368,7 @@ export class GroupSession {
     if (!this.#settings.ring || !life || this.#isLost || this.#committer?.takesOut) return false;
     // Asked again in the same one, a guest was out of it, and has no part in what it was in before.
     if (this.#in?.generation === next || digitOf(life.generation) === digitOf(next)) return false;
-    return life.epochs.sending !== null && life.epochs.others.every((seat) => this.#inside?.has(seat));
+    return life.epochs.sending !== null && life.epochs.others.every((seat) => this.#guests.shown?.has(seat));
   }
 
   /** Be in no generation, and go on a little longer with the one that is sent on. */
@@ -338,6 +401,8 @@ export class GroupSession {
       ring: ring?.generation(generation) ?? null,
       timers,
       switched: () => {
+        if (epochs.sending !== null && this.#shuns(group)) return this.#hush(epochs);
+        if (epochs.sending !== null) this.#isHushed = false;
         if (epochs === this.#in?.epochs && epochs.sending !== null) this.#former?.stop();
         this.#show();
       },
@@ -356,6 +421,58 @@ export class GroupSession {
   async #enter(group, atOnce) {
     const key = await group.epochKey();
     if (this.#in?.group === group) this.#in.epochs.enter(key, { index: group.index, atOnce });
+  }
+
+  get #isRoom() {
+    return this.#name === ROOM;
+  }
+
+  /**
+   * A pair is the host and one seat, and nobody else.
+   *
+   * @param {Group} group that we are in
+   * @throws {GroupError} `policy`
+   */
+  #fits({ members }) {
+    if (this.#isRoom || members.every(({ pid, index }) => index === 0 || pid === this.#name)) return;
+    throw new GroupError("policy", "Somebody else is in the pair.");
+  }
+
+  /**
+   * Whether somebody is in whom this page has put out, and whom another page has to take out.
+   *
+   * @param {Group} group
+   */
+  #shuns({ members }) {
+    return this.#committer === null && members.some(({ pid }) => this.#guests.isOut(pid));
+  }
+
+  /** @param {EpochSwitch} epochs that nothing is sent on before `#look` finds nobody there who is to be out */
+  #hush(epochs) {
+    this.#isHushed = true;
+    epochs.stop();
+  }
+
+  /** Others may be in now than before. */
+  async #look() {
+    if (this.#isHushed && this.#in && !this.#shuns(this.#in.group)) {
+      this.#isHushed = false;
+      this.#in.epochs.again();
+    }
+    if (!this.#isLost) await this.#committer?.look();
+  }
+
+  /**
+   * Somebody is in whom the page does not show: if it is ours to do, put them out.
+   *
+   * @param {string} seat
+   */
+  #expel(seat) {
+    this.#inTurn(async () => {
+      if (!this.#guests.unseen.includes(seat)) return;
+      this.#former?.without([seat]);
+      if (!this.#isLost) await this.#committer?.drop([seat]);
+    });
   }
 
   /** @param {import("./messages.js").Sealed} message */
@@ -432,6 +549,7 @@ export class GroupSession {
     this.#in?.epochs.clear();
     this.#in = this.#newcomer = this.#committer = null;
     this.#isLost = false;
+    this.#isHushed = false;
     this.#forgetFormer();
   }
 
@@ -442,6 +560,10 @@ export class GroupSession {
 
   #show() {
     if (this.#closed) return;
+    if (this.#isRoom) {
+      const me = this.#settings.me.pid;
+      this.#guests.follow((this.#shown?.group.members ?? []).flatMap(({ pid }) => (pid === me ? [] : [pid])));
+    }
     const { state } = this;
     const said = JSON.stringify(state);
     if (said === this.#said) return;

@@ -274,6 +274,18 @@ export function own(roster) {
 }
 
 /**
+ * Who else is shown as in the room: by a tile and by their card, neither without the other.
+ *
+ * @param {Roster | null} roster
+ * @returns {readonly string[] | null} null while no clinician hears, so that nobody is.
+ */
+export function inTheRoom(roster) {
+  if (!roster?.["clinician-present"]) return null;
+  const shown = roster.seats.filter((one) => one["in-room"] && one.state === "admitted" && one.slot !== null);
+  return shown.flatMap(({ seat }) => (seat === roster.me ? [] : [seat]));
+}
+
+/**
  * The seats that wait to be let in.
  *
  * @param {Roster | null} roster

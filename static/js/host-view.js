@@ -367,8 +367,7 @@ function Room({ state, roster, act, live }) {
             media=${live.media(seat.slot ?? 0)} onBlocked=${live.onBlocked} unblocked=${live.soundUnblocked}
             receives=${me?.receives ?? "all"} unopened=${unopened(keys, seat)} />`,
       )}
-      ${others.length === 0 &&
-      html`<div class="pause"><p class="lead">Nobody is with you in the room. Nobody sees or hears you.</p></div>`}
+      ${others.length === 0 && html`<div class="pause"><p class="lead">${nobodyHere(keys, roster.me)}</p></div>`}
     </div>
     ${writes && html`<${ChatPanel} chat=${chat} group=${ROOM} title="Chat" act=${act} note=${ROOM_CHAT} />`}
     <div class="under">
@@ -383,6 +382,17 @@ function Room({ state, roster, act, live }) {
     </div>
     <${ProtectionLine} said=${promised(roster)} keys=${keys} host />
   </section>`;
+}
+
+/**
+ * @param {import('./encryption-state.js').KeysView} keys
+ * @param {string} me
+ */
+function nobodyHere({ members }, me) {
+  // The server shows nobody; only our own keys can say that nobody hears.
+  return members.some(({ seat }) => seat !== me)
+    ? "Nobody is shown here at the moment. Those who were in the room may still hear you."
+    : "Nobody is with you in the room. Nobody sees or hears you.";
 }
 
 const ROOM_CHAT = "Everybody who is in the room can read this. It is gone when the visit is over.";

@@ -6,7 +6,7 @@ import { post } from "./api.js";
 import { chime } from "./chime.js";
 import { meetingOfPath } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
-import { START, advance, announcement, own, pendingKey, shouldEnter, someoneCame, titleOf, word } from "./host-state.js";
+import { START, advance, announcement, inTheRoom, own, pendingKey, shouldEnter, someoneCame, titleOf, word } from "./host-state.js";
 import { hostView } from "./host-view.js";
 import { announce, painter } from "./page.js";
 import { Peer } from "./peer.js";
@@ -66,6 +66,7 @@ const peer = new Peer({
 });
 
 const sealing = new Sealing({
+  mayCommit: true,
   peer,
   send: (message) => void signal.send(message),
   ask: (message) => signal.ask(message),
@@ -74,6 +75,9 @@ const sealing = new Sealing({
 
 /** Actions after which a seat must not understand what is said in the room. */
 const PUTS_OUT = new Set(["hold", "move-back", "remove", "deny"]);
+
+/** Actions that let a seat come into the room. */
+const LETS_IN = new Set(["admit", "resume"]);
 
 /** Actions that are repeated after a loss of the connection: a click on them must not come to nothing. */
 const CLOSES = new Set([...PUTS_OUT, "mute", "end"]);
@@ -94,7 +98,7 @@ function apply(event) {
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(own(state.roster)?.sends ?? "all");
   begin();
-  sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots(), inTheRoom());
+  sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots(), inTheRoom(state.roster));
   if (word(state) === "over" && word(before) !== "over") silence();
   if (state.roster?.open === false) forget();
   if (state.roster?.["clinician-present"]) onPresent();
@@ -114,10 +118,6 @@ function begin() {
 
 function inSlots() {
   return (state.roster?.seats ?? []).flatMap(({ seat, slot }) => (slot === null ? [] : [{ seat, slot }]));
-}
-
-function inTheRoom() {
-  return (state.roster?.seats ?? []).flatMap((one) => (one["in-room"] ? [one.seat] : []));
 }
 
 /** The visit is over for everybody: its secret opens nothing any more. */
@@ -269,6 +269,7 @@ const actions = {
     const key = pendingKey(action, seats);
     const request = /** @type {const} */ ({ type: "act", action, seats, ...(reason === undefined ? {} : { reason }) });
     const ready = action !== "admit" || (state.roster?.entered && state.roster["clinician-present"]);
+    if (LETS_IN.has(action)) sealing.keys?.admit(seats); // so that nobody waits for a page that is being painted
     // Painting takes as long as the server does: what can be asked now is asked before.
     let reply = CLOSES.has(action) ? signal.insist(request) : ready ? signal.ask(request) : null;
     if (PUTS_OUT.has(action)) sealing.keys?.remove(seats); // at once, whatever the server does
@@ -284,6 +285,7 @@ const actions = {
     }
     const { code, text } = await reply;
     const problem = code === null ? null : (text ?? "That was not possible. Please try again.");
+    if (code !== null && PUTS_OUT.has(action)) sealing.keys?.keep(seats);
     apply({ type: "answered", key, problem });
   },
   ask: (question) => apply({ type: "question", question }),

@@ -24,10 +24,12 @@ import { Unopened } from "./unopened.js";
 /**
  * What the page says.
  *
- * @typedef {{type: 'start', meeting: string, me: {pid: string, name: string},
+ * @typedef {{type: 'start', meeting: string, me: {pid: string, name: string}, mayCommit: boolean,
  *     keys: {psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}}
  *   | {type: 'server', message: import('./group-session.js').GroupMessage}
  *   | {type: 'remove', group: string, seats: readonly string[]}
+ *   | {type: 'admit' | 'keep', seats: readonly string[]}
+ *   | {type: 'reconnected'}
  *   | {type: 'seal', asking: number, group: string, payload: Uint8Array<ArrayBuffer>}
  *   | {type: 'begin-check'}
  *   | {type: 'answer-check', same: boolean}
@@ -93,15 +95,18 @@ const say = (message) => self.postMessage(message);
  * The session of a group, made when the group is first heard of.
  *
  * @param {string} group
- * @returns {GroupSession | null} null before `start`.
+ * @returns {GroupSession | null} null before `start`, and for a pair that this page can have no part in.
  */
 function sessionOf(group) {
   let session = sessions.get(group) ?? null;
   if (session === null && started !== null) {
-    const { meeting, me, keys } = started;
+    const { meeting, me, mayCommit, keys } = started;
+    const isOurs = group === ROOM || group === me.pid || (mayCommit && /^[A-Z]$/.test(group));
+    if (!isOurs) return null;
     session = new GroupSession({
       meeting,
       me,
+      mayCommit,
       keys,
       group,
       ring: group === ROOM ? ring : null,
@@ -194,6 +199,15 @@ self.onmessage = (/** @type {MessageEvent<ToWorker>} */ { data }) => {
       break;
     case "remove":
       sessions.get(data.group)?.remove([...data.seats]);
+      break;
+    case "admit":
+      sessions.get(ROOM)?.admit(data.seats);
+      break;
+    case "keep":
+      sessions.get(ROOM)?.keep(data.seats);
+      break;
+    case "reconnected":
+      for (const session of sessions.values()) session.reconnected();
       break;
     case "seal":
       void seal(data);

@@ -47,6 +47,7 @@ export const NO_GROUP = Object.freeze({
   index: null,
   members: [],
   refused: [],
+  unseen: [],
   kept: null,
   failure: null,
 });
@@ -110,6 +111,7 @@ export class Keys {
    * @param {object} options
    * @param {string} options.meeting
    * @param {{pid: string, name: string}} options.me our seat and label
+   * @param {boolean} options.mayCommit whether this is a clinician's page, the only kind that lets people in
    * @param {{psk: Uint8Array<ArrayBuffer>, kpKey: Uint8Array<ArrayBuffer>}} options.keys of the link secret
    * @param {(message: ClientMessage) => void} options.send says something to the server
    * @param {Ask} options.ask says something that is answered
@@ -119,8 +121,8 @@ export class Keys {
    * @param {(group: string) => void} options.onMissed fires when a member sealed something that we have no keys for
    * @param {() => Worker} [options.start] starts the worker
    */
-  constructor({ meeting, me, keys, send, ask, onState, onOpened, onMissed, start = startWorker }) {
-    this.#start = { type: "start", meeting, me, keys };
+  constructor({ meeting, me, mayCommit, keys, send, ask, onState, onOpened, onMissed, start = startWorker }) {
+    this.#start = { type: "start", meeting, me, mayCommit, keys };
     this.#send = send;
     this.#ask = ask;
     this.#onState = onState;
@@ -171,12 +173,36 @@ export class Keys {
   }
 
   /**
-   * Put these out of the room's group without waiting for the server; for the page that commits.
+   * Put these out of the room's group without waiting for the server; for a clinician's page.
    *
    * @param {readonly string[]} seats
    */
   remove(seats) {
+    this.#inside = this.#inside && this.#inside.filter((seat) => !seats.includes(seat)); // for a worker that follows
     this.#tell({ type: "remove", group: ROOM, seats });
+  }
+
+  /**
+   * Let these into the room's group as soon as the server hands over their keys.
+   *
+   * @param {readonly string[]} seats
+   */
+  admit(seats) {
+    this.#tell({ type: "admit", seats });
+  }
+
+  /**
+   * These were not put out after all, since the server refused; for after `remove`, when the page says so.
+   *
+   * @param {readonly string[]} seats
+   */
+  keep(seats) {
+    this.#tell({ type: "keep", seats });
+  }
+
+  /** There is another connection to the server. */
+  reconnected() {
+    this.#tell({ type: "reconnected" });
   }
 
   /**
@@ -219,7 +245,7 @@ export class Keys {
   }
 
   /**
-   * Who the server says is in the room.
+   * Whom the page shows as in the room: nobody else stays in the group.
    *
    * @param {readonly string[] | null} seats without us; null while we are not in the room
    */

@@ -16,6 +16,7 @@ import { said } from "./talk.js";
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 
 export class Sealing {
+  #mayCommit;
   /** @type {import('./peer.js').Peer} */ #peer;
   /** @type {(message: import('./messages.js').ClientMessage) => void} */ #send;
   /** @type {import('./keys.js').Ask} */ #ask;
@@ -26,12 +27,14 @@ export class Sealing {
 
   /**
    * @param {object} options
+   * @param {boolean} options.mayCommit whether this is a clinician's page, the only kind that lets people in
    * @param {import('./peer.js').Peer} options.peer
    * @param {(message: import('./messages.js').ClientMessage) => void} options.send says something to the server
    * @param {import('./keys.js').Ask} options.ask says something that is answered
    * @param {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} options.apply
    */
-  constructor({ peer, send, ask, apply }) {
+  constructor({ mayCommit, peer, send, ask, apply }) {
+    this.#mayCommit = mayCommit;
     this.#peer = peer;
     this.#send = send;
     this.#ask = ask;
@@ -62,6 +65,7 @@ export class Sealing {
       this.#keys = new Keys({
         meeting,
         me: { pid: seat, name: label },
+        mayCommit: this.#mayCommit,
         keys: { psk: link.psk, kpKey: link.kpKey },
         send: this.#send,
         ask: this.#ask,
@@ -79,6 +83,7 @@ export class Sealing {
    * @returns {boolean} whether it was about a group, so that nobody else need look at it.
    */
   hear(message) {
+    if (message.type === "welcome") this.#keys?.reconnected();
     if (!isGroupTold(message)) return false;
     this.#keys?.receive(message);
     return true;
@@ -89,13 +94,13 @@ export class Sealing {
    *
    * @param {boolean} open this page is in the room
    * @param {readonly {seat: string, slot: number}[]} others who is in which slot
-   * @param {readonly string[]} inside who of them is in the room
+   * @param {readonly string[] | null} inside whom of them the page shows as in the room; null while nobody can be
    */
   follow(open, others, inside) {
     this.#open = open;
     this.#peer.setOpen(open && this.#keys?.sends === true);
     const slots = others.map(({ seat, slot }) => ({ seat, mids: Object.values(midsOf(slot)) }));
-    const seats = open ? [...inside] : null;
+    const seats = open && inside !== null ? [...inside] : null;
     const written = JSON.stringify([slots, seats]);
     if (this.#keys === null || written === this.#written) return;
     this.#written = written;

@@ -77,6 +77,7 @@ const peer = new Peer({
 });
 
 const sealing = new Sealing({
+  mayCommit: false,
   peer,
   send: (message) => void signal.send(message),
   ask: (message) => signal.ask(message),

@@ -59,6 +59,7 @@ export class Page {
     this.session = new GroupSession({
       meeting: MEETING,
       group,
+      mayCommit: seat === HOST.pid || seat === "U",
       me: seat === HOST.pid ? HOST : { ...guest(seat), ...(name ? { name } : {}) },
       keys,
       ring: ring ? this.ring : null,

@@ -117,6 +117,13 @@ test("pictures that differ are an alarm with a way out, for both sides", () => {
   assert.equal(protection("end-to-end", checked("mismatch"), true).mark, "doubted");
 });
 
+test("members whom the server does not show are named in an alarm, with what to do", () => {
+  const unseen = keys("secured", { unseen: ["A", "B"] });
+  assert.match(encryptionBanner(unseen, true).text, /^Partner A and Seat B can hear and see .* being taken out.* end the visit/);
+  assert.match(encryptionBanner(unseen, false).text, /tell your therapist.* leave, and call your practice/);
+  assert.equal(encryptionBanner(keys("secured"), false), null);
+});
+
 test("the check's steps and its end are told to listeners, and new keys", () => {
   const comparing = checked("comparing");
   assert.match(encryptionNews(checked("exchanging"), comparing).text, /Five pictures/);

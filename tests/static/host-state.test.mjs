@@ -9,6 +9,7 @@ import {
   advance,
   announcement,
   banner,
+  inTheRoom,
   pendingKey,
   shouldEnter,
   someoneCame,
@@ -256,4 +257,20 @@ test("what left unsealed ends the visit on this page", () => {
   const after = advance(shown(roster("admitted", "admitted"), keys()), { type: "sent-clear" });
   assert.equal(after.over.code, "clear");
   assert.equal(after.inside, false);
+});
+
+test("in the room is who has a tile and a card that says so; nobody while no clinician hears", () => {
+  assert.deepEqual(inTheRoom(roster("admitted", "held")), ["A"]);
+  assert.deepEqual(inTheRoom(roster("admitted", seat("B", "held", { "in-room": true }))), ["A"]);
+  assert.deepEqual(inTheRoom(roster("admitted", seat("B", "admitted", { slot: null }))), ["A"]);
+  assert.deepEqual(inTheRoom(roster("admitted", seat("B", "admitted", { "in-room": false }))), ["A"]);
+  assert.equal(inTheRoom(roster("admitted", "admitted", { "clinician-present": false })), null);
+  assert.equal(inTheRoom(null), null);
+});
+
+test("a member whom the server does not show is an alarm", () => {
+  const keys = { ...NO_KEYS, phase: "secured", members: [{ seat: "B", name: "Partner B" }], unseen: ["B"] };
+  const state = { ...START, roster: roster("admitted", "held"), keys };
+  assert.equal(banner(state).tone, "alarm");
+  assert.match(banner(state).text, /^Partner B can hear and see .* Say nothing private/);
 });

@@ -61,6 +61,7 @@ function play() {
   const keys = new Keys({
     meeting: "meeting",
     me: { pid: "A", name: "Anne" },
+    mayCommit: false,
     keys: { psk: new Uint8Array(64), kpKey: new Uint8Array(32) },
     send: (message) => seen.sent.push(message),
     ask: (message) => new Promise((answer) => seen.asked.push({ message, answer })),
@@ -85,9 +86,12 @@ test("the worker gets the secrets first, and what the server says about groups",
   keys.receive(message);
   void keys.seal("room", new Uint8Array([1]));
   keys.remove(["B"]);
+  keys.admit(["B"]);
+  keys.keep(["B"]);
+  keys.reconnected();
   assert.deepEqual(
     started[0].told.map(({ type }) => type),
-    ["start", "server", "seal", "remove"],
+    ["start", "server", "seal", "remove", "admit", "keep", "reconnected"],
   );
   assert.deepEqual(started[0].told[0].me, { pid: "A", name: "Anne" });
   assert.equal(started[0].told[1].message, message);

@@ -50,6 +50,7 @@ const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef",
 function page() {
   const seen = { protected: [], closed: 0, open: [], events: [], sent: [] };
   const sealing = new Sealing({
+    mayCommit: false,
     peer: {
       protect: (keys) => seen.protected.push(keys),
       close: () => (seen.closed += 1),
@@ -158,4 +159,12 @@ test("a member's message becomes an event with the member's name; a stranger's d
   started[0].says({ type: "opened", group: "room", seat: "T", payload: chatPayload("Hello"), epoch: 1 });
   started[0].says({ type: "opened", group: "room", seat: "B", payload: chatPayload("Hello"), epoch: 1 });
   assert.deepEqual(seen.events.map(({ type, name, text }) => [type, name, text]), [["chat-said", "Therapist", "Hello"]]);
+});
+
+test("a patient's keys commit for nobody, and hear of every new connection", () => {
+  const { sealing } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  assert.equal(sealing.hear({ type: "welcome", now: 0 }), false);
+  assert.equal(started[0].told[0].mayCommit, false);
+  assert.deepEqual(started[0].told.slice(1), [{ type: "reconnected" }]);
 });

@@ -28,6 +28,9 @@ export class GroupSession {
   }
 
   remove() {}
+  admit() {}
+  keep() {}
+  reconnected() {}
   inside() {}
   async settled() {}
   async seal() {}
