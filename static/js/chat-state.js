@@ -8,7 +8,7 @@
 
 import { groupOf } from "./encryption-state.js";
 
-/** @typedef {import('./encryption-state.js').KeysView} KeysView */
+/** @typedef {import('./encryption-state.js').KeysNow} KeysNow */
 /** @typedef {import('./signal.js').LineState} LineState */
 
 /** The room's own group; every other group has the name of the seat that waits. */
@@ -158,8 +158,8 @@ function withGap(thread, text) {
  * until then. Pure.
  *
  * @param {Chat} chat
- * @param {KeysView} before
- * @param {KeysView} now
+ * @param {KeysNow} before
+ * @param {KeysNow} now
  * @returns {Chat}
  */
 export function afterKeys(chat, before, now) {

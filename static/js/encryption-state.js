@@ -30,15 +30,21 @@
  *
  * @typedef {object} KeysView
  * @property {Phase} phase of the room's group
+ * @property {string | null} generation of the room's group
  * @property {boolean} committer this page lets people into the group
- * @property {readonly {seat: string, name: string}[]} members
+ * @property {number | null} index our own place among the members
+ * @property {readonly {seat: string, name: string, index?: number, key?: string}[]} members
  * @property {readonly {seat: string, code: string}[]} refused whom this page could not let in; `tag`: their link is
  *   not of this session
  * @property {readonly string[]} unseen members whom the server has not shown as in the room for some time
  * @property {readonly string[]} unopened seats whose frames come and have not opened for some time
  * @property {Readonly<Record<string, GroupView>>} pairs the therapist and one seat that waits, by that seat
  * @property {Check} check
+ * @property {Readonly<Record<string, string>>} known the keys that others have had in this generation, by seat
+ * @property {readonly string[]} renewed seats whose key has changed in this generation, and which was not checked since
  */
+
+/** @typedef {Omit<KeysView, 'known' | 'renewed'>} KeysNow what the keys say, without what is remembered of before */
 
 /** @type {Readonly<Check>} */
 export const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false, once: false });
@@ -46,25 +52,50 @@ export const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: f
 /** @type {Readonly<KeysView>} */
 export const NO_KEYS = Object.freeze({
   phase: "off",
+  generation: null,
   committer: false,
+  index: null,
   members: [],
   refused: [],
   unseen: [],
   unopened: [],
   pairs: {},
   check: NO_CHECK,
+  known: {},
+  renewed: [],
 });
 
 /**
- * Take over what the keys say now, and remember that a check has held, so that its loss can be told.
+ * Take over what the keys say now, and remember that a check has held, so that its loss can be told, and whose key has
+ * changed. In another generation all keys are others, and nothing can be told from it.
  *
  * @param {KeysView} before
- * @param {KeysView} now
+ * @param {KeysNow} now
  * @returns {KeysView}
  */
 export function withKeys(before, now) {
   const once = now.check.phase !== "mismatch" && (now.check.verified || before.check.once);
-  return { ...now, check: { ...now.check, once } };
+  const goesOn = now.generation !== null && now.generation === before.generation;
+  const known = { ...(goesOn ? before.known : {}) };
+  const renewed = new Set(goesOn && !now.check.verified ? before.renewed : []);
+  for (const { seat, index, key } of now.members) {
+    if (key === undefined || index === now.index) continue;
+    if (known[seat] !== undefined && known[seat] !== key) renewed.add(seat);
+    known[seat] = key;
+  }
+  return { ...now, check: { ...now.check, once }, known, renewed: [...renewed] };
+}
+
+/**
+ * What the therapist is told of people who have come in anew under the same seat: another page, or somebody else.
+ *
+ * @param {KeysView} keys
+ * @returns {string | null}
+ */
+export function comeAnew({ members, renewed }) {
+  const names = members.flatMap(({ seat, name }) => (renewed.includes(seat) ? [name] : []));
+  if (names.length === 0) return null;
+  return names.map((name) => `${name}’s page has come back with new keys.`).join(" ");
 }
 
 /**
@@ -162,7 +193,7 @@ export function nameOf(keys, { seat, label }) {
 /**
  * How a group stands: the room's, or the pair of the therapist and a seat that waits.
  *
- * @param {KeysView} keys
+ * @param {KeysNow} keys
  * @param {string} group
  * @returns {GroupView}
  */

@@ -2,7 +2,7 @@
 // End-to-end encryption as people see it: the sentence under the room, the spoken check, and where a visit stops.
 
 import { html } from "../vendor/preact-htm.js";
-import { checkLost, protection, stopOf } from "./encryption-state.js";
+import { checkLost, comeAnew, protection, stopOf } from "./encryption-state.js";
 import { Heading } from "./page.js";
 import { Icon } from "./parts.js";
 
@@ -56,9 +56,11 @@ export function SpokenCheck({ keys, host, may, act }) {
       : checkLost(keys)
         ? "Somebody has come in anew since you checked that nobody listens in."
         : null;
+  const anew = may ? comeAnew(keys) : null;
   if (!may) return why && html`<p class="quiet">${why} Your therapist can check again.</p>`;
   const again = why !== null || verified || phase === "mismatch";
   return html`<div class="check-offer">
+    ${anew && html`<p class="quiet">${anew} If you did not expect that, check that nobody listens in.</p>`}
     ${why && html`<p class="quiet">${why}</p>`}
     <button type="button" onClick=${act.beginCheck}>
       <${Icon} shape="lock-checked" />${again ? "Check again that nobody listens in" : "Check that nobody listens in"}

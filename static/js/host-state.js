@@ -5,7 +5,7 @@
 // is open, which request is on its way, and what went wrong.
 
 import { NO_CHAT, advanceChat, afterKeys, afterLine, chatNews, isChatEvent, unread } from "./chat-state.js";
-import { NO_KEYS, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
+import { NO_KEYS, comeAnew, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
 import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
@@ -18,6 +18,7 @@ import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 /** @typedef {import('./chat-state.js').Chat} Chat */
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
 /** @typedef {import('./encryption-state.js').KeysView} KeysView */
+/** @typedef {import('./encryption-state.js').KeysNow} KeysNow */
 
 /** @typedef {'admit' | 'ask-to-wait' | 'deny' | 'hold' | 'resume' | 'move-back' | 'mute' | 'unmute' | 'remove' | 'readmit' | 'end'} Action */
 
@@ -76,7 +77,7 @@ export const START = Object.freeze({
  *   | {type: 'problem-read'}
  *   | {type: 'secret-given'}
  *   | {type: 'secret-refused', problem: string}
- *   | {type: 'keys', keys: KeysView}
+ *   | {type: 'keys', keys: KeysNow}
  *   | {type: 'sent-clear'}
  *   | {type: 'offered-strangely'}
  *   | ChatEvent
@@ -413,7 +414,7 @@ export function announcement(before, after) {
     return { assertive: warning.tone === "alarm", text: warning.text };
   }
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
-  const safety = encryptionNews(before.keys, after.keys) ?? stranger(before, after);
+  const safety = encryptionNews(before.keys, after.keys) ?? stranger(before, after) ?? renewed(before, after);
   if (safety !== null) return safety;
   const written = chatNews(before.chat, after.chat);
   if (written !== null) return { assertive: false, text: written };
@@ -446,6 +447,16 @@ function stranger(before, after) {
     if (found && !refusal(before.keys, seat.seat)) return { assertive: true, text: `${seat.label}: ${found.heading}.` };
   }
   return null;
+}
+
+/**
+ * @param {Readonly<HostState>} before
+ * @param {Readonly<HostState>} after
+ * @returns {{assertive: boolean, text: string} | null} about somebody who has come in anew.
+ */
+function renewed(before, after) {
+  const text = comeAnew(after.keys);
+  return text === null || text === comeAnew(before.keys) ? null : { assertive: false, text };
 }
 
 /**

@@ -11,7 +11,7 @@ import { midsOf } from "./peer.js";
 import { said } from "./talk.js";
 
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
-/** @typedef {import('./encryption-state.js').KeysView} KeysView */
+/** @typedef {import('./encryption-state.js').KeysNow} KeysNow */
 /** @typedef {import('./link-secret.js').LinkKeys} LinkKeys */
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 
@@ -20,7 +20,7 @@ export class Sealing {
   /** @type {import('./peer.js').Peer} */ #peer;
   /** @type {(message: import('./messages.js').ClientMessage) => void} */ #send;
   /** @type {import('./keys.js').Ask} */ #ask;
-  /** @type {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} */ #apply;
+  /** @type {(event: {type: 'keys', keys: KeysNow} | ChatEvent) => void} */ #apply;
   /** @type {Keys | null} */ #keys = null;
   #open = false;
   #written = "";
@@ -31,7 +31,7 @@ export class Sealing {
    * @param {import('./peer.js').Peer} options.peer
    * @param {(message: import('./messages.js').ClientMessage) => void} options.send says something to the server
    * @param {import('./keys.js').Ask} options.ask says something that is answered
-   * @param {(event: {type: 'keys', keys: KeysView} | ChatEvent) => void} options.apply
+   * @param {(event: {type: 'keys', keys: KeysNow} | ChatEvent) => void} options.apply
    */
   constructor({ mayCommit, peer, send, ask, apply }) {
     this.#mayCommit = mayCommit;
@@ -135,7 +135,7 @@ export class Sealing {
 
 /**
  * @param {Keys} keys
- * @returns {KeysView}
+ * @returns {KeysNow}
  */
 function viewOf({ state, pairs, check, unopened }) {
   return { ...state, pairs, unopened, check: { ...NO_CHECK, ...check } };

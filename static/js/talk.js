@@ -11,6 +11,7 @@ import { chatPayload, readPayload } from "./payloads.js";
 /** @typedef {import('./chat-state.js').Chat} Chat */
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
 /** @typedef {import('./encryption-state.js').KeysView} KeysView */
+/** @typedef {import('./encryption-state.js').KeysNow} KeysNow */
 
 /**
  * Seals for the members of a group; runs the spoken check.
@@ -70,7 +71,7 @@ export function talkActions({ state, apply, seals, pair }) {
 /**
  * What a member sealed for us, as an event of the page.
  *
- * @param {KeysView} keys
+ * @param {KeysNow} keys
  * @param {string} group
  * @param {string} seat whose signature it bears
  * @param {Uint8Array} payload

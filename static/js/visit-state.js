@@ -29,6 +29,7 @@ import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 /** @typedef {import('./chat-state.js').Chat} Chat */
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
 /** @typedef {import('./encryption-state.js').KeysView} KeysView */
+/** @typedef {import('./encryption-state.js').KeysNow} KeysNow */
 
 /** @typedef {'opening' | 'unsupported' | 'credentials' | 'room-code' | 'check' | 'agreement' | 'place' | 'over'} Step */
 
@@ -101,7 +102,7 @@ export const START = Object.freeze({
  *   | {type: 'line', line: LineState, at: number}
  *   | {type: 'transport', transport: TransportState}
  *   | {type: 'secret-given'}
- *   | {type: 'keys', keys: KeysView}
+ *   | {type: 'keys', keys: KeysNow}
  *   | {type: 'sent-clear'}
  *   | {type: 'offered-strangely'}
  *   | ChatEvent

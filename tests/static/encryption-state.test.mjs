@@ -7,6 +7,7 @@ import {
   NO_CHECK,
   NO_KEYS,
   checkLost,
+  comeAnew,
   encryptionBanner,
   encryptionNews,
   groupOf,
@@ -146,6 +147,23 @@ test("a check that held is lost when somebody comes, and that is told once", () 
   assert.equal(checkLost(withKeys(lost, VERIFIED)), false, "checked again");
   assert.equal(checkLost(withKeys(held, keys("securing"))), false, "not while the keys are being renewed");
   assert.equal(checkLost(withKeys(held, checked("mismatch"))), false);
+});
+
+test("the therapist is told whose key has changed, until it is checked; a new generation says nothing", () => {
+  const group = (a, more = {}) => {
+    const members = [{ seat: "T", name: "Therapist", index: 0, key: `t${a}` }, ...(a ? [{ ...A, key: a }] : [])];
+    return keys("secured", { generation: "1", index: 0, members, ...more });
+  };
+  const first = withKeys(NO_KEYS, group("a1"));
+  assert.equal(comeAnew(first), null);
+  const gone = withKeys(first, group(null));
+  assert.equal(comeAnew(withKeys(gone, group("a1"))), null, "the same page");
+  const back = withKeys(gone, group("a2"));
+  assert.equal(comeAnew(back), "Partner A’s page has come back with new keys.");
+  assert.equal(comeAnew(withKeys(back, group("a2"))), comeAnew(back), "as long as it is not checked");
+  assert.equal(comeAnew(withKeys(back, group("a2", { check: { ...NO_CHECK, verified: true } }))), null);
+  assert.equal(comeAnew(withKeys(back, group(null))), null, "not of somebody who is not there");
+  assert.equal(comeAnew(withKeys(back, group("a3", { generation: "2" }))), null);
 });
 
 test("a group nobody has begun has nobody in it", () => {

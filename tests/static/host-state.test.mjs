@@ -274,3 +274,11 @@ test("a member whom the server does not show is an alarm", () => {
   assert.equal(banner(state).tone, "alarm");
   assert.match(banner(state).text, /^Partner B can hear and see .* Say nothing private/);
 });
+
+test("the therapist hears once that somebody's page has come back with new keys", () => {
+  const group = (key) => ({ ...NO_KEYS, phase: "secured", generation: "1", index: 0, members: [{ seat: "A", name: "Partner A", index: 1, key }] });
+  const before = advance({ ...START, roster: roster("admitted", "held") }, { type: "keys", keys: group("a") });
+  const after = advance(before, { type: "keys", keys: group("b") });
+  assert.deepEqual(announcement(before, after), { assertive: false, text: "Partner A’s page has come back with new keys." });
+  assert.equal(announcement(after, advance(after, { type: "keys", keys: group("b") })), null);
+});
