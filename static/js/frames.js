@@ -41,6 +41,11 @@ export class Sealer {
     this.#codec = CODEC[context];
   }
 
+  /** @returns {number} frames of sound that were sealed. */
+  get sounds() {
+    return this.#codec === "opus" ? this.counts.sealed : 0;
+  }
+
   /**
    * Put the sealed frame in the place of the plain one.
    *
@@ -161,6 +166,7 @@ export class Opener {
     );
     if (secret === null) return "forged";
     if (!found.window.take(header.ctr)) return "replayed"; // its twin was opened meanwhile
+    this.#ring.heard(header.kid);
     const plain = new Uint8Array(clear.length + secret.byteLength);
     plain.set(clear);
     plain.set(new Uint8Array(secret), clear.length);

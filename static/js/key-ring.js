@@ -8,7 +8,11 @@
 // a key id says the generation too: by four bits, the last digit of its name. Two with the same digit are never known
 // together, nor two epochs of one generation that are the same modulo sixteen: a frame names one key, and no other is
 // tried. A counter is taken in the same step in which it is read and never goes back as long as this ring lives,
-// whatever becomes of the keys. No DOM, no timers.
+// whatever becomes of the keys.
+//
+// A server could keep a commit from a guest, who would go on in an epoch of somebody who is out. So a guest seals in its
+// epoch only as long as the host does: while frames of the host open that are of no earlier one. And no epoch is sent on
+// for ever. No DOM, no timers; the clock is given.
 
 import { EPOCHS, INDICES, deriveKey, importBaseKey, kidOf, partsOf } from "./sframe.js";
 
@@ -20,6 +24,9 @@ export const ANYBODY = Symbol("anybody else in the group");
 const CONTEXTS = 4; // kinds of frames, see CONTEXT of sframe.js; above them a key id has the generation's digit
 const NOBODY = INDICES - 1; // the sender index of the key that nobody else has; no member may have it
 const BASE_KEY = 32; // bytes
+const COMMITTER = 0; // the host's leaf
+const QUIET = 3_000; // ms without a sign of the host that a guest may go on sending
+const AGE = 660_000; // ms that an epoch may be sent on; the host renews the keys every ten minutes
 const WINDOW = 2_048; // frames of one sender that may come out of order
 
 /**
@@ -57,13 +64,16 @@ class Epoch {
   /** @type {Map<number, ReplayWindow>} */ #windows = new Map();
   /** @type {ReadonlyMap<string, number>} */ indexOf = new Map();
   /** @type {number | null} our own leaf */ own = null;
+  /** @type {number | null} when it was first sent on */ sentOn = null;
 
   /**
    * @param {number} number
    * @param {Uint8Array<ArrayBuffer>} baseKey is wiped
+   * @param {number} since when we came to know it
    */
-  constructor(number, baseKey) {
+  constructor(number, baseKey, since) {
     this.number = number;
+    this.since = since;
     this.#base = importBaseKey(baseKey);
     baseKey.fill(0);
   }
@@ -115,7 +125,7 @@ class Generation {
     const former = this.#slots.get(slot);
     if (former !== undefined && former.number > epoch) return;
     if (former !== undefined) this.#ring.stop(former);
-    this.#slots.set(slot, new Epoch(epoch, baseKey));
+    this.#slots.set(slot, new Epoch(epoch, baseKey, this.#ring.now()));
   }
 
   /**
@@ -210,6 +220,13 @@ export class KeyRing {
   /** @type {Map<number, number>} the next counter by key id; never reset, whatever key is behind the id */
   #counters = new Map();
   #sending = unreadable();
+  #instead = unreadable(); // while what is to be sent on may not be
+  #heard = -Infinity; // when the host last was
+
+  /** @param {() => number} [now] milliseconds that never go back */
+  constructor(now = () => performance.now()) {
+    this.now = now;
+  }
 
   /**
    * The keys of one generation; another one with the same digit is forgotten.
@@ -241,6 +258,7 @@ export class KeyRing {
    * @param {number} digit of the generation
    */
   sendOn(epoch, index, digit) {
+    epoch.sentOn ??= this.now();
     this.#sending = { epoch, index, digit };
   }
 
@@ -255,7 +273,30 @@ export class KeyRing {
 
   /** @returns {number | null} the epoch that is sent on; null while nobody can open what is sealed. */
   get sending() {
-    return this.#sending.index === NOBODY ? null : this.#sending.epoch.number;
+    return this.#sending.index === NOBODY || !this.#isFresh() ? null : this.#sending.epoch.number;
+  }
+
+  /**
+   * Somebody has sealed something that opened: if that is the host, in no epoch from before ours, we may go on.
+   *
+   * @param {number} kid of a frame
+   */
+  heard(kid) {
+    const { context, index, slot } = partsOf(kid);
+    const digit = Math.floor(context / CONTEXTS);
+    const number = this.#generations.get(digit)?.at(slot)?.number;
+    if (index !== COMMITTER || number === undefined) return;
+    // Of another generation we know only while one takes the place of the other.
+    if (digit !== this.#sending.digit || number >= this.#sending.epoch.number) this.#heard = this.now();
+  }
+
+  /**
+   * The host has said in this epoch that it is there, since no sound of it goes out.
+   *
+   * @param {number} epoch
+   */
+  isAlive(epoch) {
+    if (epoch >= this.#sending.epoch.number) this.#heard = this.now();
   }
 
   /**
@@ -264,7 +305,7 @@ export class KeyRing {
    * @param {number} context
    */
   next(context) {
-    const { epoch, index, digit } = this.#sending;
+    const { epoch, index, digit } = this.#isFresh() ? this.#sending : this.#instead;
     const kid = kidOf(CONTEXTS * digit + context, index, epoch.number);
     // Read and raised in one step, before anything is awaited: no two frames can have the same.
     const ctr = this.#counters.get(kid) ?? 0;
@@ -289,11 +330,19 @@ export class KeyRing {
     if (!isExpected(epoch, index, seat)) return "wrong-sender";
     return { key: epoch.key(kid), window: epoch.window(kid) };
   }
+
+  /** @returns {boolean} whether the epoch that is to be sent on may be. */
+  #isFresh() {
+    const { index, epoch } = this.#sending;
+    const now = this.now();
+    if (now - epoch.since > AGE) return false;
+    return index === COMMITTER || now - Math.max(this.#heard, epoch.sentOn ?? -Infinity) <= QUIET;
+  }
 }
 
 /** @returns {{epoch: Epoch, index: number, digit: number}} an epoch of its own with a key that is nowhere else. */
 function unreadable() {
-  return { epoch: new Epoch(0, crypto.getRandomValues(new Uint8Array(BASE_KEY))), index: NOBODY, digit: 0 };
+  return { epoch: new Epoch(0, crypto.getRandomValues(new Uint8Array(BASE_KEY)), 0), index: NOBODY, digit: 0 };
 }
 
 /**

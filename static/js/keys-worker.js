@@ -11,7 +11,7 @@
 import { Opener, Sealer } from "./frames.js";
 import { GroupSession } from "./group-session.js";
 import { ANYBODY, KeyRing } from "./key-ring.js";
-import { checkPayload, readPayload } from "./payloads.js";
+import { alivePayload, checkPayload, readPayload } from "./payloads.js";
 import { rehearse } from "./rehearsal.js";
 import { SpokenCheck } from "./spoken-check.js";
 import { Unopened } from "./unopened.js";
@@ -71,6 +71,7 @@ const ROOM = "room";
 const REHEARSAL = 1_000; // ms after the start, when our own keys are made
 const PATIENCE = 2_000; // ms that members' frames may not open before the group is asked to put us in anew
 
+const BEAT = 1_000; // ms without a frame of our sound, after which the host says that it is there
 const DRAWN_WITHIN = 15_000; // ms that the pictures of a spoken check may take
 
 const ring = new KeyRing();
@@ -87,6 +88,11 @@ let told = ""; // what the server knows of the check
 /** @type {string} */
 let epochNow = "";
 let epochSince = 0; // when the room's group came into it
+/** @type {GroupState | null} */
+let roomNow = null; // as the page knows it
+/** @type {number | null} */
+let sendsOn = null; // what the page knows of what is sent on
+let soundsBefore = 0; // frames of sound that had been sealed at the last beat
 
 /** @param {FromWorker} message */
 const say = (message) => self.postMessage(message);
@@ -130,6 +136,10 @@ function sessionOf(group) {
  * @param {GroupState} state
  */
 function changed(group, state) {
+  if (group === ROOM) {
+    roomNow = state;
+    sendsOn = ring.sending;
+  }
   say({ type: "state", group, state, sends: group === ROOM && ring.sending !== null });
   const { generation, epoch } = state;
   if (group === ROOM && epochNow !== `${generation} ${epoch}`) {
@@ -147,8 +157,25 @@ function changed(group, state) {
  */
 function opened(group, seat, payload, epoch) {
   const read = readPayload(payload);
-  if (read?.kind !== "check") say({ type: "opened", group, seat, payload, epoch });
+  if (read?.kind === "alive") {
+    if (group === ROOM && roomNow?.members.some((member) => member.seat === seat && member.index === 0)) ring.isAlive(epoch);
+  } else if (read?.kind !== "check") say({ type: "opened", group, seat, payload, epoch });
   else if (group === ROOM) check.take(seat, read.message, epoch);
+}
+
+/** A host without a microphone sends no frames that all get; that it is there, and in which epoch, is said in writing. */
+function beat() {
+  const sounds = [...passes.values()].reduce((sum, pass) => sum + (pass instanceof Sealer ? pass.sounds : 0), 0);
+  if (sounds <= soundsBefore && roomNow?.committer && roomNow.members.length > 1) {
+    void sessions.get(ROOM)?.seal(alivePayload()).catch(() => undefined); // while nothing can be sealed, nobody hears of us rightly
+  }
+  soundsBefore = sounds;
+}
+self.setInterval(beat, BEAT);
+
+/** Tell the page when frames begin or cease to be for the room, as the sign of the host comes and goes. */
+function follow() {
+  if (roomNow && ring.sending !== sendsOn) changed(ROOM, roomNow);
 }
 
 let drawing = 0; // times how long the pictures take
@@ -243,6 +270,7 @@ async function transform(transformer) {
   const frames = new TransformStream({
     async transform(frame, controller) {
       const passes = await pass.pass(frame);
+      follow();
       const now = performance.now();
       stuckSince = pass.stuck ? (stuckSince ?? now) : null;
       // What came before we were in this epoch could not open, and says nothing about it.

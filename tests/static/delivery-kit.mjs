@@ -46,7 +46,7 @@ export class Page {
   /** @type {import("../../static/js/group-session.js").GroupState[]} */ states = [];
   /** @type {{seat: string, text: string, epoch: number}[]} */ heard = [];
   missed = 0;
-  ring = new KeyRing();
+  ring = new KeyRing(() => this.world.clock.now);
 
   check = new SpokenCheck({
     seal: (message) => void this.session.seal(checkPayload(message)),

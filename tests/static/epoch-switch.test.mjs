@@ -8,6 +8,7 @@ import { Clock, World } from "./delivery-kit.mjs";
 import { HOST } from "./group-kit.mjs";
 
 const T = HOST.pid;
+const ALL = "A<B A<T B<A B<T T<A T<B";
 
 /** A room whose server keeps a renewal to itself while the host takes B out; 300 ms have passed. */
 async function hushed() {
@@ -16,6 +17,7 @@ async function hushed() {
   world.hears = (_seat, { type }) => type !== "commit";
   world.clock.advance(600_000);
   await world.settle();
+  assert.equal(await world.sights(), ALL);
   const renewal = world.log.filter(({ type }) => type === "commit").at(-1);
   const frame = await world.pages.get("A").frame();
   assert.equal(await host.sees(frame, "A"), "picture of A");
@@ -94,7 +96,7 @@ test("whoever was barred and comes in anew, with other keys, is sent to again", 
   await world.settle();
   world.admit("B");
   await world.settle();
-  assert.equal(await world.sights(), "A<B A<T B<A B<T T<A T<B");
+  assert.equal(await world.sights(), ALL);
 });
 
 test("an end of waiting sends nothing to whoever is barred", () => {
@@ -112,4 +114,72 @@ test("an end of waiting sends nothing to whoever is barred", () => {
   assert.equal(epochs.sending, null);
   epochs.enter(key(3, people.slice(0, 1)), { index: 0, atOnce: false });
   assert.equal(epochs.sending, 3);
+});
+
+/** A room where the server keeps to itself the commit that takes B out, and the host is in the epoch after. */
+async function withheld() {
+  const world = await World.of("A", "B");
+  const [host, a, b] = [T, "A", "B"].map((seat) => world.pages.get(seat));
+  assert.equal(await world.sights(), ALL);
+  world.meddle = (to, message) => (to !== T && message.type === "commit" ? [] : [message]);
+  host.session.remove(["B"]);
+  await world.settle();
+  assert.equal(host.state.epoch, a.state.epoch + 1);
+  return { world, host, a, b };
+}
+
+test("a server that keeps a removal from a guest keeps nothing in use by it for longer than 3 s", async () => {
+  const { world, host, a, b } = await withheld();
+  for (let second = 0; second < 3; second += 1) {
+    assert.equal(await b.sees(await a.frame(), "A"), "picture of A", "a server may be late, and the host's page too");
+    assert.equal(await a.sees(await host.frame(), T), null);
+    world.clock.advance(1_001);
+  }
+  assert.equal(await b.sees(await a.frame(), "A"), null);
+  assert.equal(a.ring.sending, null);
+});
+
+test("a guest goes on as soon as it opens the host again, and not for what was played before or another sends", async () => {
+  const world = await World.of("A", "B");
+  const [host, a, b] = [T, "A", "B"].map((seat) => world.pages.get(seat));
+  const frame = await host.frame();
+  assert.equal(await a.sees(frame, T), "picture of T");
+  world.clock.advance(3_001);
+  assert.equal(await a.sees(frame, T), null);
+  b.ring.isAlive(b.state.epoch);
+  assert.equal(await a.sees(await b.frame(), "B"), "picture of B");
+  assert.equal(await b.sees(await a.frame(), "A"), null);
+  assert.equal(await a.sees(await host.frame(), T), "picture of T");
+  assert.equal(await b.sees(await a.frame(), "A"), "picture of A");
+});
+
+test("what the host sent in an epoch from before, and was kept back, is no sign of it", async () => {
+  const world = await World.of("A", "B");
+  const [host, a, b] = [T, "A", "B"].map((seat) => world.pages.get(seat));
+  const late = await host.frame();
+  const { epoch } = host.state;
+  host.session.remove(["B"]);
+  await world.settle();
+  assert.equal(a.state.sending, epoch + 1);
+  world.clock.advance(3_001);
+  a.ring.isAlive(epoch);
+  assert.equal(await a.sees(late, T), "picture of T");
+  assert.equal(await host.sees(await a.frame(), "A"), null);
+  a.ring.isAlive(epoch + 1);
+  assert.equal(await host.sees(await a.frame(), "A"), "picture of A");
+  assert.equal(await b.sees(await a.frame(), "A"), null);
+});
+
+test("an epoch that is not renewed in time is not sent on, by whoever", async () => {
+  const { world, host, a, b } = await withheld();
+  world.hears = (_seat, { type }) => type !== "commit";
+  world.clock.advance(660_000);
+  await world.settle();
+  a.ring.isAlive(a.state.epoch);
+  assert.equal(a.ring.sending, a.state.epoch);
+  assert.equal(host.ring.sending, host.state.epoch);
+  world.clock.advance(1);
+  assert.equal(a.ring.sending, null);
+  assert.equal(host.ring.sending, null);
+  assert.equal(await b.sees(await a.frame(), "A"), null);
 });

@@ -502,6 +502,7 @@ test("a host that cannot even commit a removal sends in no epoch after 300 ms, a
   world.hears = (_seat, { type }) => type !== "commit";
   world.clock.advance(600_000); // a renewal is on its way, and the server keeps it
   await world.settle();
+  assert.equal(await world.sights(), "A<B A<T B<A B<T T<A T<B");
   host.session.remove(["B"]);
   await world.settle();
   world.clock.advance(300);

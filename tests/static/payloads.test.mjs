@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { joined, utf8 } from "../../static/js/bytes.js";
-import { chatPayload, checkPayload, readPayload } from "../../static/js/payloads.js";
+import { alivePayload, chatPayload, checkPayload, readPayload } from "../../static/js/payloads.js";
 
-test("chat and check messages are what they were", () => {
+test("chat, check and signs of life are what they were", () => {
+  assert.deepEqual(readPayload(alivePayload()), { kind: "alive" });
   assert.deepEqual(readPayload(chatPayload("Grüße 👋")), { kind: "chat", text: "Grüße 👋" });
   assert.deepEqual(readPayload(checkPayload(Uint8Array.of(1, 2, 3))), { kind: "check", message: Uint8Array.of(1, 2, 3) });
 });
