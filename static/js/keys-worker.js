@@ -135,12 +135,19 @@ function sessionOf(group) {
  * @param {string} group
  * @param {GroupState} state
  */
+function tell(group, state) {
+  const sending = ring.sending;
+  if (group === ROOM) sendsOn = sending;
+  say({ type: "state", group, state, sends: group === ROOM && sending !== null });
+}
+
+/**
+ * @param {string} group
+ * @param {GroupState} state
+ */
 function changed(group, state) {
-  if (group === ROOM) {
-    roomNow = state;
-    sendsOn = ring.sending;
-  }
-  say({ type: "state", group, state, sends: group === ROOM && ring.sending !== null });
+  if (group === ROOM) roomNow = state;
+  tell(group, state);
   const { generation, epoch } = state;
   if (group === ROOM && epochNow !== `${generation} ${epoch}`) {
     epochNow = `${generation} ${epoch}`;
@@ -175,7 +182,7 @@ self.setInterval(beat, BEAT);
 
 /** Tell the page when frames begin or cease to be for the room, as the sign of the host comes and goes. */
 function follow() {
-  if (roomNow && ring.sending !== sendsOn) changed(ROOM, roomNow);
+  if (roomNow && ring.sending !== sendsOn) tell(ROOM, roomNow);
 }
 
 let drawing = 0; // times how long the pictures take
