@@ -250,7 +250,8 @@ class People:
     async def _browser_of_their_own(
         self, browser: Browser | None = None, link: Link | None = None, **settings: Any
     ) -> tuple[BrowserContext, Page]:
-        settings = {"permissions": ["camera", "microphone"]} | settings
+        # What moves for calm's sake is drawn by the processor here, sixty times a second on every page.
+        settings = {"permissions": ["camera", "microphone"], "reduced_motion": "reduce"} | settings
         if link is not None:
             streams = Streams(link)
             self._streams.append(streams)
