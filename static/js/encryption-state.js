@@ -87,6 +87,18 @@ export function withKeys(before, now) {
 }
 
 /**
+ * Expect new keys of people whom the therapist has just let in: that is no news.
+ *
+ * @param {KeysView} keys
+ * @param {readonly string[]} seats
+ * @returns {KeysView}
+ */
+export function withNew(keys, seats) {
+  const known = Object.fromEntries(Object.entries(keys.known).filter(([seat]) => !seats.includes(seat)));
+  return { ...keys, known, renewed: keys.renewed.filter((seat) => !seats.includes(seat)) };
+}
+
+/**
  * What the therapist is told of people who have come in anew under the same seat: another page, or somebody else.
  *
  * @param {KeysView} keys

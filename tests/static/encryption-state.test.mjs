@@ -20,6 +20,7 @@ import {
   stopOf,
   unopened,
   withKeys,
+  withNew,
 } from "../../static/js/encryption-state.js";
 
 const A = { seat: "A", name: "Partner A", index: 1 };
@@ -164,6 +165,9 @@ test("the therapist is told whose key has changed, until it is checked; a new ge
   assert.equal(comeAnew(withKeys(back, group("a2", { check: { ...NO_CHECK, verified: true } }))), null);
   assert.equal(comeAnew(withKeys(back, group(null))), null, "not of somebody who is not there");
   assert.equal(comeAnew(withKeys(back, group("a3", { generation: "2" }))), null);
+  assert.equal(comeAnew(withKeys(withNew(gone, ["A"]), group("a2"))), null, "the therapist has just let them in");
+  assert.equal(comeAnew(withKeys(withNew(gone, ["B"]), group("a2"))), comeAnew(back));
+  assert.equal(comeAnew(withKeys(withNew(back, ["A"]), group("a3"))), null);
 });
 
 test("a group nobody has begun has nobody in it", () => {
