@@ -87,6 +87,7 @@ const keys = (phase, more = {}) => ({
   type: "keys",
   keys: { ...encryption.NO_KEYS, phase, committer: true, members: phase === "secured" ? PEOPLE : [], ...more },
 });
+const KEYED = (key) => PEOPLE.map((one, index) => ({ ...one, index, key: one.seat === "B" ? key : one.seat }));
 const check = (phase, pictures = []) => keys("secured", { check: { phase, pictures, verified: false, once: false } });
 const verified = keys("secured", { check: { ...encryption.NO_CHECK, verified: true } });
 const said = (group, name, text) => ({ type: "chat-said", group, name, text, at: now });
@@ -120,6 +121,7 @@ const VISITS = {
   "comparing": there("admitted", check("comparing", PICTURES)),
   "check verified": there("admitted", verified),
   "check lost": there("admitted", verified, keys("secured")),
+  "somebody unseen": there("admitted", keys("secured", { unseen: ["B"] })),
   "check interrupted": there("admitted", check("aborted")),
   "check mismatch": there("admitted", check("mismatch")),
   "sent clear": there("admitted", keys("secured"), { type: "sent-clear" }),
@@ -147,13 +149,15 @@ const HOSTS = {
   "host, room code needed": [roster("waiting", "expected")],
   "host, room code wrong": [roster("waiting", "expected"), { type: "secret-refused", problem: encryption.NO_CODE }],
   "host, comparing": hosts("admitted", "admitted", check("comparing", PICTURES)),
+  "host, somebody unseen": hosts("admitted", "held", keys("secured", { unseen: ["B"] })),
+  "host, new keys": hosts("admitted", "admitted", keys("secured", { generation: "1", index: 0, members: KEYED("b1") }), keys("secured", { generation: "1", index: 0, members: KEYED("b2") })),
   "host, check preparing": hosts("admitted", "admitted", check("exchanging")),
   "host, check verified": hosts("admitted", "admitted", verified),
   "host, check lost": hosts("admitted", "admitted", verified, keys("secured")),
   "host, check mismatch": hosts("admitted", "admitted", check("mismatch")),
   "host, chat": hosts("admitted", "admitted", keys("secured"), open("room"), ...TALK("room")),
   "host, chat, unread": hosts("admitted", "waiting", keys("secured"), ...TALK("room"), said("B", "Partner B", "Hello?")),
-  "host, writes to one who waits": hosts("admitted", "waiting", keys("secured", { pairs: { B: { phase: "secured", members: PEOPLE } } }), open("B"), ...TALK("B")),
+  "host, writes to one who waits": hosts("admitted", "waiting", keys("secured", { pairs: { B: { phase: "secured", members: [PEOPLE[0], PEOPLE[2]] } } }), open("B"), ...TALK("B")),
   "host, keys failed": hosts("admitted", "admitted", keys("failed")),
   "host, sent clear": hosts("admitted", "admitted", keys("secured"), { type: "sent-clear" }),
   "host, downgraded": [GIVEN, roster("waiting", "expected", { encryption: "transport-only" })],
