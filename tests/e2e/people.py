@@ -118,15 +118,22 @@ class Person:
         )
 
     async def receives_nothing(self, *, during_ms: int = 1000) -> None:
-        """See that no media packet arrives for a while; what was on its way may still come before."""
-        before = -1
-        for _ in range(4):
-            received = (await self.carried())["packetsReceived"]
-            if received == before:
-                return
-            before = received
-            await self.page.wait_for_timeout(during_ms)
-        raise AssertionError("packets come and come")
+        """See that no media packet arrives for a while."""
+        before = (await self.carried())["packetsReceived"]
+        await self.page.wait_for_timeout(during_ms)
+        assert (await self.carried())["packetsReceived"] == before
+
+    async def receives_no_more(self) -> None:
+        """Wait until what was on its way has arrived, at most two seconds; then no media packet may come."""
+        seen = [-1]
+
+        async def still() -> bool:
+            seen.append((await self.carried())["packetsReceived"])
+            await self.page.wait_for_timeout(100)
+            return seen[-1] == seen[-2]
+
+        await eventually(still, 2.0)
+        await self.receives_nothing()
 
     async def reload(self) -> Self:
         """Reload the page."""

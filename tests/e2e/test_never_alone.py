@@ -46,7 +46,7 @@ async def test_a_therapist_who_only_cannot_hear_is_not_with_them(practice: Pract
         await asyncio.gather(*(partner.sees("On hold", within=1000 * 2 * MOSTLY) for partner in partners))
         # In packets: a page may be slow to show it.
         assert await _heard(a) - before <= PACKETS * (within + SLACK)
-        await asyncio.gather(*(partner.receives_nothing() for partner in partners))
+        await asyncio.gather(*(partner.receives_no_more() for partner in partners))
         link.both(CLEAR)
         await asyncio.gather(*(partner.sees_and_hears(2) for partner in partners))
     reasons = [event for event in await practice.audit(visit.meeting) if event[0] == "seat.held"]
