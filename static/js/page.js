@@ -16,6 +16,7 @@ export function painter() {
   main.replaceChildren(); // what stood there says that the page is loading
   let scene = "";
   const keepFocus = focusKeeper(main);
+  keepInView(main);
   return (content, shown) => {
     render(content, main);
     keepFocus();
@@ -29,6 +30,29 @@ export function painter() {
     window.scrollTo(0, 0);
     main.querySelector("h1")?.focus();
   };
+}
+
+/**
+ * What comes up above, a sentence or a picture, must not push out of the window what somebody is about to press
+ * with a key (WCAG 2.4.11). Whoever has scrolled away from it stays where they are.
+ *
+ * @param {HTMLElement} main
+ */
+function keepInView(main) {
+  let inView = false;
+  const look = () => {
+    const focused = main.querySelector(":focus-visible");
+    if (focused === null) return null;
+    const { top, height } = focused.getBoundingClientRect();
+    const middle = top + height / 2;
+    return { focused, inside: middle >= 0 && middle <= window.innerHeight };
+  };
+  main.addEventListener("focusin", () => (inView = true)); // the browser scrolls there
+  document.addEventListener("scroll", () => (inView = look()?.inside ?? false), { passive: true });
+  new ResizeObserver(() => {
+    const now = look();
+    if (inView && now?.inside === false) now.focused.scrollIntoView({ block: "nearest" });
+  }).observe(main);
 }
 
 /**

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import Page, expect
@@ -44,12 +44,24 @@ class Hands:
     def __init__(self, page: Page) -> None:
         self.page = page
 
+    async def looks(self) -> dict[str, Any]:
+        """Where the focus is, once the page has painted what was under way."""
+        at: dict[str, Any] = await self.page.evaluate(FOCUSED)
+        for _ in range(3):
+            if at["seen"] is None:
+                break
+            await self.page.evaluate(
+                "() => new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)))"
+            )
+            at = await self.page.evaluate(FOCUSED)
+        return at
+
     async def goes_to(self, name: str, *, by: str = "Tab") -> None:
         """Press Tab until the focus is on what is called so; on the way it is seen at each stop."""
         stops = []
         for _ in range(MOST_STOPS):
             await self.page.keyboard.press(by)
-            at = await self.page.evaluate(FOCUSED)
+            at = await self.looks()
             stops.append(at["name"])
             if at["name"]:
                 assert at["seen"] is None, f"{at['name']!r} has the focus: {at['seen']}"
@@ -76,7 +88,7 @@ class Hands:
             arg=f"{level} {heading}",
             timeout=WITHIN,
         )
-        assert (await self.page.evaluate(FOCUSED))["seen"] is None
+        assert (await self.looks())["seen"] is None
 
 
 async def patient_comes(patient: Patient, hands: Hands) -> None:
@@ -153,3 +165,34 @@ async def test_a_visit_without_a_mouse(practice: Practice, people: People) -> No
     await expect(therapist.page.get_by_role("button", name="Keep going")).to_be_focused(timeout=WITHIN)
     await at_host.presses("End the visit now")
     await at_host.stands_on("The visit has ended")
+
+
+# A page of one button; later something comes up above it, higher than the window.
+GROWING = """async (grown) => {
+  const {painter} = await import("/static/js/page.js");
+  const {html} = await import("/static/vendor/preact-htm.js");
+  window.painted ??= painter();
+  const height = `${grown ? 2000 : 10}px`;
+  window.painted(
+    html`<h1 tabindex="-1">News</h1><p style=${{height}}></p><button type="button">Press me</button>`,
+    {word: "ready", scene: "only", title: "News"},
+  );
+}"""
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+async def test_what_comes_up_above_does_not_push_the_focus_away(
+    practice: Practice, people: People, by_key: bool
+) -> None:
+    page = (await people.therapist()).page
+    await page.goto(f"{practice.url}/login")
+    await page.evaluate(GROWING, False)
+    if by_key:
+        await Hands(page).goes_to("Press me")
+    await page.evaluate(GROWING, True)
+    button = page.get_by_role("button", name="Press me")
+    if by_key:
+        await expect(button).to_be_in_viewport()
+        assert (await page.evaluate(FOCUSED))["seen"] is None
+    else:  # nobody's page scrolls by itself
+        await expect(button).not_to_be_in_viewport()
