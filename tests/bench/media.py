@@ -42,12 +42,14 @@ import asyncio
 import statistics
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tests.bench.parts import browsers
 from tests.bench.parts.curve import Point, chart
+from tests.bench.parts.endpoint import Endpoint
 from tests.bench.parts.film import FRAMES, Film
 from tests.bench.parts.janus import JANUS
 from tests.bench.parts.load import KEPT_UP, RATE, Audience, Window, window
@@ -62,6 +64,8 @@ PICTURE: Final = Path(__file__).parents[2] / "docs/media-cost.svg"
 
 _BATCH: Final = 10
 """Rooms filled between two readings of memory and CPU."""
+_BEGINS: Final = 10
+"""Windows within which a server has begun to decode, also on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +261,7 @@ async def relay_rows(seconds: float) -> list[Row]:
                 subscribers = [await server.subscribe(1) for _ in range(3)]
                 audience.endpoints += [publisher, *subscribers]
                 film = Film(publisher)
-                window(server.pid, [film], subscribers, audience, min(2.0, seconds))  # the first is dearer
+                _begun(server.pid, film, subscribers, audience, min(2.0, seconds))
                 done = window(server.pid, [film], subscribers, audience, seconds)
                 pictures = sum(subscriber.pictures for subscriber in subscribers)
                 cost.append(1000 * done.cpu * FRAMES * len(subscribers) / pictures)
@@ -267,6 +271,19 @@ async def relay_rows(seconds: float) -> list[Row]:
             await asyncio.gather(*(endpoint.close() for endpoint in audience.endpoints))
     note = f"1/{cost[1] / cost[0]:.0f}; pictures that came out: {shown[0]:.0%} and {shown[1]:.0%}"
     return [Row.of("forward_vs_relay", "ms/s", cost[:1], cost[1:], note)]
+
+
+def _begun(pid: int, film: Film, subscribers: Sequence[Endpoint], audience: Audience, seconds: float) -> None:
+    """Load until something comes out: the first window is dearer, and decoding may begin after it.
+
+    Raises:
+        RuntimeError: nothing ever comes out.
+    """
+    for _ in range(_BEGINS):
+        with suppress(RuntimeError):
+            window(pid, [film], subscribers, audience, seconds)
+            return
+    raise RuntimeError("no packet came out of the server")
 
 
 # ------------------------------------------------------------------------------------------ in browsers

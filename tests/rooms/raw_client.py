@@ -175,7 +175,9 @@ class RawClient:
         ssrc: int | None = None,
     ) -> bytes:
         """Send one RTP packet, encrypted; returns what went over the wire."""
-        head = HEADER.pack(0x80, PAYLOAD_TYPE[kind], sequence, timestamp, ssrc or MEDIA_SSRC[kind])
+        head = HEADER.pack(
+            0x80, PAYLOAD_TYPE[kind], sequence, timestamp & 0xFFFFFFFF, ssrc or MEDIA_SSRC[kind]
+        )
         return self.send_packet(head + payload)
 
     def send_rtx(self, kind: Kind, sequence: int, original: int, payload: bytes) -> None:
