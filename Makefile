@@ -10,8 +10,10 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
-# As many tests at a time as there are processors, but those that judge times in browsers one by one.
+# As many browser tests at a time as there are processors, but those that judge times one by one; of the others
+# half as many again, because they often wait.
 TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+WAITING := --numprocesses=$(shell expr $$(nproc) \* 3 / 2) --dist=worksteal
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
 	@QUIETROOM_DATA_DIR="$${QUIETROOM_DATA_DIR:-$(CURDIR)/data}" exec .venv/bin/quietroom demo
@@ -59,11 +61,11 @@ js: $(BROWSER_TOOLS)
 	node --test tests/static/*.test.mjs
 
 fast-tests: $(DEV)
-	.venv/bin/pytest $(TOGETHER) -m "not browser and not slow"
+	.venv/bin/pytest $(WAITING) -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
 	@failed=0; \
-	.venv/bin/pytest $(TOGETHER) -m "not browser" || failed=$$?; \
+	.venv/bin/pytest $(WAITING) -m "not browser" || failed=$$?; \
 	again=0; \
 	.venv/bin/pytest $(TOGETHER) -m "browser and not alone" || again=1; \
 	.venv/bin/pytest -m alone || again=1; \
