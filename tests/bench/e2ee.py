@@ -39,8 +39,10 @@ async def rows() -> list[Row]:
     """Measure all of it; about a minute."""
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
         async with running_practice(Path(name)) as practice:
-            near = await browsers.admissions(practice, RUNS)
-            far = await browsers.admissions(practice, RUNS, rtt_ms=80)
+            visit = await practice.book("individual")
+            near = await browsers.admissions(practice, visit, RUNS)
+            visit = await practice.book("individual")
+            far = await browsers.admissions(practice, visit, RUNS, rtt_ms=80)
             busy = f"at load {os.getloadavg()[0]:.0f}"
     adds: list[float] = []
     removes: list[float] = []

@@ -24,7 +24,8 @@ process; ratios are ours ÷ theirs in this run. Figures of two runs or two machi
                              is the cost per packet at two subscribers: a packet costs its departure and a
                              share of its arrival, so c is a line over 1 ÷ subscribers; c₁, c₃: above
 
-With Chromium, fake cameras and a transport that is warm, as people have it:
+With Chromium, fake cameras and a transport that is warm, as people have it. The first two are of sessions
+without end-to-end encryption, the media engine by itself; with it: group ``e2ee``:
 
     admit_to_frame_ms        click on Admit ─▶ first decoded picture of the patient, on loopback; half a
                              camera period, 17 ms, is waiting for the next picture
@@ -292,9 +293,11 @@ def _begun(pid: int, film: Film, subscribers: Sequence[Endpoint], audience: Audi
 async def browser_rows() -> list[Row]:
     """What a therapist waits for."""
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
-        async with running_practice(Path(name) / "practice") as practice:
-            near = await browsers.admissions(practice, runs=12)
-            far = await browsers.admissions(practice, runs=12, rtt_ms=50.0)
+        async with running_practice(Path(name) / "practice", "--whip") as practice:
+            visit = await practice.book_transport_only("individual")
+            near = await browsers.admissions(practice, visit, runs=12)
+            visit = await practice.book_transport_only("individual")
+            far = await browsers.admissions(practice, visit, runs=12, rtt_ms=50.0)
             blocked = await browsers.connections_without_udp(practice, runs=6)
             back = await browsers.blackouts(practice, runs=5, seconds=5.0)
     return [

@@ -45,7 +45,7 @@ async def rows() -> list[Row]:
             admitted = await memory.admitted_seats(practice, sessions=9, batches=4)
             knocks = await arrivals.knocks(practice, runs=30)
             joins = await arrivals.joins(practice, count=40, clients=4)
-            pictures = await browsers.admissions(practice, runs=8)
+            pictures = await browsers.admissions(practice, await practice.book("individual"), runs=8)
             losses = await browsers.lost_clinicians(practice, runs=4)
             starts = await _starts(practice, runs=5)
     return [

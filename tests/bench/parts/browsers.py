@@ -23,7 +23,7 @@ from playwright.async_api import Browser, Playwright, async_playwright
 from tests.bench.parts.wire import WITHIN, Message, book, calling
 from tests.e2e.conftest import CHROMIUM, FLAGS
 from tests.e2e.people import Patient, People, Therapist
-from tests.e2e.practice import Practice
+from tests.e2e.practice import Practice, Visit
 from tests.support.impairment import CLEAR, Conditions, Link
 
 SEAT: Final = "P"
@@ -123,17 +123,18 @@ async def _debugging_port(told_in: Path) -> int:
     return int(lines[0])
 
 
-async def admissions(practice: Practice, runs: int, *, rtt_ms: float = 0.0) -> list[float]:
+async def admissions(practice: Practice, visit: Visit, runs: int, *, rtt_ms: float = 0.0) -> list[float]:
     """Milliseconds from the therapist's click on Admit to the first decoded picture of the patient.
 
     The patient waits with a connected transport; between runs the therapist moves them back.
 
     Args:
+        visit: of one patient.
         rtt_ms: round trip of each of them to the server, of signaling as of media.
     """
     took = []
     conditions = Conditions(delay_ms=rtt_ms / 2) if rtt_ms else None
-    async with _meeting(practice, conditions) as (therapist, _, _):
+    async with _meeting(practice, visit, conditions) as (therapist, _, _):
         for _ in range(runs):
             took.append(await _admitted_and_seen(therapist))
             await therapist.presses(f"Move back {LABEL}")
@@ -148,7 +149,8 @@ async def blackouts(practice: Practice, runs: int, seconds: float) -> list[float
         seconds: how long nothing at all comes through between the patient and the server.
     """
     took = []
-    async with _meeting(practice, CLEAR) as (therapist, patient, links):
+    visit = await practice.book("individual")
+    async with _meeting(practice, visit, CLEAR) as (therapist, patient, links):
         await _admitted_and_seen(therapist)
         for _ in range(runs):
             await asyncio.gather(patient.sees_and_hears(1, frames=30), therapist.sees_and_hears(1, frames=30))
@@ -177,7 +179,7 @@ async def connections_without_udp(practice: Practice, runs: int) -> list[float]:
 
 @asynccontextmanager
 async def _meeting(
-    practice: Practice, conditions: Conditions | None
+    practice: Practice, visit: Visit, conditions: Conditions | None
 ) -> AsyncIterator[tuple[Therapist, Patient, list[Link]]]:
     """A therapist in an open room, watching, and a patient who waits with a connected transport.
 
@@ -185,7 +187,6 @@ async def _meeting(
         conditions: of a network for each of them, the therapist's first, from when both are there: how long
             pages take to load is not measured. ``None`` for none at all.
     """
-    visit = await practice.book("individual")
     async with async_playwright() as playwright, chromium(playwright) as one, chromium(playwright) as other:
         people = People(practice, one.browser)
         links = [people.link() for _ in range(2)] if conditions else []
