@@ -60,6 +60,7 @@ from tests.bench.parts.rooms import Bed, Joins, Turns, side_by_side, take_turns
 from tests.bench.parts.servers import alone, outward, served
 from tests.bench.rows import Row
 from tests.e2e.conftest import running_practice
+from tests.e2e.practice import QUIETROOM
 
 PICTURE: Final = Path(__file__).parents[2] / "docs/media-cost.svg"
 
@@ -293,7 +294,8 @@ def _begun(pid: int, film: Film, subscribers: Sequence[Endpoint], audience: Audi
 async def browser_rows() -> list[Row]:
     """What a therapist waits for."""
     with tempfile.TemporaryDirectory(prefix="quietroom-bench-") as name:
-        async with running_practice(Path(name) / "practice", "--whip") as practice:
+        program = ("env", "QUIETROOM_WHIP=1", QUIETROOM)
+        async with running_practice(Path(name) / "practice", program=program) as practice:
             visit = await practice.book_transport_only("individual")
             near = await browsers.admissions(practice, visit, runs=12)
             visit = await practice.book_transport_only("individual")
