@@ -4,34 +4,7 @@ import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
 import { Keys, NO_GROUP, isGroupTold } from "../../static/js/keys.js";
-
-/** @type {FakeWorker[]} all that were started since the test began, oldest first */
-let started = [];
-
-class FakeWorker {
-  told = [];
-  ended = false;
-
-  constructor() {
-    started.push(this);
-  }
-
-  postMessage(message) {
-    if (!this.ended) this.told.push(message);
-  }
-
-  terminate() {
-    this.ended = true;
-  }
-
-  says(data) {
-    this.onmessage({ data });
-  }
-
-  of(type) {
-    return this.told.filter((message) => message.type === type);
-  }
-}
+import { FakeWorker, started } from "./worker-kit.mjs";
 
 globalThis.window = globalThis;
 globalThis.RTCRtpScriptTransform = class {
@@ -41,7 +14,7 @@ globalThis.RTCRtpScriptTransform = class {
 };
 
 beforeEach(() => {
-  started = [];
+  started.length = 0;
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout"] });
 });

@@ -4,30 +4,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { chatPayload } from "../../static/js/payloads.js";
-
-/** @type {FakeWorker[]} */
-let started = [];
-
-class FakeWorker {
-  told = [];
-  ended = false;
-
-  constructor() {
-    started.push(this);
-  }
-
-  postMessage(message) {
-    this.told.push(message);
-  }
-
-  terminate() {
-    this.ended = true;
-  }
-
-  says(data) {
-    this.onmessage({ data });
-  }
-}
+import { FakeWorker, started } from "./worker-kit.mjs";
 
 globalThis.window = globalThis;
 globalThis.Worker = FakeWorker;
@@ -35,7 +12,7 @@ const { Sealing } = await import("../../static/js/sealing.js");
 const { NO_GROUP } = await import("../../static/js/keys.js");
 
 beforeEach(() => {
-  started = [];
+  started.length = 0;
 });
 
 const ME = { meeting: "m", seat: "A", label: "Partner A" };
@@ -125,7 +102,7 @@ test("the worker is told who is in which slot, once for each change", () => {
   const others = [{ seat: "T", slot: 0 }];
   sealing.follow(true, others, ["T"]);
   sealing.follow(true, others, ["T"]);
-  const told = started[0].told.filter(({ type }) => type === "expect");
+  const told = started[0].of("expect");
   assert.deepEqual(told.at(-1).seats, { 3: "T", 4: "T" });
   assert.equal(told.length, 1);
 });
@@ -137,7 +114,7 @@ test("the worker is told who is in the room with us, and when we are not", () =>
   sealing.follow(true, [], ["T"]);
   sealing.follow(true, [], ["T", "B"]);
   sealing.follow(false, [], ["T", "B"]);
-  const told = started[0].told.filter(({ type }) => type === "inside");
+  const told = started[0].of("inside");
   assert.deepEqual(told.map(({ seats }) => seats), [["T"], ["T", "B"], null]);
 });
 
@@ -148,7 +125,7 @@ test("what is about groups goes to the keys, everything else does not", () => {
   sealing.begin(SEALED, { ...ME, link: LINK });
   assert.equal(sealing.hear(group), true);
   assert.equal(sealing.hear({ type: "place" }), false);
-  assert.deepEqual(started[0].told.filter(({ type }) => type === "server").map(({ message }) => message), [group]);
+  assert.deepEqual(started[0].of("server").map(({ message }) => message), [group]);
 });
 
 test("a member's message becomes an event with the member's name; a stranger's does not", () => {
