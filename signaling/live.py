@@ -39,6 +39,7 @@ from broker.sealing import is_signed
 from broker.seats import INSIDE_STATES, WAITING_STATES, SeatAction, SeatCode
 from broker.sessions import Session, session_is_e2ee
 from broker.tickets import Grant, Tickets
+from rooms.commit_queue import FLUSH_WITHIN
 from rooms.delivery import Delivery
 from rooms.effects import Commit, Record
 from rooms.events import (
@@ -55,9 +56,10 @@ from rooms.events import (
 )
 from rooms.handover import FORWARDS_FOR
 from rooms.media import MediaPort
+from rooms.pages import PageOutbox
 from rooms.quality import Quality
 from rooms.room import Room
-from rooms.runner import FLUSH_WITHIN, PageOutbox, Runner
+from rooms.runner import Runner
 from signaling.board import board_room, with_locks
 from signaling.messages import Board, BoardRoom, IceServer
 from signaling.neighbours import Neighbours, Unreachable

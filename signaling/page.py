@@ -93,23 +93,23 @@ class Outbox:
         self._wake.set()
 
     def show(self, view: View) -> None:
-        """See ``rooms.runner.PageOutbox``."""
+        """See ``rooms.pages.PageOutbox``."""
         self.put(message_of(view), view=True)
 
     def offer(self, sdp: str, *, restart: bool, ends_ms: int) -> None:
-        """See ``rooms.runner.PageOutbox``."""
+        """See ``rooms.pages.PageOutbox``."""
         self.put(Offer(sdp, restart, self._ice_servers(ends_ms, self._whose)))
 
     def reply(self, request: int, code: str | None) -> None:
-        """See ``rooms.runner.PageOutbox``."""
+        """See ``rooms.pages.PageOutbox``."""
         self.put(Reply(request, code, None if code is None else text_of(code).detail))
 
     def tell(self, news: GroupNews) -> None:
-        """See ``rooms.runner.PageOutbox``."""
+        """See ``rooms.pages.PageOutbox``."""
         self.put(message_of_news(news))
 
     def close(self, code: str) -> None:
-        """See ``rooms.runner.PageOutbox``. Only the first reason counts."""
+        """See ``rooms.pages.PageOutbox``. Only the first reason counts."""
         if self.end is None:
             last = ending(code)
             self._queue.append((encode(Bye(last.code, last.text)), False))

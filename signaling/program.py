@@ -61,7 +61,7 @@ class Program:
         self._replies: dict[int, str | None] = {}
         self._number = 0
 
-    # ---- what the room puts, see ``rooms.runner.PageOutbox`` ----------------------------------------------
+    # ---- what the room puts, see ``rooms.pages.PageOutbox`` ----------------------------------------------
 
     def show(self, view: View) -> None:
         """Take note of where the seat stands, and do at once what follows."""
