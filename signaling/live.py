@@ -1,4 +1,4 @@
-"""The house: every room that runs in this process, and how each one meets the store.
+"""The house: every room that runs in this process, who comes into them, and what each must be told.
 
     page with a ticket ──▶ enter ──▶ the running room, or one taken by lease and loaded from the store
     we are to leave ─────▶ each room to another worker; we forward until its pages have moved there
@@ -8,69 +8,51 @@
     all open sessions + running rooms, here and with the neighbours ──▶ the admin's board
 
 A room runs while somebody is in it or may come back; forgetting one loses nothing, for seats live in the
-store. Commits become calls of ``broker.admission`` here, and refusals become answers: a store that cannot
-write is an ordinary event for a room, never an error.
+store.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, assert_never
+from typing import Final
 from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 
 from broker.admission import Admission
-from broker.agreement import CURRENT
-from broker.audit import AuditEvent, EventType
 from broker.booking import Booking
 from broker.credentials import Credentials
-from broker.errors import QuietroomError, Refused, StoreUnavailable
+from broker.errors import Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
 from broker.ledger import Ledger
 from broker.placement import Lease, Placement
-from broker.sealing import is_signed
-from broker.seats import INSIDE_STATES, WAITING_STATES, SeatAction, SeatCode
-from broker.sessions import Session, session_is_e2ee
+from broker.seats import INSIDE_STATES, WAITING_STATES, SeatCode
+from broker.sessions import Session
 from broker.tickets import Grant, Tickets
 from rooms.commit_queue import FLUSH_WITHIN
-from rooms.delivery import Delivery
-from rooms.effects import Commit, Record
 from rooms.events import (
-    CommitRefused,
-    Committed,
-    Device,
-    HostAction,
     Link,
-    RoomAction,
-    SeatReloaded,
-    SessionReloaded,
-    SignedOut,
     StoreHealth,
 )
 from rooms.handover import FORWARDS_FOR
 from rooms.media import MediaPort
 from rooms.pages import PageOutbox
 from rooms.quality import Quality
-from rooms.room import Room
 from rooms.runner import Runner
 from signaling.board import board_room, with_locks
 from signaling.messages import Board, BoardRoom, IceServer
 from signaling.neighbours import Neighbours, Unreachable
+from signaling.room_store import CHANGES_SESSION, RoomStore, room_of
 from signaling.security import describe
+from signaling.sign_ins import SignIns
 from signaling.succession import Succession
 from signaling.tenancy import Tenancy
 
-SIGN_INS_EVERY: Final = 2.0
-"""Seconds between looks whether the clinicians in the rooms are still signed in."""
-KEEP_SIGN_IN_EVERY: Final = 60.0
-"""Seconds between the times that a running visit keeps its clinician's sign-in from running out."""
 HANDED_OVER_WITHIN: Final = FLUSH_WITHIN + FORWARDS_FOR + 1.5
 """Seconds to give every room to another worker."""
 PAUSE_AFTER_FAILURE: Final = 1.0
@@ -79,66 +61,6 @@ PAUSE_AFTER_FAILURE: Final = 1.0
 IceServersUntil = Callable[[int, str], tuple[IceServer, ...]]
 
 log = structlog.get_logger()
-
-CHANGES_SESSION: Final = frozenset(
-    {
-        EventType.SESSION_ENDED,
-        EventType.AGREEMENT_ACCEPTED,
-        EventType.SEAT_KNOCKED,
-        EventType.SEAT_ENTERED,
-        EventType.SEAT_ADMITTED,
-        EventType.SEAT_DENIED,
-        EventType.SEAT_HELD,
-        EventType.SEAT_RESUMED,
-        EventType.SEAT_MOVED_BACK,
-        EventType.SEAT_MUTED,
-        EventType.SEAT_UNMUTED,
-        EventType.SEAT_REMOVED,
-        EventType.SEAT_READMITTED,
-        EventType.SEAT_LEFT,
-    }
-)
-"""Events after which a session may differ from what its running room believes."""
-
-
-def room_of(session: Session, moving: frozenset[SeatCode] = frozenset(), until: float = 0.0) -> Room:
-    """The machine for a session as the store has it; for ``moving``, until then, another worker forwards."""
-    loaded = reloaded(session)
-    return Room(
-        kind=session.kind.value,
-        is_open=session.open,
-        starts_ms=session.starts_ms,
-        ends_ms=session.ends_ms,
-        seats=loaded.seats,
-        wall_ms=_wall_ms(),
-        moving=moving,
-        moving_until=until,
-        delivery=Delivery(session.meeting, _new_generation, is_signed) if session_is_e2ee(session) else None,
-    )
-
-
-def _new_generation() -> str:
-    """What names one life of an encryption group; by chance, so that nothing can be told from it."""
-    return secrets.token_hex(8)
-
-
-def reloaded(session: Session) -> SessionReloaded:
-    """A session as its running room is told of it."""
-    return SessionReloaded(
-        session.open,
-        tuple(
-            SeatReloaded(
-                seat=seat.code,
-                state=seat.state,
-                muted=seat.muted,
-                agreed=seat.agreed == CURRENT.version,
-                since_ms=seat.since_ms,
-                knocks=seat.knocks,
-                device=seat.holder,
-            )
-            for seat in session.seats.values()
-        ),
-    )
 
 
 @dataclass(slots=True)
@@ -172,16 +94,18 @@ class House:
     draining: bool = field(default=False, init=False)
     _rooms: dict[str, Runner] = field(default_factory=dict, init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
-    _clinicians: dict[Device, Grant] = field(default_factory=dict, init=False)
-    _kept: dict[Device, float] = field(default_factory=dict, init=False)
     _followers: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _sessions: list[Session] = field(default_factory=list, init=False)
     _opening: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
+    _store: RoomStore = field(init=False)
+    _sign_ins: SignIns = field(init=False)
     tenancy: Tenancy = field(init=False)
     succession: Succession = field(init=False)
 
     def __post_init__(self) -> None:
         """Have no room, and tell the neighbours what they ask."""
+        self._store = RoomStore(self.booking, self.admission, self.ledger)
+        self._sign_ins = SignIns(self.tickets, self._rooms.values)
         self.tenancy = Tenancy(self.placement, self.neighbours, self._meetings, self._lost)
         self.succession = Succession(self.neighbours, self.tenancy, self._adopted, self._rooms.get)
         self.neighbours.calls |= {"rooms": self._tell_rooms, "held": self._tell_held}
@@ -207,8 +131,7 @@ class House:
         """
         while True:
             runner = await self._running(grant.meeting)
-            if grant.sign_in:
-                self._clinicians[grant.device] = grant
+            self._sign_ins.entered(grant)
             joined = runner.join(
                 link,
                 grant.seat,
@@ -300,9 +223,9 @@ class House:
             meeting=meeting,
             room=room_of(session, moving, asyncio.get_running_loop().time() + FORWARDS_FOR),
             media=self.media,
-            commit=partial(self._commit, lease),
-            record=partial(self._record, meeting),
-            load=partial(self._load, meeting),
+            commit=partial(self._store.commit, lease),
+            record=partial(self._store.record, meeting),
+            load=partial(self._store.load, meeting),
             on_change=self.on_change,
             let_former_go=partial(self.succession.let_former_go, meeting),
         )
@@ -325,70 +248,6 @@ class House:
                 del self._rooms[runner.meeting]
             self.succession.ended(runner.meeting)
             await self._forgotten(MeetingId(runner.meeting))
-
-    # ---- what rooms ask of the store ---------------------------------------------------------------------
-
-    async def _commit(self, lease: Lease, commit: Commit) -> Committed | CommitRefused:
-        try:
-            return await self._change(lease, commit)
-        except QuietroomError as error:  # refused, unreadable, or the store is away (``audit-unavailable``)
-            return CommitRefused(commit.number, error.code)
-
-    async def _change(self, lease: Lease, commit: Commit) -> Committed:
-        meeting, fence = lease.meeting, lease.token
-        match commit.action:
-            case None:
-                if commit.event is None:
-                    raise AssertionError("A commit that changes nothing names the event to record.")
-                at_ms = 0
-                for seat in commit.seats:
-                    at_ms = await self.admission.record(
-                        commit.event, meeting, seat, commit.actor, commit.reason, fence=fence
-                    )
-                return Committed(commit.number, {}, False, at_ms)
-            case HostAction.END:
-                change = await self.admission.end(meeting, commit.actor, commit.reason, fence=fence)
-            case HostAction.MUTE | HostAction.UNMUTE:
-                muted = commit.action is HostAction.MUTE
-                change = await self.admission.mute(meeting, commit.seats, muted, commit.actor, fence=fence)
-            case SeatAction():
-                change = await self.admission.change(
-                    meeting,
-                    commit.action,
-                    commit.seats,
-                    commit.actor,
-                    commit.reason,
-                    devices=commit.devices,
-                    fence=fence,
-                )
-            case RoomAction.DEVICE:
-                change = await self.admission.taken(meeting, commit.devices, commit.actor, fence=fence)
-            case _:
-                assert_never(commit.action)
-        return Committed(commit.number, dict(change.states), change.already, change.at_ms)
-
-    def _record(self, meeting: MeetingId, record: Record) -> None:
-        event = AuditEvent(
-            type=record.event,
-            actor=record.actor,
-            subject=f"{meeting}/{record.seat}",
-            session=meeting,
-            seat=record.seat,
-            reason=record.reason,
-            detail=dict(record.detail),
-        )
-        try:
-            self.ledger.append_later(event)
-        except StoreUnavailable:
-            # Ten thousand wait already and nobody new is let in; those inside are at least in the log.
-            log.error("event not recorded", room=short_code(meeting), event_type=record.event.value)
-
-    async def _load(self, meeting: MeetingId) -> SessionReloaded | None:
-        try:
-            session = await self.booking.load(meeting)
-        except StoreUnavailable:
-            return None  # every room reads again when the store is back
-        return None if session is None else reloaded(session)
 
     # ---- what happens elsewhere --------------------------------------------------------------------------
 
@@ -430,7 +289,7 @@ class House:
         """
         self._followers = [
             asyncio.create_task(self._follow(after), name="ledger-follower"),
-            asyncio.create_task(self._follow_sign_ins(), name="sign-in-follower"),
+            asyncio.create_task(self._sign_ins.follow(), name="sign-in-follower"),
             asyncio.create_task(self.tenancy.keep(), name="leases"),
         ]
 
@@ -448,37 +307,6 @@ class House:
                 log.error("an entry of the ledger cannot be read", after=after, error=type(error).__name__)
                 await asyncio.sleep(PAUSE_AFTER_FAILURE)
                 after += 1
-
-    async def _follow_sign_ins(self) -> None:
-        while True:
-            await asyncio.sleep(SIGN_INS_EVERY)
-            try:
-                await self._end_signed_out()
-            except StoreUnavailable:
-                pass  # nobody can tell; those inside stay, as with every other trouble of the store
-            except Exception as error:
-                log.error("sign-ins cannot be looked at", **describe(error))
-
-    async def _end_signed_out(self) -> None:
-        """Tell each room whose clinician's sign-in has ended, here or in another process."""
-        here = {device for runner in self._rooms.values() for _, device in runner.clinicians}
-        for device in self._clinicians.keys() - here:
-            del self._clinicians[device]
-            self._kept.pop(device, None)
-        for device, grant in list(self._clinicians.items()):
-            if await self.tickets.stands(grant):
-                await self._keep_sign_in(device, grant)
-                continue
-            for runner in self._rooms.values():
-                for seat, signed_out in runner.clinicians:
-                    if signed_out == device:
-                        runner.tell(SignedOut(seat, device))
-
-    async def _keep_sign_in(self, device: Device, grant: Grant) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._kept.get(device, -KEEP_SIGN_IN_EVERY) >= KEEP_SIGN_IN_EVERY:
-            await self.tickets.keep(grant)
-            self._kept[device] = now
 
     @property
     def live(self) -> int:

@@ -1,4 +1,4 @@
-"""A real store and the HTTP front on it, for every test that asks."""
+"""A real store, the HTTP front on it, and a whole server with a visit, for every test that asks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from broker.passwords import Hasher
 from broker.sealing import Keyring
 from broker.store import Store
 from tests.signaling.front import Front, Remembering, running_front
+from tests.signaling.visits import Visit, visiting
 from tests.support.stores import Server, binaries, keys, ledger, store, wait_ready
 
 __all__ = ["front", "hasher", "keys", "ledger", "server", "store"]
@@ -49,3 +50,10 @@ async def front(
     """The HTTP front, listening."""
     async with running_front(store, ledger, keys, hasher, tmp_path / "static") as front:
         yield front
+
+
+@pytest.fixture
+async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
+    """A whole server with one booked visit."""
+    async with visiting(tmp_path / "data") as visit:
+        yield visit

@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +15,10 @@ from broker.ids import MeetingId, new_meeting_id
 from broker.placement import Placement
 from broker.seats import SeatAction, SeatCode, SeatRole
 from broker.tickets import Grant
-from rooms.effects import Commit, View
-from rooms.events import CommitRefused, HostAction
+from rooms.effects import View
 from rooms.groups import GroupNews
 from signaling import tenancy
-from tests.signaling.visits import Visit, book, visiting
+from tests.signaling.visits import Visit, book
 from tests.support.waiting import eventually
 
 A, T = SeatCode("A"), SeatCode("T")
@@ -42,12 +39,6 @@ class Nothing:
 
     def close(self, code: str) -> None:
         self.closed.append(code)
-
-
-@pytest.fixture
-async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
-    async with visiting(tmp_path / "data") as visit:
-        yield visit
 
 
 def grant(visit: Visit, seat: SeatCode = A, **more: Any) -> Grant:
@@ -128,24 +119,6 @@ async def test_what_another_process_did_is_followed(visit: Visit) -> None:
     admission = visit.server.practice.admission
     await admission.change(visit.meeting, SeatAction.REMOVE, (A,), "operator", "by hand")
     assert await page.ended() == ("removed", 4004)
-
-
-@pytest.mark.parametrize(
-    ("commit", "code"),
-    [
-        (Commit(7, SeatAction.ADMIT, (A,), "staff:x"), "agreement-needed"),
-        (Commit(7, SeatAction.ADMIT, (A, A), "staff:x"), "bad-seats"),
-        (Commit(7, SeatAction.KNOCK, (T,), "staff:x"), "not-allowed"),
-        (Commit(7, HostAction.MUTE, (SeatCode("Z"),), "staff:x"), "no-seat"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-async def test_a_refusal_of_the_store_is_an_answer(visit: Visit, commit: Commit, code: str) -> None:
-    house = visit.server.house
-    answer = await house._commit(await house.tenancy.claim(visit.meeting), commit)
-    assert isinstance(answer, CommitRefused)
-    assert answer.commit == 7
-    assert answer.code in {code, "wrong-state"}
 
 
 async def test_the_board_lists_rooms_nobody_is_in_and_survives_the_store(visit: Visit) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,8 @@ from signaling.connection import MISTAKES
 from signaling.messages import MAX_MESSAGE_BYTES, PROTOCOL
 from signaling.tls import self_signed
 from signaling.websocket import CONNECTIONS_BURST, PER_SEAT
-from tests.signaling.visits import STAFF, Page, Visit, book, hire, settings_for, visiting
+from tests.signaling.visits import STAFF, Page, Visit, book, hire, settings_for, undisturbed
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-async def visit(tmp_path: Path) -> AsyncIterator[Visit]:
-    async with visiting(tmp_path / "data") as visit:
-        yield visit
-
-
-async def undisturbed(*pages: Page) -> None:
-    """These pages are connected, and their room answers."""
-    for page in pages:
-        assert not page.socket.closed
-        assert page.of("bye") == []
-        assert page.of("error") == []
 
 
 async def test_a_visit_over_the_wire(visit: Visit) -> None:
@@ -61,19 +46,6 @@ async def test_a_waiting_page_is_told_nothing_of_the_others(visit: Visit) -> Non
     assert await host.ask("act", action="admit", seats=["B"]) is None
     assert await second.ask("leave") is None
     assert len(waiting.messages) == before
-
-
-async def test_signing_out_ends_the_hosts_pages_and_holds_the_partners(visit: Visit) -> None:
-    host, first, second = await visit.all_in()
-    answer = await visit.post("/api/logout", None, visit.cookies["T"])
-    assert answer.status == 204
-    assert await host.ended(within=5.0) == ("sign-in-needed", 4012)
-    await first.until("paused")
-    await second.until("paused")
-    await undisturbed(first, second)
-    del visit.cookies["T"]
-    await visit.host()  # signed in again
-    await first.until("admitted")
 
 
 async def test_a_page_comes_back_into_its_seat_without_knocking(visit: Visit) -> None:

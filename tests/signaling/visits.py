@@ -258,9 +258,17 @@ async def visiting(data_dir: Path) -> AsyncIterator[Visit]:
                 await page.close()
 
 
+async def undisturbed(*pages: Page) -> None:
+    """These pages are connected, and their room answers."""
+    for page in pages:
+        assert not page.socket.closed
+        assert page.of("bye") == []
+        assert page.of("error") == []
+
+
 def browser() -> aiohttp.ClientSession:
     """An HTTP client that keeps no cookies of its own."""
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
 
-__all__ = ["Page", "SeatCode", "Visit", "book", "browser", "hire", "settings_for", "visiting"]
+__all__ = ["Page", "SeatCode", "Visit", "book", "browser", "hire", "settings_for", "undisturbed", "visiting"]
