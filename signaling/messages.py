@@ -1,7 +1,8 @@
 """Every message of the signaling connection: the single source of the wire.
 
 One struct per message; the docstring says who sends it, when, and what answers it. ``make schema`` renders
-``static/js/messages.js``, the tables of ``docs/protocol.md`` and the OpenAPI document from these types.
+``static/js/messages.js`` and ``protocol.js``, the tables of ``docs/protocol.md`` and the OpenAPI document
+from these types.
 
 The connection is a WebSocket at ``/ws`` opened with two subprotocols: ``quietroom.v1`` and
 ``ticket.<single-use ticket>``. JSON text frames, one message each, ``type`` first, at most 64 KiB. Unknown

@@ -1,10 +1,10 @@
 """Writes what is made from message types, routes and texts: ``python -m signaling.schema``.
 
-    signaling/messages.py ─┐                ┌▶ static/js/messages.js   types and constants of the pages
-    signaling/problems.py ─┼─▶ render ──────┤
+    signaling/messages.py ─┐                ┌▶ static/js/messages.js   types; no page loads them
+    signaling/problems.py ─┼─▶ render ──────┼▶ static/js/protocol.js   constants of the pages
     signaling/routes.py ───┘                └▶ docs/protocol.md        tables, between markers
 
-A test renders again and compares, so neither file can fall behind.
+A test renders again and compares, so none of the files can fall behind.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aiohttp import web
 from broker.policy import Permission, roles_with
 from signaling import messages
 from signaling.close_codes import CLOSE_CODES, COMES_BACK
-from signaling.messages import GROUP_BOUNDS, MAX_MESSAGE_BYTES, PROTOCOL, ClientMessage, ServerMessage
+from signaling.messages import GROUP_BOUNDS, PROTOCOL, ClientMessage, ServerMessage
 from signaling.openapi import codes_of, plain_path
 from signaling.problems import TEXTS
 from signaling.routes import ROUTES
@@ -33,17 +33,18 @@ from signaling.whip import Programs
 from signaling.whip_api import Whip
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SCRIPT: Final = ROOT / "static" / "js" / "messages.js"
+TYPES: Final = ROOT / "static" / "js" / "messages.js"
+CONSTANTS: Final = ROOT / "static" / "js" / "protocol.js"
 PROTOCOL_DOC: Final = ROOT / "docs" / "protocol.md"
 
 _HEAD: Final = "// Written by `make schema` from signaling/messages.py. Do not edit."
 _MARK: Final = re.compile(r"(<!-- generated: (\w[\w-]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-# ---- static/js/messages.js -----------------------------------------------------------------------------
+# ---- static/js ------------------------------------------------------------------------------------------
 
 
-def script() -> str:
+def types() -> str:
     """The text of ``static/js/messages.js``."""
     blocks = [_HEAD]
     blocks += [_typedef(kind) for kind in structs()]
@@ -51,19 +52,17 @@ def script() -> str:
         f"/** @typedef {{{'|'.join(kind.__name__ for kind in get_args(union))}}} {name} */"
         for name, union in (("ClientMessage", ClientMessage), ("ServerMessage", ServerMessage))
     ]
-    blocks += [
+    blocks += ["export {};"]  # what makes it a module, from which types can be imported
+    return "\n\n".join(blocks) + "\n"
+
+
+def constants() -> str:
+    """The text of ``static/js/protocol.js``."""
+    blocks = [
+        _HEAD,
         _constant("PROTOCOL", PROTOCOL, "The subprotocol of the signaling connection."),
-        _constant("MAX_MESSAGE_BYTES", MAX_MESSAGE_BYTES, "No message may be larger."),
         _constant("GROUP_BOUNDS", GROUP_BOUNDS, "Bytes of opaque fields, before base64url."),
-        _constant("CLIENT_MESSAGES", tags(ClientMessage), "The types a page may send."),
-        _constant("SERVER_MESSAGES", tags(ServerMessage), "The types a page must know."),
-        _constant("CLOSE_CODES", CLOSE_CODES, "The WebSocket close code of each ``bye``."),
         _constant("COMES_BACK", sorted(COMES_BACK), "After these a page connects again by itself."),
-        _constant(
-            "TEXTS",
-            {code: {"title": text.title, "detail": text.detail} for code, text in TEXTS.items()},
-            "What to tell people, by code.",
-        ),
     ]
     return "\n\n".join(blocks) + "\n"
 
@@ -78,11 +77,6 @@ def structs() -> list[type[msgspec.Struct]]:
         and kind.__module__ == messages.__name__
         and kind not in {messages.Message, messages.Body}
     ]
-
-
-def tags(union: Any) -> list[str]:
-    """The ``type`` words of a union of messages."""
-    return [str(kind.__struct_config__.tag) for kind in get_args(union)]
 
 
 def _typedef(kind: type[msgspec.Struct]) -> str:
@@ -289,9 +283,9 @@ def undocumented() -> set[str]:
 
 
 def main() -> int:
-    """Write both files."""
-    SCRIPT.parent.mkdir(parents=True, exist_ok=True)
-    SCRIPT.write_text(script(), encoding="utf-8")
+    """Write all of them."""
+    TYPES.write_text(types(), encoding="utf-8")
+    CONSTANTS.write_text(constants(), encoding="utf-8")
     PROTOCOL_DOC.write_text(protocol_document(PROTOCOL_DOC.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 

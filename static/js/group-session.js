@@ -19,7 +19,7 @@ import { openGroup, prepare } from "./group-entry.js";
 import { GroupError } from "./group-policy.js";
 import { GuestList } from "./guest-list.js";
 import { digitOf, isGeneration } from "./key-ring.js";
-import { GROUP_BOUNDS } from "./messages.js";
+import { GROUP_BOUNDS } from "./protocol.js";
 
 /** @typedef {import("./former-group.js").Life} Life */
 /** @typedef {import("./key-ring.js").KeyRing} KeyRing */

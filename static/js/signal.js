@@ -11,7 +11,7 @@
 // picture go on meanwhile.
 
 import { ApiError } from "./api.js";
-import { COMES_BACK, PROTOCOL } from "./messages.js";
+import { COMES_BACK, PROTOCOL } from "./protocol.js";
 
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 /** @typedef {import('./messages.js').ClientMessage} ClientMessage */

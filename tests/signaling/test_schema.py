@@ -10,11 +10,12 @@ import pytest
 from signaling import schema
 from signaling.messages import Act, Place
 from signaling.problems import TEXTS
-from signaling.schema import PROTOCOL_DOC, SCRIPT, protocol_document, script, undocumented
+from signaling.schema import CONSTANTS, PROTOCOL_DOC, TYPES, constants, protocol_document, types, undocumented
 
 
-def test_the_pages_types_are_up_to_date() -> None:
-    assert SCRIPT.read_text(encoding="utf-8") == script(), "run `make schema`"
+def test_what_the_pages_know_of_the_wire_is_up_to_date() -> None:
+    assert TYPES.read_text(encoding="utf-8") == types(), "run `make schema`"
+    assert CONSTANTS.read_text(encoding="utf-8") == constants(), "run `make schema`"
 
 
 def test_the_protocol_document_is_up_to_date() -> None:
@@ -46,7 +47,7 @@ def test_every_code_is_documented() -> None:
 
 
 def test_types_are_written_as_typescript_reads_them() -> None:
-    text = script()
+    text = types()
     assert '"seats"?: ReadonlyArray<string>' in text
     assert '"reason": string|null' in text
     assert "{Welcome|Place|Roster|Offer|Reply|ErrorMessage|Bye|Group|Candidate|" in text
@@ -55,7 +56,7 @@ def test_types_are_written_as_typescript_reads_them() -> None:
 
 
 def test_attributes_are_named_as_on_the_wire() -> None:
-    assert "media-kept: the page still has" in script()
+    assert "media-kept: the page still has" in types()
 
 
 def test_a_type_without_a_spelling_is_a_mistake_of_ours() -> None:

@@ -7,7 +7,7 @@ import { decodeMlsMessage } from "../../static/vendor/mls.js";
 import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { Group } from "../../static/js/group.js";
 import { utf8 } from "../../static/js/bytes.js";
-import { GROUP_BOUNDS } from "../../static/js/messages.js";
+import { GROUP_BOUNDS } from "../../static/js/protocol.js";
 import { HOST, ID, KEYS, baseKeyOf, guest, refusal, roomOf } from "./group-kit.mjs";
 
 /** Everybody's base key as text: equal for those who are in the same epoch. */
