@@ -220,22 +220,6 @@ class Admission:
             receipt = await self._store.note(meeting, self._ledger.prepare(told), fence=fence)
         return receipt.time_us // 1000
 
-    def record_later(
-        self,
-        event: EventType,
-        meeting: MeetingId,
-        seat: SeatCode | None,
-        actor: str,
-        reason: str | None = None,
-        detail: Mapping[str, str | int | bool] | None = None,
-    ) -> None:
-        """Record what has happened, as soon as the store takes it.
-
-        Raises:
-            StoreUnavailable: 10 000 events wait already.
-        """
-        self._ledger.append_later(_event(event, meeting, seat, actor, reason, detail))
-
     def _now_ms(self) -> int:
         now = self._store.now_ms()
         if now is None:

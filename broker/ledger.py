@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -83,11 +82,6 @@ class _Waiting:
     event: Prepared
     deadline: float | None
     future: asyncio.Future[Receipt] | None
-
-
-def new_node_name() -> str:
-    """Name one run of one server: the name is new at every start, since its event numbers begin at 0."""
-    return "n-" + secrets.token_hex(6)
 
 
 class Ledger:

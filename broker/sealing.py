@@ -52,7 +52,6 @@ class Keyring:
 
     def __init__(self, directory: Path) -> None:
         private_directory(directory)
-        self._directory = directory
         self._keys: dict[str, Private[bytes]] = {}
         for key_id in (_TAG_KEY, LEDGER_KEY, ANSWER_KEY, STAFF_KEY):
             self._keys[key_id] = _load_or_make(directory, key_id)

@@ -13,7 +13,7 @@ Pure: ``now_ms`` comes in; it should be store time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -208,8 +208,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 16) or int(text) > _MAX_NUMBER:
         raise ValueError
     return int(text)
-
-
-def patient_seats(session: Session) -> Iterator[Seat]:
-    """The seats that open with a token and a password."""
-    return (seat for seat in session.seats.values() if seat.role is SeatRole.PATIENT)

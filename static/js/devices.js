@@ -20,7 +20,7 @@
  */
 
 /** @type {Readonly<DeviceReport>} */
-export const NOTHING_YET = Object.freeze({
+const NOTHING_YET = Object.freeze({
   asking: true,
   microphoneProblem: null,
   cameraProblem: null,

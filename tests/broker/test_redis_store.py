@@ -16,10 +16,10 @@ import pytest
 from broker.audit import EventType
 from broker.embedded import socket_path, spawn
 from broker.errors import StoreUnavailable
-from broker.ledger import Ledger, new_node_name
+from broker.ledger import Ledger
 from broker.sealing import Keyring
 from broker.store import Add, SeatChange, Store
-from tests.support.stores import Server, binaries, event, wait_ready
+from tests.support.stores import Server, binaries, event, new_node_name, wait_ready
 from tests.support.waiting import eventually
 
 

@@ -10,7 +10,7 @@ import base64
 import os
 import re
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from playwright.async_api import CDPSession, Page
 
@@ -18,8 +18,6 @@ AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SHOTS: Final = os.environ.get("QUIETROOM_SHOTS")
 """A folder for a picture of each state, to look at by eye."""
-
-Scheme = Literal["light", "dark"]
 
 WIDE: Final = (1280, 800, 1)
 NARROW: Final = (320, 640, 1)

@@ -164,9 +164,6 @@ def check_rtp(data: bytes) -> None:
         assert again[1][0] == data[0]
 
 
-_BUILT = rtcp.SenderReport | rtcp.ReportBlock | rtcp.Nack
-
-
 def check_rtcp(data: bytes) -> None:
     """What is read is bounded, and reads back the same from what we build of it."""
     reports = rtcp.read(data)

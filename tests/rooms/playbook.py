@@ -6,7 +6,6 @@ test reads like a visit.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Self
 
 from broker.seats import MOVES, PLANS, SeatAction, SeatCode, SeatState, SessionKind, roster
@@ -220,8 +219,3 @@ def live(kind: SessionKind = SessionKind.COUPLE) -> Play:
     return play.asks(
         "t", SeatAction.ADMIT, *(code for code in play.truth if PLANS[code].role.value == "patient")
     )
-
-
-def without_time(view: PlaceView) -> PlaceView:
-    """The view with its time left out, for comparing."""
-    return replace(view, since_ms=0)

@@ -25,7 +25,6 @@ from signaling.demo import furnish
 from signaling.practice import open_practice
 from signaling.settings import Settings
 
-START_WITHIN = 60.0
 STOP_WITHIN = 5.0
 
 

@@ -6,6 +6,7 @@ A test directory makes the fixtures its own with
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import tempfile
@@ -18,9 +19,14 @@ import pytest
 
 from broker.audit import AuditEvent, EventType
 from broker.embedded import socket_path, spawn
-from broker.ledger import Ledger, new_node_name
+from broker.ledger import Ledger
 from broker.sealing import Keyring
 from broker.store import Store
+
+
+def new_node_name() -> str:
+    """Name one run of one server: the name is new at every start, since its event numbers begin at 0."""
+    return "n-" + secrets.token_hex(6)
 
 
 def binaries() -> dict[str, Path]:

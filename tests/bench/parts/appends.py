@@ -16,9 +16,10 @@ from typing import Final
 from broker.audit import AuditEvent, EventType
 from broker.embedded import EmbeddedStore
 from broker.errors import StoreUnavailable
-from broker.ledger import Ledger, new_node_name
+from broker.ledger import Ledger
 from broker.sealing import Keyring
 from broker.store import Store
+from tests.support.stores import new_node_name
 
 SUBJECTS: Final = 50
 _TURN: Final = 0.001
