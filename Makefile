@@ -1,8 +1,7 @@
 # Quietroom. `make run` starts it, `make test` checks all of it; both install what they need.
 
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: run test check bench fuzz schema fmt clean lock format lint types layers js fast-tests all-tests
+.PHONY: run test check bench fuzz schema fmt clean lock looks format lint types layers js fast-tests all-tests
 
 PYTHON := .venv/bin/python
 SOURCES := broker rooms signaling tests
@@ -10,17 +9,20 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
-# As many browser tests at a time as there are processors, but those that judge times one by one; of the others
-# half as many again, because they often wait.
-TOGETHER := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
-WAITING := --numprocesses=$(shell expr $$(nproc) \* 3 / 2) --dist=worksteal
+# Half as many tests again at a time as there are processors, because they often wait; but those that judge times
+# in browsers one by one.
+MANY := --numprocesses=$(shell expr $$(nproc) \* 3 / 2)
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
 	@QUIETROOM_DATA_DIR="$${QUIETROOM_DATA_DIR:-$(CURDIR)/data}" exec .venv/bin/quietroom demo
 
-test: format lint types layers js all-tests  ## Everything, as CI does; pytest last, so that its summary closes the output.
+test:  ## Everything, as CI does; pytest last, so that its summary closes the output.
+	@$(MAKE) $(TOGETHER) looks $(SYSTEM)
+	@$(MAKE) --jobs=1 all-tests
 
-check: format lint types layers js fast-tests  ## All that needs no browser.
+check:  ## All that needs no browser.
+	@$(MAKE) $(TOGETHER) looks
+	@$(MAKE) --jobs=1 fast-tests
 
 bench: $(DEV) $(SYSTEM)  ## Measure: all groups, or one with ONLY=visit.
 	$(PYTHON) -m tests.bench $(ONLY)
@@ -41,7 +43,11 @@ clean:  ## Forget everything that can be made again; data/ stays.
 	rm -rf .venv node_modules build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
-# The steps of `check` and `test`.
+# The steps of `check` and `test`. What looks at the code runs, and is installed, side by side.
+
+TOGETHER := --jobs=4 --output-sync=target
+
+looks: format lint types layers js
 
 format: $(DEV)
 	.venv/bin/ruff format --check $(SOURCES)
@@ -61,12 +67,12 @@ js: $(BROWSER_TOOLS)
 	node --test tests/static/*.test.mjs
 
 fast-tests: $(DEV)
-	.venv/bin/pytest $(WAITING) -m "not browser and not slow"
+	.venv/bin/pytest $(MANY) --dist=worksteal -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
 	@again=0; \
-	.venv/bin/pytest $(WAITING) -m "not browser" || again=1; \
-	.venv/bin/pytest $(TOGETHER) -m "browser and not alone" || again=1; \
+	.venv/bin/pytest $(MANY) --dist=worksteal -m "not browser" || again=1; \
+	.venv/bin/pytest $(MANY) --dist=loadfile --no-loadscope-reorder -m "browser and not alone" || again=1; \
 	.venv/bin/pytest -m alone || again=1; \
 	if [ $$again = 1 ]; then \
 		echo "A machine that stands still fails what waits for it: those that failed, once more, one by one."; \

@@ -206,27 +206,28 @@ class Practice:
         self, role: str, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Any:
         """Call the staff API as the therapist or the admin, signing in when needed."""
-        jar = aiohttp.DummyCookieJar()
-        async with aiohttp.ClientSession(cookie_jar=jar, connector=_trusting()) as http:
-            if role not in self._cookies:
-                async with http.post(
-                    f"{self.url}/api/login",
-                    json={"name": role, "password": self.passwords[role]},
-                    headers={"Origin": self.url},
-                ) as answer:
-                    assert answer.status == 200, await answer.text()
-                    self._cookies[role] = "; ".join(f"{c.key}={c.value}" for c in answer.cookies.values())
-            sent = {"Origin": self.url, "Cookie": self._cookies[role], "Quietroom-Role": role} | (
-                headers or {}
-            )
-            async with http.request(method, f"{self.url}{path}", json=body, headers=sent) as answer:
-                text = await answer.text()
-                assert answer.status < 300, f"{answer.status} {text}"
-                return json.loads(text) if text else None
+        sent = {"Origin": self.url, "Cookie": await self.signed_in(role), "Quietroom-Role": role} | (
+            headers or {}
+        )
+        async with (
+            _client() as http,
+            http.request(method, f"{self.url}{path}", json=body, headers=sent) as answer,
+        ):
+            text = await answer.text()
+            assert answer.status < 300, f"{answer.status} {text}"
+            return json.loads(text) if text else None
 
-    def cookie(self, role: str) -> str:
-        """The ``Cookie`` header of a member of staff who has signed in through `api`."""
-        return self._cookies[role]
+    async def signed_in(self, name: str) -> str:
+        """The ``Cookie`` header of a member of staff, signing in when needed."""
+        if name not in self._cookies:
+            login = {"name": name, "password": self.passwords[name]}
+            async with (
+                _client() as http,
+                http.post(f"{self.url}/api/login", json=login, headers={"Origin": self.url}) as answer,
+            ):
+                assert answer.status == 200, await answer.text()
+                self._cookies[name] = "; ".join(f"{c.key}={c.value}" for c in answer.cookies.values())
+        return self._cookies[name]
 
     async def book(self, kind: str = "couple", **more: Any) -> Visit:
         """Book a visit that is open now, as a program that draws the link secret."""
@@ -298,6 +299,11 @@ def _whole(link: str, secret: str) -> str:
     page, _, fragment = link.partition("#")
     token, *password = fragment.split(".")
     return f"{page}#{'.'.join([token, secret, *password])}"
+
+
+def _client() -> aiohttp.ClientSession:
+    """One that keeps no cookies."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=_trusting())
 
 
 def _trusting() -> aiohttp.TCPConnector:

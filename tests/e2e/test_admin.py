@@ -63,8 +63,7 @@ def private_values(practice: Practice, *visits: Visit) -> list[str]:
 async def follow(practice: Practice, *, until: int, **headers: str) -> list[tuple[int, dict[str, Any]]]:
     """Read the audit stream as a browser does, up to the event with that index, then break off."""
     events: list[tuple[int, dict[str, Any]]] = []
-    await practice.api("admin", "GET", "/api/me?role=admin")
-    sent = {"Cookie": practice.cookie("admin"), "Quietroom-Role": "admin"} | headers
+    sent = {"Cookie": await practice.signed_in("admin"), "Quietroom-Role": "admin"} | headers
     async with (
         asyncio.timeout(15),
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,

@@ -63,7 +63,7 @@ async def reachable(tmp_path: Path, address: str) -> AsyncIterator[Practice]:
         yield practice
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def firefox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
     async with running_firefox(tmp_path_factory.mktemp("firefox")) as running:
         yield running

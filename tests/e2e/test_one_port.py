@@ -54,27 +54,24 @@ async def test_one_tcp_port_is_enough_whichever_worker_answers(far: Far, tmp_pat
     ):
         far.reach_only(practice.port)
         people = People(practice, chromium)
-        for _ in range(2):  # nobody chooses the worker: more visits, more ways from one to the other
-            visit = await practice.book()
-            therapist = await people.therapist(visit)
-            a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
-            # Left to itself, a browser looks no further when the first of the two ways is open.
-            await asyncio.gather(block(a, "tcp", 9), block(b, "turn", 9), block(therapist, "tcp", 9))
-            await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
-            await therapist.sees_seat("A", state="waiting", presence="connected")
-            await therapist.sees_seat("B", state="waiting", presence="connected")
-            await therapist.presses("Admit both")
-            everyone = (a, b, therapist)
-            await asyncio.gather(*(person.sees_and_hears(2) for person in everyone))
-            await asyncio.gather(
-                goes(a, "direct", "tcp"), goes(b, "relay", "tls"), goes(therapist, "direct", "tcp")
-            )
-            (room,) = (await practice.api("admin", "GET", "/api/board"))["rooms"]
-            for seat in room["seats"]:
-                assert (seat["suite"], seat["tls"]) == ("AEAD_AES_256_GCM", "TLSv1.3 TLS_AES_256_GCM_SHA384")
-                assert seat["path"] == ("turn" if seat["seat"] == "B" else "tcp")
-            await therapist.ends_for_everyone()
-            await asyncio.gather(*(person.page.close() for person in everyone))
+        visit = await practice.book()
+        therapist = await people.therapist(visit)
+        a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
+        # Left to itself, a browser looks no further when the first of the two ways is open.
+        await asyncio.gather(block(a, "tcp", 9), block(b, "turn", 9), block(therapist, "tcp", 9))
+        await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
+        await therapist.sees_seat("A", state="waiting", presence="connected")
+        await therapist.sees_seat("B", state="waiting", presence="connected")
+        await therapist.presses("Admit both")
+        everyone = (a, b, therapist)
+        await asyncio.gather(*(person.sees_and_hears(2) for person in everyone))
+        await asyncio.gather(
+            goes(a, "direct", "tcp"), goes(b, "relay", "tls"), goes(therapist, "direct", "tcp")
+        )
+        (room,) = (await practice.api("admin", "GET", "/api/board"))["rooms"]
+        for seat in room["seats"]:
+            assert (seat["suite"], seat["tls"]) == ("AEAD_AES_256_GCM", "TLSv1.3 TLS_AES_256_GCM_SHA384")
+            assert seat["path"] == ("turn" if seat["seat"] == "B" else "tcp")
         await people.go_home()
 
 
