@@ -233,7 +233,7 @@ export class Committer {
         const pending = this.#inFlight && (await this.#group.pendingKey());
         const out = [...this.#removes, ...(this.#inFlight?.leaving ?? [])];
         const known = [...this.#group.members, ...(pending?.members ?? [])];
-        this.#epochs.bar(known.flatMap(({ pid, key }) => (out.includes(pid) ? [key] : [])));
+        this.#epochs.bar(known.flatMap(({ pid, entry }) => (out.includes(pid) ? [entry] : [])));
         if (pending && this.#inFlight?.leaving.length) this.#epochs.early(pending, this.#group.index);
         else pending?.baseKey.fill(0);
       });

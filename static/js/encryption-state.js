@@ -40,14 +40,14 @@
  * @property {readonly string[]} unopened seats whose frames come and have not opened for some time
  * @property {Readonly<Record<string, GroupView>>} pairs the therapist and one seat that waits, by that seat
  * @property {Check} check
- * @property {Readonly<Record<string, string>>} known the keys that others have had in this generation, by seat
- * @property {readonly string[]} renewed seats whose key has changed in this generation, and which was not checked since
+ * @property {Readonly<Record<string, string>>} known the keys that others had last, by seat, since this page was loaded
+ * @property {readonly string[]} renewed seats whose key has changed, and which was not checked since
  */
 
 /** @typedef {Omit<KeysView, 'known' | 'renewed'>} KeysNow what the keys say, without what is remembered of before */
 
 /** @type {Readonly<Check>} */
-export const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false, once: false });
+export const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false, kept: false, once: false });
 
 /** @type {Readonly<KeysView>} */
 export const NO_KEYS = Object.freeze({
@@ -67,7 +67,7 @@ export const NO_KEYS = Object.freeze({
 
 /**
  * Take over what the keys say now, and remember that a check has held, so that its loss can be told, and whose key has
- * changed. In another generation all keys are others, and nothing can be told from it.
+ * changed. A page has one key for all generations: the server, which begins them, can hide nobody behind another one.
  *
  * @param {KeysView} before
  * @param {KeysNow} now
@@ -75,27 +75,14 @@ export const NO_KEYS = Object.freeze({
  */
 export function withKeys(before, now) {
   const once = now.check.phase !== "mismatch" && (now.check.verified || before.check.once);
-  const goesOn = now.generation !== null && now.generation === before.generation;
-  const known = { ...(goesOn ? before.known : {}) };
-  const renewed = new Set(goesOn && !now.check.verified ? before.renewed : []);
+  const known = { ...before.known };
+  const renewed = new Set(now.check.verified ? [] : before.renewed);
   for (const { seat, index, key } of now.members) {
     if (key === undefined || index === now.index) continue;
     if (known[seat] !== undefined && known[seat] !== key) renewed.add(seat);
     known[seat] = key;
   }
   return { ...now, check: { ...now.check, once }, known, renewed: [...renewed] };
-}
-
-/**
- * Expect new keys of people whom the therapist has just let in: that is no news.
- *
- * @param {KeysView} keys
- * @param {readonly string[]} seats
- * @returns {KeysView}
- */
-export function withNew(keys, seats) {
-  const known = Object.fromEntries(Object.entries(keys.known).filter(([seat]) => !seats.includes(seat)));
-  return { ...keys, known, renewed: keys.renewed.filter((seat) => !seats.includes(seat)) };
 }
 
 /**
@@ -117,7 +104,17 @@ export function comeAnew({ members, renewed }) {
  * @returns {boolean}
  */
 export function checkLost({ phase, check }) {
-  return phase === "secured" && check.phase === "idle" && check.once && !check.verified;
+  return phase === "secured" && check.phase === "idle" && check.once && !check.kept;
+}
+
+/**
+ * Whether a check will hold again when all whom it held for are back.
+ *
+ * @param {KeysView} keys
+ * @returns {boolean}
+ */
+export function checkWaits({ phase, members, check }) {
+  return phase === "secured" && check.phase === "idle" && check.kept && !check.verified && members.length > 1;
 }
 
 /**

@@ -2,7 +2,7 @@
 // End-to-end encryption as people see it: the sentence under the room, the spoken check, and where a visit stops.
 
 import { html } from "../vendor/preact-htm.js";
-import { checkLost, comeAnew, protection, stopOf } from "./encryption-state.js";
+import { checkLost, checkWaits, comeAnew, protection, stopOf } from "./encryption-state.js";
 import { Heading } from "./page.js";
 import { Icon } from "./parts.js";
 
@@ -55,7 +55,9 @@ export function SpokenCheck({ keys, host, may, act }) {
       ? "The check was interrupted: somebody came, left or did not answer."
       : checkLost(keys)
         ? "Somebody has come in anew since you checked that nobody listens in."
-        : null;
+        : checkWaits(keys)
+          ? "Your check that nobody listens in counts again when everybody is back."
+          : null;
   const anew = may ? comeAnew(keys) : null;
   if (!may) return why && html`<p class="quiet">${why} Your therapist can check again.</p>`;
   const again = why !== null || verified || phase === "mismatch";

@@ -44,7 +44,7 @@ export class EpochSwitch {
   /** @type {{epoch: number, index: number, others: Set<string>, members: EpochKey["members"]} | null} */ #current = null;
   /** @type {EpochKey["members"]} */ #reached = []; // who can open what is sent
   /** @type {number | null} */ #sending = null;
-  /** @type {Set<string>} signature keys of those who are to be out: in no epoch of theirs is anything sent */ #barred = new Set();
+  /** @type {Set<string>} entries of those who are to be out: in no epoch of theirs is anything sent */ #barred = new Set();
   /** @type {number | null} installed before the server accepted it */ #early = null;
   /** @type {Map<number, Set<string>>} who has said to be ready, by epoch */ #ready = new Map();
   /** @type {readonly string[]} the others who can open the epoch before too */ #staying = [];
@@ -107,11 +107,11 @@ export class EpochSwitch {
     this.#current = { epoch: key.epoch, index, others, members: key.members };
     const was = before?.members ?? [];
     this.#staying = key.members.flatMap((member) =>
-      others.has(member.pid) && was.some(({ pid, key: same }) => pid === member.pid && same === member.key) ? [member.pid] : [],
+      others.has(member.pid) && was.some(({ entry }) => entry === member.entry) ? [member.pid] : [],
     );
     for (const epoch of [...this.#ready.keys()]) if (epoch < key.epoch) this.#ready.delete(epoch);
-    // Keys do not come again: who is not in here is out for good.
-    for (const barred of this.#barred) if (!key.members.some((member) => member.key === barred)) this.#barred.delete(barred);
+    // Whoever is put in again has another entry: who is not in here is out for good.
+    for (const barred of this.#barred) if (!key.members.some(({ entry }) => entry === barred)) this.#barred.delete(barred);
     if (before && before.epoch !== key.epoch) {
       // Of who left nothing is opened any more, not even what was on its way.
       const stayed = before.members.filter((was) => key.members.some((is) => is.pid === was.pid));
@@ -142,10 +142,10 @@ export class EpochSwitch {
   /**
    * Send no more in an epoch that one of these is in, and go on receiving, until we enter one without them.
    *
-   * @param {readonly string[]} keys of their signatures
+   * @param {readonly string[]} entries
    */
-  bar(keys) {
-    for (const key of keys) this.#barred.add(key);
+  bar(entries) {
+    for (const entry of entries) this.#barred.add(entry);
     if (this.#holdsBarred(this.#reached)) this.stop();
   }
 
@@ -257,7 +257,7 @@ export class EpochSwitch {
 
   /** @param {EpochKey["members"]} members */
   #holdsBarred(members) {
-    return members.some(({ key }) => this.#barred.has(key));
+    return members.some(({ entry }) => this.#barred.has(entry));
   }
 
   #allReady() {

@@ -8,14 +8,15 @@ import * as mls from "../vendor/mls.js";
 /** @typedef {import("ts-mls/message.js").MLSMessage} MLSMessage */
 
 /**
- * A key package of ours, never used before.
+ * A key package of ours, never used before: what it is encrypted with is drawn for it.
  *
  * @param {import("./group-policy.js").Person} me
+ * @param {import("./group-suite.js").Signer} signer
  */
-export async function freshKeyPackage(me) {
+export async function freshKeyPackage(me, signer) {
   const credential = credentialOf(me);
   if (personOf(credential) === null) throw new GroupError("identity", "A seat code and a name are needed.");
-  return mls.generateKeyPackage(credential, CAPABILITIES, lifetime(), [], await suite());
+  return mls.generateKeyPackageWithKey(credential, CAPABILITIES, lifetime(), [], signer, await suite());
 }
 
 /**

@@ -21,6 +21,7 @@ import * as mls from "../vendor/mls.js";
  * @property {string} id group id, `<meeting>/<generation>` and for a pair `/<seat>` behind it
  * @property {{pid: string, name: string}} me seat code, and the name that the others see
  * @property {import("./group.js").LinkSecrets} keys
+ * @property {import("./group-suite.js").Signer} signer of this page, the same in each of its groups
  */
 
 /**
@@ -29,8 +30,8 @@ import * as mls from "../vendor/mls.js";
  * @param {GroupSettings} settings
  * @returns {Promise<Group>}
  */
-export async function openGroup({ id, me, keys }) {
-  const own = await freshKeyPackage({ ...me, role: "host" });
+export async function openGroup({ id, me, keys, signer }) {
+  const own = await freshKeyPackage({ ...me, role: "host" }, signer);
   const state = await mls.createGroup(utf8(id), own.publicPackage, own.privatePackage, [], await suite(), CLIENT);
   return new Group(await suite(), id, keys, state);
 }
@@ -41,8 +42,8 @@ export async function openGroup({ id, me, keys }) {
  * @param {GroupSettings} settings
  * @returns {Promise<Newcomer>}
  */
-export async function prepare({ id, me, keys }) {
-  const own = await freshKeyPackage({ ...me, role: "guest" });
+export async function prepare({ id, me, keys, signer }) {
+  const own = await freshKeyPackage({ ...me, role: "guest" }, signer);
   const message = wrapped({ version: "mls10", wireformat: "mls_key_package", keyPackage: own.publicPackage });
   const tag = new Uint8Array(await crypto.subtle.sign("HMAC", await tagKey(keys.kpKey, "sign"), joined(utf8(id), message)));
   return new Newcomer(await suite(), id, keys, own, { keyPackage: message, tag });

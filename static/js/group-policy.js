@@ -23,7 +23,10 @@ import { defaultKeyPackageEqualityConfig } from "../vendor/mls.js";
 
 /** @typedef {'host' | 'guest'} Role in the group: the host is the page that commits, everybody else is a guest */
 /** @typedef {{pid: string, name: string, role: Role}} Person as a credential names it; `pid` is the seat code */
-/** @typedef {Person & {index: number, key: string}} Member `index`: its leaf; `key`: its public signature key, base64url */
+/**
+ * @typedef {Person & {index: number, key: string, entry: string}} Member `index`: its leaf; `key`: its public signature key,
+ *   base64url, the same for as long as its page lives; `entry`: another each time it is put in
+ */
 
 /**
  * @typedef {'malformed' | 'other-group' | 'other-key' | 'epoch' | 'policy' | 'tag' | 'key-package' | 'identity' | 'duplicate' | 'full'
@@ -253,13 +256,15 @@ function checkLeaf(leaf) {
  * That no key is in a tree twice, nor in what is about to be added to it.
  *
  * The library compares signature keys only: RFC 9420 §7.3 wants encryption keys unique too, or one person could stand in
- * for another's leaf.
+ * for another's leaf. A page that is taken out and put in anew signs with the same key as before; what it is encrypted to
+ * with is another, also than what it had.
  *
  * @param {RatchetTree} tree
  * @param {readonly KeyPackage[]} [adds]
+ * @param {ReadonlySet<number>} [removed] leaves that are taken out by the same commit
  * @throws {GroupError}
  */
-export function checkKeysOnce(tree, adds = []) {
+export function checkKeysOnce(tree, adds = [], removed = new Set()) {
   /** @type {Set<string>} */ const seen = new Set();
   /** @param {Uint8Array} key */
   const once = (key) => {
@@ -267,11 +272,11 @@ export function checkKeysOnce(tree, adds = []) {
     if (seen.has(text)) throw new GroupError("duplicate", "A key is used twice.");
     seen.add(text);
   };
-  for (const node of tree) {
+  for (const [at, node] of tree.entries()) {
     if (node?.nodeType === "parent") once(node.parent.hpkePublicKey);
     if (node?.nodeType !== "leaf") continue;
     once(node.leaf.hpkePublicKey);
-    once(node.leaf.signaturePublicKey);
+    if (!removed.has(at / 2)) once(node.leaf.signaturePublicKey);
   }
   for (const { initKey, leafNode } of adds) {
     once(initKey);

@@ -28,6 +28,7 @@ import { GROUP_BOUNDS } from "./protocol.js";
 /** @typedef {import("./group-policy.js").Member} Member */
 /** @typedef {import("./group.js").Group} Group */
 /** @typedef {import("./group.js").LinkSecrets} LinkSecrets */
+/** @typedef {import("./group-suite.js").Signer} Signer */
 /** @typedef {import("./group-entry.js").Newcomer} Newcomer */
 /** @typedef {import("./messages.js").ClientMessage} ClientMessage */
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
@@ -45,7 +46,7 @@ import { GROUP_BOUNDS } from "./protocol.js";
  * @property {number | null} sending the one frames are sealed in
  * @property {number | null} index our own leaf
  * @property {readonly {seat: string, name: string, index: number, key: string}[]} members ourselves too, named as their own
- *   pages do; `key`: of their signatures, new each time a page is put in
+ *   pages do; `key`: of their signatures, the same in every generation for as long as the page lives
  * @property {readonly {seat: string, code: GroupErrorCode}[]} refused whom we could not add: `tag` says that their link is
  *   not of this session
  * @property {readonly string[]} unseen members whom the page has not shown as in the room for some time
@@ -60,6 +61,7 @@ import { GROUP_BOUNDS } from "./protocol.js";
  * @property {{pid: string, name: string}} me our seat code, and the name others see
  * @property {boolean} mayCommit whether this is a clinician's page; no other lets people in, whatever the server says
  * @property {LinkSecrets} keys
+ * @property {Promise<Signer>} signer of this page, for all its groups
  * @property {KeyRing | null} ring null for a pair, which has no frames
  * @property {(message: ClientMessage) => void} send
  * @property {(state: GroupState) => void} changed
@@ -296,8 +298,9 @@ export class GroupSession {
     this.#told = { generation, role };
     this.#newcomer = null;
     this.#hasAsked = false;
+    const signer = await this.#settings.signer;
     if (role === "host") {
-      const group = await openGroup({ id, me, keys });
+      const group = await openGroup({ id, me, keys, signer });
       if (this.#isOver) return;
       const { epochs } = await this.#live(group, generation);
       this.#committer = new Committer({
@@ -315,7 +318,7 @@ export class GroupSession {
       });
       return;
     }
-    this.#newcomer = await prepare({ id, me, keys });
+    this.#newcomer = await prepare({ id, me, keys, signer });
     const { keyPackage, tag } = this.#newcomer.offer;
     const offer = { "key-package": toBase64url(keyPackage), tag: toBase64url(tag) };
     this.#send({ type: "key-package", group: this.#name, generation, ...offer });

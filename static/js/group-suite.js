@@ -82,10 +82,14 @@ function gcmKey(key, use) {
   return crypto.subtle.importKey("raw", key.slice(), "AES-GCM", false, [use]);
 }
 
-/** @type {CiphersuiteImpl["signature"]} private keys are PKCS #8, as the browser exports them */
+/** @type {WeakMap<Uint8Array, CryptoKey>} private keys that cannot be read, by what the library has in place of their bytes */
+const privateKeys = new WeakMap();
+
+/** @type {CiphersuiteImpl["signature"]} */
 const ED25519 = {
   async sign(privateKey, message) {
-    const key = await crypto.subtle.importKey("pkcs8", privateKey.slice(), "Ed25519", false, ["sign"]);
+    const key = privateKeys.get(privateKey);
+    if (key === undefined) throw new TypeError("Only keys that were drawn here sign.");
     return new Uint8Array(await crypto.subtle.sign("Ed25519", key, message.slice()));
   },
   async verify(publicKey, message, signature) {
@@ -93,8 +97,20 @@ const ED25519 = {
     return crypto.subtle.verify("Ed25519", key, signature.slice(), message.slice());
   },
   async keygen() {
-    const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]));
-    const publicKey = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
-    return { signKey: new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey)), publicKey };
+    const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]));
+    const signKey = new Uint8Array();
+    privateKeys.set(signKey, pair.privateKey);
+    return { signKey, publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey)) };
   },
 };
+
+/** @typedef {Readonly<{signKey: Uint8Array, publicKey: Uint8Array}>} Signer a pair of signature keys; `signKey` holds no bytes, and is good on this page only */
+
+/**
+ * Signature keys that nobody else has: good for every group that a page is in, since what is signed names its group.
+ *
+ * @returns {Promise<Signer>}
+ */
+export async function drawSigner() {
+  return (await suite()).signature.keygen();
+}

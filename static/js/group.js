@@ -12,6 +12,7 @@ import { equalBytes, joined, toBase64url, utf8 } from "./bytes.js";
 import { freshKeyPackage, refusing, tagKey, unwrapped, wrapped } from "./group-codec.js";
 import { CLIENT, GroupError, checkKeyPackage, checkKeysOnce, checkProposals } from "./group-policy.js";
 import { checkState, checkUnmoved, leavesOf, linkPsk, personOf, pskFinder } from "./group-policy.js";
+import { drawSigner } from "./group-suite.js";
 import * as mls from "../vendor/mls.js";
 
 /** @typedef {import("ts-mls/clientState.js").ClientState} ClientState */
@@ -94,19 +95,18 @@ export class Group {
       if (this.#pending) throw new GroupError("pending", "The commit before is not settled.");
       const leaves = leavesOf(this.#state.ratchetTree);
       /** @type {Proposal[]} */ const extraProposals = [];
+      /** @type {Set<number>} */ const removed = new Set();
       for (const pid of new Set(remove)) {
         const leaf = leaves.find((each) => each.pid === pid);
         if (!leaf || leaf.index === 0) throw new GroupError("not-a-member", "There is no such guest to remove.");
+        removed.add(leaf.index);
         extraProposals.push({ proposalType: "remove", remove: { removed: leaf.index } });
       }
       const packages = [];
       for (const candidate of add) packages.push(await this.#checked(candidate));
-      const staying = this.#state.ratchetTree.map((node, at) =>
-        node?.nodeType === "leaf" && remove.includes(leaves.find(({ index }) => index === at / 2)?.pid ?? "") ? undefined : node,
-      );
-      const pids = [...leavesOf(staying), ...add].map(({ pid }) => pid);
+      const pids = [...leaves.filter(({ index }) => !removed.has(index)), ...add].map(({ pid }) => pid);
       if (new Set(pids).size !== pids.length) throw new GroupError("duplicate", "Somebody would be in twice.");
-      checkKeysOnce(this.#state.ratchetTree, packages);
+      checkKeysOnce(this.#state.ratchetTree, packages, removed);
       for (const each of packages) extraProposals.push({ proposalType: "add", add: { keyPackage: each } });
       if (packages.length > 0) extraProposals.push({ proposalType: "psk", psk: { preSharedKeyId: linkPsk() } });
       const made = await refusing(
@@ -168,8 +168,7 @@ export class Group {
         mls.processPrivateMessage(this.#state, message, pskFinder(this.#keys.psk), this.#suite, (incoming) => {
           if (incoming.kind !== "commit" || incoming.senderLeafIndex !== 0) throw new GroupError("policy", "Not of the host.");
           const { adds, removed } = checkProposals(incoming.proposals);
-          const staying = this.#state.ratchetTree.filter((node, at) => node?.nodeType === "leaf" && !removed.has(at / 2));
-          checkKeysOnce(staying, adds);
+          checkKeysOnce(this.#state.ratchetTree, adds, removed);
           change = { adds, removed };
           // The library does not notice that we are removed when our leaf goes to somebody else in the same commit.
           return removed.has(this.index) ? "reject" : "accept";
@@ -293,8 +292,7 @@ export class Group {
     this.#closed = true;
     this.#pending = null;
     // Best effort: other copies may be anywhere in the heap.
-    const { keySchedule, signaturePrivateKey } = this.#state;
-    for (const secret of [...Object.values(keySchedule), signaturePrivateKey]) mls.zeroOutUint8Array(secret);
+    for (const secret of Object.values(this.#state.keySchedule)) mls.zeroOutUint8Array(secret);
   }
 
   /** @param {ClientState} state @returns {Promise<EpochKey>} */
@@ -315,7 +313,7 @@ export class Group {
    */
   async #freshIfAlone(state) {
     if (leavesOf(state.ratchetTree).length > 1) return state;
-    const own = await freshKeyPackage({ pid: "A", name: "nobody", role: "host" });
+    const own = await freshKeyPackage({ pid: "A", name: "nobody", role: "host" }, await drawSigner());
     const fresh = await mls.createGroup(this.#id, own.publicPackage, own.privatePackage, [], this.#suite, CLIENT);
     return { ...state, keySchedule: fresh.keySchedule, secretTree: fresh.secretTree };
   }
@@ -369,6 +367,8 @@ export class Group {
  */
 function membersOf(state) {
   return leavesOf(state.ratchetTree).map(({ pid, name, role, index, leaf }) => {
-    return { pid, name, role, index, key: toBase64url(leaf.signaturePublicKey) };
+    const key = toBase64url(leaf.signaturePublicKey);
+    // The host comes in once, and its leaf is signed anew by each commit.
+    return { pid, name, role, index, key, entry: role === "host" ? key : toBase64url(leaf.signature) };
   });
 }

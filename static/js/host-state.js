@@ -5,7 +5,7 @@
 // is open, which request is on its way, and what went wrong.
 
 import { NO_CHAT, advanceChat, afterKeys, afterLine, chatNews, isChatEvent, unread } from "./chat-state.js";
-import { NO_KEYS, comeAnew, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys, withNew } from "./encryption-state.js";
+import { NO_KEYS, comeAnew, encryptionBanner, encryptionNews, mustStop, needsSecret, refusal, withKeys } from "./encryption-state.js";
 import { pictureOf, screenOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
@@ -72,7 +72,6 @@ export const START = Object.freeze({
  *   | {type: 'opened', code: string | null, problem: string | null}
  *   | {type: 'sharing', on: boolean}
  *   | {type: 'question', question: HostState['question']}
- *   | {type: 'let-in', seats: readonly string[]}
  *   | {type: 'asked', key: string}
  *   | {type: 'answered', key: string, problem: string | null}
  *   | {type: 'problem-read'}
@@ -147,8 +146,6 @@ function moved(state, event) {
       return { ...state, problem: event.problem };
     case "keys":
       return { ...state, keys: withKeys(state.keys, event.keys), chat: afterKeys(state.chat, state.keys, event.keys) };
-    case "let-in":
-      return { ...state, keys: withNew(state.keys, event.seats) };
     case "sent-clear":
     case "offered-strangely":
       return { ...state };

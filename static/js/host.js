@@ -269,10 +269,7 @@ const actions = {
     const key = pendingKey(action, seats);
     const request = /** @type {const} */ ({ type: "act", action, seats, ...(reason === undefined ? {} : { reason }) });
     const ready = action !== "admit" || (state.roster?.entered && state.roster["clinician-present"]);
-    if (LETS_IN.has(action)) {
-      sealing.keys?.admit(seats); // so that nobody waits for a page that is being painted
-      apply({ type: "let-in", seats });
-    }
+    if (LETS_IN.has(action)) sealing.keys?.admit(seats); // so that nobody waits for a page that is being painted
     // Painting takes as long as the server does: what can be asked now is asked before.
     let reply = CLOSES.has(action) ? signal.insist(request) : ready ? signal.ask(request) : null;
     if (PUTS_OUT.has(action)) sealing.keys?.remove(seats); // at once, whatever the server does

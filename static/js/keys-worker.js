@@ -10,6 +10,7 @@
 
 import { Opener, Sealer } from "./frames.js";
 import { GroupSession } from "./group-session.js";
+import { drawSigner } from "./group-suite.js";
 import { ANYBODY, KeyRing } from "./key-ring.js";
 import { alivePayload, checkPayload, readPayload } from "./payloads.js";
 import { rehearse } from "./rehearsal.js";
@@ -75,6 +76,7 @@ const BEAT = 1_000; // ms without a frame of our sound, after which the host say
 const DRAWN_WITHIN = 15_000; // ms that the pictures of a spoken check may take
 
 const ring = new KeyRing();
+const signer = drawSigner(); // lives and ends with this worker, and so with the page at the latest
 const unopened = new Unopened((seats) => say({ type: "unopened", seats }));
 /** @type {Map<string, GroupSession>} by the name of the group */
 const sessions = new Map();
@@ -114,6 +116,7 @@ function sessionOf(group) {
       me,
       mayCommit,
       keys,
+      signer,
       group,
       ring: group === ROOM ? ring : null,
       send: (message) => say({ type: "send", message }),
@@ -200,7 +203,8 @@ const check = new SpokenCheck({
     say({ type: "check", check: now });
     const { committer, generation, epoch } = sessions.get(ROOM)?.state ?? {};
     const isDecided = now.verified || now.phase === "mismatch";
-    const outcome = committer && isDecided ? `${generation} ${now.verified}` : "";
+    // The server forgets what it was told when somebody comes, and we know better whether that is somebody new.
+    const outcome = committer && isDecided ? `${generation} ${epoch} ${now.verified}` : "";
     if (outcome === told) return;
     told = outcome;
     if (outcome === "" || !generation || epoch == null) return;

@@ -4,7 +4,8 @@
 //   server ──about groups──▶ Keys ──▶ worker        page ◀── state, what was sealed for us, the spoken check
 //
 // The page never has an epoch's key. A worker that stops answering is replaced: the new one has no keys, so the group
-// is asked to put this page in anew, and never does a second worker seal with a key that another has had.
+// is asked to put this page in anew, and never does a second worker seal with a key that another has had. It signs with
+// another key too, so that to the others it is another page: they are told, and a spoken check is lost.
 
 /** @typedef {import('./keys-worker.js').ToWorker} ToWorker */
 /** @typedef {import('./keys-worker.js').FromWorker} FromWorker */
@@ -53,7 +54,7 @@ export const NO_GROUP = Object.freeze({
 });
 
 /** @type {Readonly<CheckState>} */
-const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false });
+const NO_CHECK = Object.freeze({ phase: "idle", pictures: [], verified: false, kept: false });
 
 /**
  * Whether a message of the server is about a group, so that it is for `Keys.receive`.

@@ -123,7 +123,9 @@
  */
 
 /**
- * Sent by the committer when a spoken check has come to its end; for the board and the audit stream.
+ * Sent by the committer when a spoken check has come to its end, and in each epoch in which it still counts.
+ *
+ * For the board and the audit stream. Who comes in makes the server forget it: only pages know who is the same.
  *
  * @typedef {{ type: 'checked', "generation": string, "epoch": number, "verified": boolean }} Checked
  */

@@ -5,6 +5,7 @@
 // that most visits have; so that people do not wait for the compiler, its work is done before.
 
 import { openGroup, prepare } from "./group-entry.js";
+import { drawSigner } from "./group-suite.js";
 
 /**
  * @returns {Promise<boolean>} whether the newcomer came to have the host's key.
@@ -12,8 +13,8 @@ import { openGroup, prepare } from "./group-entry.js";
 export async function rehearse() {
   const keys = { psk: crypto.getRandomValues(new Uint8Array(64)), kpKey: crypto.getRandomValues(new Uint8Array(32)) };
   const id = "rehearsal";
-  const host = await openGroup({ id, me: { pid: "A", name: "nobody" }, keys });
-  const newcomer = await prepare({ id, me: { pid: "B", name: "nobody" }, keys });
+  const host = await openGroup({ id, me: { pid: "A", name: "nobody" }, keys, signer: await drawSigner() });
+  const newcomer = await prepare({ id, me: { pid: "B", name: "nobody" }, keys, signer: await drawSigner() });
   const { welcome } = await host.commit({ add: [{ pid: "B", ...newcomer.offer }] });
   await host.merge();
   if (welcome === null) return false;

@@ -9,8 +9,15 @@
 // Each page draws a nonce and first sends only a hash of it, bound to its leaf and to the epoch's authenticator; it tells
 // the nonce when it has everybody's hash. Whoever sits between two groups has to fix its nonces before it sees the others:
 // it has one try in 2^30, where a code of the keys alone could be searched for offline. The voice carries what no server
-// may: a check that was answered "the same" holds for these people's keys, until somebody comes with another key.
-// No DOM, no timers, no clock.
+// may: "the same" says that everybody's page sees the same members with the same signature keys.
+//
+//   no check ──"the same"──▶ holds ──somebody leaves──▶ holds ──somebody who was not in it, or with another key──▶ no check
+//                              └─another generation─▶ kept ──all whom it held for are in──▶ holds
+//
+// A signature key is its page's own and lives as long as that, so in another generation it is proof of the same page. But
+// which page begins a generation, and so takes people out of it, is the server's word: there all must be together again whom
+// the check held for, and nobody else; and only the host of when it was spoken may then leave some out. No DOM, no timers, no
+// clock.
 
 import { equalBytes, joined, utf8 } from "./bytes.js";
 
@@ -21,7 +28,9 @@ import { equalBytes, joined, utf8 } from "./bytes.js";
  * @typedef {object} CheckState a new object each time something changes
  * @property {'idle' | 'exchanging' | 'comparing' | 'mismatch' | 'aborted'} phase
  * @property {readonly Picture[]} pictures five, in phase `comparing`
- * @property {boolean} verified whether everybody who is in now was in, with the same keys, when the pictures were the same
+ * @property {boolean} verified whether everybody who is in now was in, at the same seat and with the same key, when the
+ *   pictures were the same
+ * @property {boolean} kept whether a check is not lost: it holds, or will when all whom it held for are in again
  */
 
 /** 64 pictures, with the names under which they are read aloud: no two that sound or look alike. */
@@ -88,7 +97,10 @@ export class SpokenCheck {
   /** @type {Uint8Array | null} */ #authenticator = null;
   /** @type {Round | null} */ #round = null;
   #rounds = 0;
-  /** @type {ReadonlySet<string>} keys of everybody the pictures were the same with */ #verified = new Set();
+  /** @type {ReadonlySet<string>} everybody the pictures were the same with, seats and keys */ #checked = new Set();
+  /** @type {ReadonlySet<string>} those of them who were in when it last held */ #last = new Set();
+  /** @type {string | null} the generation it holds in */ #holdsIn = null;
+  /** @type {string | undefined} the host, when the pictures were the same */ #host;
   /** @type {Promise<void>} */ #turn = Promise.resolve();
 
   /**
@@ -103,9 +115,10 @@ export class SpokenCheck {
 
   /** @returns {CheckState} */
   get state() {
-    const members = this.#group?.phase === "secured" ? this.#group.members : [];
-    const verified = members.length > 1 && members.every(({ key }) => this.#verified.has(key));
-    return { phase: this.#phase, pictures: this.#pictures, verified };
+    const { phase, generation, members = [] } = this.#group ?? {};
+    const kept = this.#checked.size > 0;
+    const verified = kept && phase === "secured" && generation === this.#holdsIn && members.length > 1;
+    return { phase: this.#phase, pictures: this.#pictures, verified, kept };
   }
 
   /**
@@ -125,9 +138,7 @@ export class SpokenCheck {
       this.#pictures = [];
       if (this.#phase === "exchanging" || this.#phase === "comparing") this.#phase = "aborted";
     }
-    // Whoever came with another key has not been checked, and nobody is again when they leave.
-    const isAnew = group.phase === "secured" && !group.members.every(({ key }) => this.#verified.has(key));
-    if (isAnew) this.#verified = new Set();
+    if (group.phase === "secured") this.#keep(group);
     this.#changed(this.state);
   }
 
@@ -154,7 +165,9 @@ export class SpokenCheck {
     this.#inTurn(async () => {
       if (this.#phase !== "comparing" || !this.#group) return;
       if (!same) return this.#differ();
-      this.#verified = new Set(this.#group.members.map(({ key }) => key));
+      this.#checked = this.#last = peopleOf(this.#group);
+      this.#holdsIn = this.#group.generation;
+      this.#host = hostOf(this.#group);
       this.#show("idle");
     });
   }
@@ -173,6 +186,26 @@ export class SpokenCheck {
   /** @returns {Promise<void>} when everything that has arrived so far is done. */
   idle() {
     return this.#turn;
+  }
+
+  /**
+   * What a check is worth among those who are in now.
+   *
+   * @param {GroupState} group that we are in
+   */
+  #keep(group) {
+    const people = peopleOf(group);
+    // Whoever came with another key has not been checked, and nobody is again when they leave.
+    if (![...people].every((person) => this.#checked.has(person))) return this.#forget();
+    const goesOn = group.generation === this.#holdsIn && hostOf(group) === this.#host;
+    const holds = goesOn || [...this.#last].every((person) => people.has(person));
+    this.#holdsIn = holds ? group.generation : null;
+    if (holds && people.size > 1) this.#last = people;
+  }
+
+  #forget() {
+    this.#checked = this.#last = new Set();
+    this.#holdsIn = null;
   }
 
   /** @param {number} number */
@@ -244,7 +277,7 @@ export class SpokenCheck {
   #show(phase, pictures = []) {
     this.#phase = phase;
     this.#pictures = pictures;
-    if (phase === "mismatch") this.#verified = new Set();
+    if (phase === "mismatch") this.#forget();
     this.#changed(this.state);
   }
 
@@ -252,4 +285,31 @@ export class SpokenCheck {
   #inTurn(work) {
     this.#turn = this.#turn.then(work).catch(() => this.#show("mismatch")); // our own mistakes, too, end as a difference
   }
+}
+
+/**
+ * Who is in, as their own keys say.
+ *
+ * @param {GroupState} group
+ * @returns {ReadonlySet<string>}
+ */
+function peopleOf({ members }) {
+  return new Set(members.map(personOf));
+}
+
+/**
+ * @param {GroupState} group
+ * @returns {string | undefined}
+ */
+function hostOf({ members }) {
+  return members.filter(({ index }) => index === 0).map(personOf)[0];
+}
+
+/**
+ * With another key, or at another seat, it is somebody else.
+ *
+ * @param {GroupState["members"][number]} member
+ */
+function personOf({ seat, key }) {
+  return `${seat} ${key}`;
 }

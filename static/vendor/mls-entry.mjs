@@ -15,7 +15,7 @@ export { createApplicationMessage } from "ts-mls/createMessage.js";
 export { makeHashImpl } from "ts-mls/crypto/implementation/default/makeHashImpl.js";
 export { makeKdfImpl } from "ts-mls/crypto/implementation/default/makeKdfImpl.js";
 export { makeGenericHpke } from "ts-mls/crypto/implementation/hpke.js";
-export { generateKeyPackage, makeKeyPackageRef } from "ts-mls/keyPackage.js";
+export { generateKeyPackageWithKey, makeKeyPackageRef } from "ts-mls/keyPackage.js";
 export { defaultKeyPackageEqualityConfig } from "ts-mls/keyPackageEqualityConfig.js";
 export { mlsExporter } from "ts-mls/keySchedule.js";
 export { decodeMlsMessage, encodeMlsMessage } from "ts-mls/message.js";

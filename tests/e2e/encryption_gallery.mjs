@@ -88,8 +88,9 @@ const keys = (phase, more = {}) => ({
   keys: { ...encryption.NO_KEYS, phase, committer: true, members: phase === "secured" ? PEOPLE : [], ...more },
 });
 const KEYED = (key) => PEOPLE.map((one, index) => ({ ...one, index, key: one.seat === "B" ? key : one.seat }));
-const check = (phase, pictures = []) => keys("secured", { check: { phase, pictures, verified: false, once: false } });
-const verified = keys("secured", { check: { ...encryption.NO_CHECK, verified: true } });
+const check = (phase, pictures = []) => keys("secured", { check: { phase, pictures, verified: false, kept: false, once: false } });
+const verified = keys("secured", { check: { ...encryption.NO_CHECK, verified: true, kept: true } });
+const waits = keys("secured", { check: { ...encryption.NO_CHECK, kept: true } });
 const said = (group, name, text) => ({ type: "chat-said", group, name, text, at: now });
 const open = (group) => ({ type: "chat-opened", group });
 const own = (group, text) => [
@@ -153,6 +154,7 @@ const HOSTS = {
   "host, new keys": hosts("admitted", "admitted", keys("secured", { generation: "1", index: 0, members: KEYED("b1") }), keys("secured", { generation: "1", index: 0, members: KEYED("b2") })),
   "host, check preparing": hosts("admitted", "admitted", check("exchanging")),
   "host, check verified": hosts("admitted", "admitted", verified),
+  "host, check waits": hosts("admitted", "admitted", verified, waits),
   "host, check lost": hosts("admitted", "admitted", verified, keys("secured")),
   "host, check mismatch": hosts("admitted", "admitted", check("mismatch")),
   "host, chat": hosts("admitted", "admitted", keys("secured"), open("room"), ...TALK("room")),

@@ -18,12 +18,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GROUP = """async () => {
   const {openGroup, prepare} = await import("/static/js/group-entry.js");
+  const {drawSigner} = await import("/static/js/group-suite.js");
   const {drawLinkSecret, linkKeys} = await import("/static/js/link-secret.js");
   const keys = await linkKeys(drawLinkSecret());
   const id = "7k2mabcd/0123456789abcdef";
-  const host = await openGroup({id, me: {pid: "T", name: "Host"}, keys});
+  const host = await openGroup({id, me: {pid: "T", name: "Host"}, keys, signer: await drawSigner()});
   const ways = {};
-  for (const pid of ["A", "B"]) ways[pid] = await prepare({id, me: {pid, name: pid}, keys});
+  for (const pid of ["A", "B"]) {
+    ways[pid] = await prepare({id, me: {pid, name: pid}, keys, signer: await drawSigner()});
+  }
   const add = ["A", "B"].map((pid) => ({pid, ...ways[pid].offer}));
   const {welcome} = await host.commit({add});
   await host.merge();

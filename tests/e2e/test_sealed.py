@@ -255,6 +255,20 @@ async def test_a_spoken_check_shows_both_the_same_pictures(real_room: SealedRoom
     await host.page.wait_for_function("() => page.opened.length === 1", timeout=10_000)
     assert await host.page.evaluate("page.opened") == [["room", "B", [1, 104, 105], 1]]
 
+    # The room moves: another generation, the same pages with the same keys.
+    told.append({**told[0], "generation": "0123456789abcde1"})
+    group.generation, group.epoch = "0123456789abcde1", 0
+    await group.open(host)
+    await group.ask(anne)
+    await group.admit(anne)
+    for seat in (host, anne):
+        await seat.page.wait_for_function(
+            "(moved) => page.keys.state.generation === moved && page.keys.check.verified",
+            arg=group.generation,
+            timeout=10_000,
+        )
+    assert [one for one in await host.page.evaluate("page.sent") if one["type"] == "checked"] == told
+
 
 # ---- what leaves a page ---------------------------------------------------------------------------------
 

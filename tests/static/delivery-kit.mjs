@@ -2,6 +2,7 @@
 
 import { Opener, Sealer } from "../../static/js/frames.js";
 import { GroupSession } from "../../static/js/group-session.js";
+import { drawSigner } from "../../static/js/group-suite.js";
 import { KeyRing } from "../../static/js/key-ring.js";
 import { checkPayload, readPayload } from "../../static/js/payloads.js";
 import { SpokenCheck } from "../../static/js/spoken-check.js";
@@ -44,6 +45,7 @@ export class Clock {
 /** One page: its keys, what it was shown, and frames to try them with. */
 export class Page {
   /** @type {import("../../static/js/group-session.js").GroupState[]} */ states = [];
+  /** @type {boolean[]} whether the spoken check held, after each state */ verdicts = [];
   /** @type {{seat: string, text: string, epoch: number}[]} */ heard = [];
   missed = 0;
   ring = new KeyRing(() => this.world.clock.now);
@@ -53,20 +55,23 @@ export class Page {
     changed: () => {},
   });
 
-  constructor(world, seat, { keys = KEYS, name, group, ring = true } = {}) {
+  constructor(world, seat, { keys = KEYS, name, group, ring = true, signer = drawSigner() } = {}) {
     this.world = world;
     this.seat = seat;
+    this.signer = signer;
     this.session = new GroupSession({
       meeting: MEETING,
       group,
       mayCommit: seat === HOST.pid || seat === "U",
       me: seat === HOST.pid ? HOST : { ...guest(seat), ...(name ? { name } : {}) },
       keys,
+      signer,
       ring: ring ? this.ring : null,
       send: (message) => world.fromPage(this, message),
       changed: (state) => {
         this.states.push(state);
         this.check.follow(state, this.session.epochAuthenticator);
+        this.verdicts.push(this.check.state.verified);
       },
       opened: (from, payload, epoch) => {
         const read = readPayload(payload);

@@ -7,6 +7,7 @@ import {
   NO_CHECK,
   NO_KEYS,
   checkLost,
+  checkWaits,
   comeAnew,
   encryptionBanner,
   encryptionNews,
@@ -20,13 +21,12 @@ import {
   stopOf,
   unopened,
   withKeys,
-  withNew,
 } from "../../static/js/encryption-state.js";
 
 const A = { seat: "A", name: "Partner A", index: 1 };
 const keys = (phase, more = {}) => ({ ...NO_KEYS, phase, members: phase === "secured" ? [A] : [], ...more });
 const checked = (phase, more = {}) => keys("secured", { check: { ...NO_CHECK, phase, ...more } });
-const VERIFIED = checked("idle", { verified: true });
+const VERIFIED = checked("idle", { verified: true, kept: true });
 
 test("the server's word alone never makes a page say end-to-end encrypted", () => {
   for (const said of [null, "end-to-end", "transport-only"]) {
@@ -150,7 +150,18 @@ test("a check that held is lost when somebody comes, and that is told once", () 
   assert.equal(checkLost(withKeys(held, checked("mismatch"))), false);
 });
 
-test("the therapist is told whose key has changed, until it is checked; a new generation says nothing", () => {
+test("a check that waits for somebody is not lost, and says what it waits for only to those who are together", () => {
+  const held = withKeys(NO_KEYS, VERIFIED);
+  const waits = (members) => withKeys(held, { ...checked("idle", { kept: true }), members });
+  const together = waits([A, { ...A, seat: "T", index: 0 }]);
+  assert.deepEqual([checkLost(together), checkWaits(together)], [false, true]);
+  assert.deepEqual([checkLost(waits([A])), checkWaits(waits([A]))], [false, false]);
+  assert.equal(protection("end-to-end", together, true).mark, "sealed");
+  assert.equal(encryptionNews(held, together), null);
+  for (const other of [held, keys("secured"), withKeys(held, keys("secured"))]) assert.equal(checkWaits(other), false);
+});
+
+test("the therapist is told whose key has changed, until it is checked, in whichever generation and whoever let them in", () => {
   const group = (a, more = {}) => {
     const members = [{ seat: "T", name: "Therapist", index: 0, key: `t${a}` }, ...(a ? [{ ...A, key: a }] : [])];
     return keys("secured", { generation: "1", index: 0, members, ...more });
@@ -162,12 +173,14 @@ test("the therapist is told whose key has changed, until it is checked; a new ge
   const back = withKeys(gone, group("a2"));
   assert.equal(comeAnew(back), "Partner A’s page has come back with new keys.");
   assert.equal(comeAnew(withKeys(back, group("a2"))), comeAnew(back), "as long as it is not checked");
-  assert.equal(comeAnew(withKeys(back, group("a2", { check: { ...NO_CHECK, verified: true } }))), null);
+  assert.equal(comeAnew(withKeys(back, group("a2", { check: { ...NO_CHECK, verified: true, kept: true } }))), null);
   assert.equal(comeAnew(withKeys(back, group(null))), null, "not of somebody who is not there");
-  assert.equal(comeAnew(withKeys(back, group("a3", { generation: "2" }))), null);
-  assert.equal(comeAnew(withKeys(withNew(gone, ["A"]), group("a2"))), null, "the therapist has just let them in");
-  assert.equal(comeAnew(withKeys(withNew(gone, ["B"]), group("a2"))), comeAnew(back));
-  assert.equal(comeAnew(withKeys(withNew(back, ["A"]), group("a3"))), null);
+  const moved = (before, a) => withKeys(before, group(a, { generation: "2" }));
+  assert.equal(comeAnew(moved(first, "a1")), null, "the same page in another generation");
+  assert.equal(comeAnew(moved(first, "a2")), comeAnew(back));
+  assert.equal(comeAnew(moved(moved(first, null), "a2")), comeAnew(back));
+  assert.equal(comeAnew(moved(withKeys(first, keys("securing", { generation: "2" })), "a2")), comeAnew(back));
+  assert.equal(comeAnew(moved(back, "a2")), comeAnew(back), "another generation is no check");
 });
 
 test("a group nobody has begun has nobody in it", () => {

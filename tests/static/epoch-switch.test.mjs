@@ -99,9 +99,35 @@ test("whoever was barred and comes in anew, with other keys, is sent to again", 
   assert.equal(await world.sights(), ALL);
 });
 
+test("whoever was barred and is taken out and put in by one commit, the same page, is sent to again", async () => {
+  const { world, host } = await hushed();
+  const [{ key }] = host.state.members.filter(({ seat }) => seat === "B");
+  world.knock("B"); // it has lost what it had
+  await world.settle();
+  host.session.admit(["B"]);
+  world.admit("B");
+  await world.settle();
+  world.hears = () => true;
+  world.tell(T, { type: "commit-refused", epoch: host.state.epoch });
+  await world.settle();
+  assert.equal(host.state.members.find(({ seat }) => seat === "B").key, key);
+  assert.equal(await world.sights(), ALL);
+});
+
+test("nobody waits for a page that is put in anew, which can open nothing of before", async () => {
+  const world = await World.of("A", "B");
+  const [host, b] = [T, "B"].map((seat) => world.pages.get(seat));
+  const { epoch } = host.state;
+  world.meddle = (_to, message) => (message.type === "ready" && message.seat === "B" ? [] : [message]);
+  b.session.resync();
+  await world.settle();
+  assert.deepEqual([T, "A", "B"].map((seat) => world.pages.get(seat).state.sending), Array(3).fill(epoch + 1));
+  assert.equal(await world.sights(), ALL);
+});
+
 test("an end of waiting sends nothing to whoever is barred", () => {
   const { timers } = new Clock();
-  const people = [{ pid: T, name: "", role: "host", index: 0, key: "t" }, { pid: "B", name: "", role: "guest", index: 1, key: "b" }];
+  const people = [{ pid: T, name: "", role: "host", index: 0, entry: "t" }, { pid: "B", name: "", role: "guest", index: 1, entry: "b" }];
   const epochs = new EpochSwitch({ ring: null, timers, switched: () => {}, forgotten: () => {} });
   const key = (epoch, members) => ({ epoch, members, baseKey: new Uint8Array(32) });
   epochs.waitFor(["A"]);

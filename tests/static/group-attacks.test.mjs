@@ -12,7 +12,7 @@
 //   every person once                      host and guests: "somebody twice …"
 //   one host, at leaf 0, always the same   12 · "somebody twice …" · "a host that changes its own name …" · "groups with extensions …"
 //   every key once                         host: "an encryption key …", "a signature key …" · guests: "an encryption key …" (of
-//                                          signature keys the library sees to it)
+//                                          signature keys the library sees to it) · both: "a page that is put in anew …"
 //   at most eight leaves                   host: "somebody twice …" · guests: "more than fit …"
 //   a welcome used the PSK, by the host    newcomers: 3, 4 · "a welcome signed by a guest …"
 //   the group's state goes out sealed      "what leaves a page …"
@@ -33,12 +33,11 @@ import { treeHashRoot } from "ts-mls/treeHash.js";
 import { applyUpdatePath } from "ts-mls/updatePath.js";
 
 import { utf8 } from "../../static/js/bytes.js";
-import { SUITE_1, suite } from "../../static/js/group-suite.js";
+import { SUITE_1, drawSigner, suite } from "../../static/js/group-suite.js";
 import { checkProposals, linkPsk } from "../../static/js/group-policy.js";
-import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
 import * as mls from "../../static/vendor/mls.js";
-import { HOST, ID, KEYS, Raw, baseKeyOf, guest, offerOf, rawKeyPackage, refusal, roomOf, tagOf } from "./group-kit.mjs";
+import { HOST, ID, KEYS, Raw, baseKeyOf, guest, offerOf, openGroup, prepare, rawKeyPackage, refusal, roomOf, tagOf } from "./group-kit.mjs";
 
 const OTHER = await linkKeys(drawLinkSecret());
 const WRONG_PSK = new Uint8Array(64).fill(7);
@@ -62,6 +61,14 @@ async function refusedAndGoesOn({ rogue, a }, commit, code) {
   rogue.state = before;
   await a.apply((await rogue.commit([])).commit);
   assert.deepEqual(await baseKeyOf(a), await rogue.baseKey());
+}
+
+/** The host's leaf as every member has it, from the welcome of one of them. */
+async function leafOfHost(host) {
+  const own = await rawKeyPackage({ ...guest("C"), role: "guest" });
+  const { welcome } = await host.commit({ add: [{ pid: "C", ...(await offerOf(own.publicPackage)) }] });
+  await host.merge();
+  return (await Raw.join(own, welcome)).state.ratchetTree[0].leaf;
 }
 
 const host = () => openGroup({ id: ID, me: HOST, keys: KEYS });
@@ -290,6 +297,53 @@ test("a signature key that is somebody's already, or a key that is used for two 
   const leaf = { ...own.publicPackage.leafNode, hpkePublicKey: own.publicPackage.initKey };
   const double = await signed(leaf, own.publicPackage);
   await assert.rejects((await host()).commit({ add: [{ pid: "A", ...double }] }), refusal("duplicate"));
+});
+
+test("a page that is put in anew, and is to be encrypted to with what it had before, or is still in", async () => {
+  const cs = await suite();
+  const signer = await drawSigner();
+  const former = await rawKeyPackage({ ...guest("C"), role: "guest" }, { signer });
+  const { hpkePublicKey } = former.publicPackage.leafNode;
+  const again = await rawKeyPackage({ ...guest("C"), role: "guest" }, { signer });
+  const leafNode = await signLeafNodeKeyPackage({ ...again.publicPackage.leafNode, hpkePublicKey }, signer.signKey, cs.signature);
+  const reused = await offerOf(await signKeyPackage({ ...again.publicPackage, leafNode }, signer.signKey, cs.signature));
+  const [first, fresh] = [await offerOf(former.publicPackage), await offerOf(again.publicPackage)];
+  const honest = await host();
+  await honest.commit({ add: [{ pid: "C", ...first }] });
+  await honest.merge();
+  await assert.rejects(honest.commit({ add: [{ pid: "C", ...reused }], remove: ["C"] }), refusal("duplicate"));
+  await assert.rejects(honest.commit({ add: [{ pid: "C", ...fresh }] }), refusal("duplicate"));
+  await honest.commit({ add: [{ pid: "C", ...fresh }], remove: ["C"] });
+  // A guest refuses them of a host that keeps no rule.
+  const room = await roomOfARogue();
+  const { commit: added } = await room.rogue.commit(Raw.adding([first.keyPackage]));
+  await room.a.apply(added);
+  const out = { proposalType: "remove", remove: { removed: room.a.members.find(({ pid }) => pid === "C").index } };
+  await refusedAndGoesOn(room, () => room.rogue.commit([out, ...Raw.adding([reused.keyPackage])]), "duplicate");
+  await assert.rejects(room.rogue.commit(Raw.adding([fresh.keyPackage])), "the library lets nobody make such a commit");
+  await room.a.apply((await room.rogue.commit([out, ...Raw.adding([fresh.keyPackage])])).commit);
+});
+
+test("a member who plays the host of another generation with the host's own leaf and key", async () => {
+  const { host: honest } = await roomOf("A", "B");
+  const next = ID.replace("0", "f");
+  const forger = await Raw.host({ id: next });
+  forger.state.ratchetTree[0] = { nodeType: "leaf", leaf: await leafOfHost(honest) };
+  const newcomer = await prepare({ id: next, me: guest("A"), keys: KEYS });
+  const { welcome } = await forger.commit(Raw.adding([newcomer.offer.keyPackage]));
+  await assert.rejects(newcomer.join(welcome), refusal("crypto"));
+});
+
+test("a key package of a page's, offered in another generation by somebody with the link secret, opens to nobody", async () => {
+  const signer = await drawSigner();
+  const me = { me: guest("A"), keys: KEYS, signer };
+  const next = ID.replace("0", "f");
+  const [before, now] = [await prepare({ id: ID, ...me }), await prepare({ id: next, ...me })];
+  const { keyPackage } = before.offer;
+  const there = await openGroup({ id: next, me: HOST, keys: KEYS });
+  const { welcome } = await there.commit({ add: [{ pid: "A", keyPackage, tag: await tagOf(keyPackage, KEYS, next) }] });
+  await assert.rejects(before.join(welcome), refusal("other-group"));
+  await assert.rejects(now.join(welcome), refusal("other-key"));
 });
 
 test("the link's key twice with one add", async () => {

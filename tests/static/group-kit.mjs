@@ -5,11 +5,12 @@ import "./webcrypto.mjs";
 import { webcrypto } from "node:crypto";
 
 import { defaultCapabilities } from "ts-mls/defaultCapabilities.js";
+import { generateKeyPackageWithKey } from "ts-mls/keyPackage.js";
 
 import { joined, utf8 } from "../../static/js/bytes.js";
 import { CLIENT, credentialOf, lifetime, linkPsk } from "../../static/js/group-policy.js";
-import { SUITE, suite } from "../../static/js/group-suite.js";
-import { openGroup, prepare } from "../../static/js/group-entry.js";
+import { SUITE, drawSigner, suite } from "../../static/js/group-suite.js";
+import * as entry from "../../static/js/group-entry.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
 import * as mls from "../../static/vendor/mls.js";
 
@@ -22,6 +23,10 @@ export const guest = (pid) => ({ pid, name: `Partner ${pid}` });
 
 /** @param {import("../../static/js/group.js").Group} group */
 export const baseKeyOf = async (group) => (await group.epochKey()).baseKey;
+
+/** The ways in, by a page of its own unless told whose. */
+export const openGroup = async (settings) => entry.openGroup({ signer: await drawSigner(), ...settings });
+export const prepare = async (settings) => entry.prepare({ signer: await drawSigner(), ...settings });
 
 /** What a test expects a refusal to be: `await assert.rejects(…, refusal("tag"))`. */
 export const refusal = (code) => ({ name: "GroupError", code });
@@ -55,9 +60,10 @@ export async function roomOf(...pids) {
 }
 
 /** A key package by ts-mls itself, of anybody. */
-export async function rawKeyPackage(person, { credential = credentialOf(person), capabilities, extensions = [], leafExtensions, cs } = {}) {
+export async function rawKeyPackage(person, { credential = credentialOf(person), capabilities, extensions = [], leafExtensions, cs, signer } = {}) {
   const can = capabilities ?? { ...defaultCapabilities(), ciphersuites: [SUITE], credentials: ["basic"] };
-  return mls.generateKeyPackage(credential, can, lifetime(), extensions, cs ?? (await suite()), leafExtensions);
+  const own = signer ?? (await drawSigner());
+  return generateKeyPackageWithKey(credential, can, lifetime(), extensions, own, cs ?? (await suite()), leafExtensions);
 }
 
 /** A key package as it goes to the host, with the tag of whoever has these keys. */
@@ -79,8 +85,8 @@ export class Raw {
   }
 
   /** A group of its own making. */
-  static async host({ id = ID, person = { ...HOST, role: "host" }, extensions = [], psk = KEYS.psk } = {}) {
-    const own = await rawKeyPackage(person);
+  static async host({ id = ID, person = { ...HOST, role: "host" }, extensions = [], psk = KEYS.psk, signer } = {}) {
+    const own = await rawKeyPackage(person, { signer });
     const state = await mls.createGroup(utf8(id), own.publicPackage, own.privatePackage, extensions, await suite(), CLIENT);
     return new Raw(state, psk);
   }

@@ -307,6 +307,30 @@ test("a pair is a group of its own, without frames: the room and the other waiti
   assert.deepEqual(room.pages.get(T).state.refused, [{ seat: "A", code: "tag" }]);
 });
 
+test("a page signs with the same key in every generation and in its pair; whoever loads anew, or is elsewhere, with another", async () => {
+  const world = await World.of("A");
+  const keyOf = (page, seat) => page.state.members.find((member) => member.seat === seat).key;
+  const [host, a] = [T, "A"].map((seat) => world.pages.get(seat));
+  const before = [T, "A"].map((seat) => keyOf(host, seat));
+  world.host();
+  await world.settle();
+  a.session.resync();
+  await world.settle();
+  assert.deepEqual([T, "A"].map((seat) => keyOf(a, seat)), before);
+  const pair = new World("A");
+  for (const { seat, signer } of [host, a]) pair.page(seat, { ring: false, signer });
+  pair.host();
+  await pair.settle();
+  pair.admit("A");
+  await pair.settle();
+  assert.deepEqual([T, "A"].map((seat) => keyOf(pair.pages.get("A"), seat)), before);
+  world.page("A");
+  world.knock("A");
+  await world.settle();
+  const seen = [...before, keyOf(host, "A"), keyOf((await World.of()).pages.get(T), T)];
+  assert.equal(new Set(seen).size, 4);
+});
+
 test("closed is closed: nothing is sent, shown or opened any more, and no timer is left", async () => {
   const world = await World.of("A");
   const a = world.pages.get("A");

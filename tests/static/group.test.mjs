@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { decodeMlsMessage } from "../../static/vendor/mls.js";
-import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { Group } from "../../static/js/group.js";
+import { drawSigner } from "../../static/js/group-suite.js";
 import { utf8 } from "../../static/js/bytes.js";
 import { GROUP_BOUNDS } from "../../static/js/protocol.js";
-import { HOST, ID, KEYS, baseKeyOf, guest, refusal, roomOf } from "./group-kit.mjs";
+import { HOST, ID, KEYS, baseKeyOf, guest, openGroup, prepare, refusal, roomOf } from "./group-kit.mjs";
 
 /** Everybody's base key as text: equal for those who are in the same epoch. */
 async function keysOf(...groups) {
@@ -25,7 +25,7 @@ test("those who are in have one key, another one in each epoch, and know each ot
   assert.notEqual(first[0], second[0]);
   for (const group of [room.host, room.members.A, room.members.B]) {
     assert.equal(group.epoch, 2);
-    assert.deepEqual(group.members.map(({ key, ...shown }) => shown), [
+    assert.deepEqual(group.members.map(({ key, entry, ...shown }) => shown), [
       { ...HOST, role: "host", index: 0 },
       { ...guest("A"), role: "guest", index: 1 },
       { ...guest("B"), role: "guest", index: 2 },
@@ -58,6 +58,59 @@ test("a reloaded page is put in anew by one commit, and its former self notices"
   await assert.rejects(former.seal(utf8("still here?")), refusal("closed"));
   assert.equal(new Set(await keysOf(room.host, room.members.A, room.members.B)).size, 1);
   assert.equal(room.host.members.length, 3);
+});
+
+test("a page signs with one key in all its groups, and is encrypted to with others each time", async () => {
+  const [signer, another] = [await drawSigner(), await drawSigner()];
+  const seen = [];
+  for (const [id, by] of [[ID, signer], [ID, signer], [`${ID.slice(0, -1)}0`, signer], [`${ID}/A`, signer], [ID, another]]) {
+    const { offer } = await prepare({ id, me: guest("A"), keys: KEYS, signer: by });
+    const { initKey, leafNode } = decodeMlsMessage(offer.keyPackage, 0)[0].keyPackage;
+    seen.push([leafNode.signaturePublicKey, initKey, leafNode.hpkePublicKey].map((key) => key.join()));
+  }
+  const signs = seen.map(([key]) => key);
+  assert.equal(new Set(signs.slice(0, 4)).size, 1);
+  assert.notEqual(signs[4], signs[0], "another page, another key");
+  assert.equal(new Set(seen.flatMap(([, ...keys]) => keys)).size, 10);
+});
+
+test("what a page signs with cannot be read by anybody, not even by it", async (t) => {
+  const { mock } = t.mock.method(crypto.subtle, "generateKey");
+  const { signKey } = await drawSigner();
+  const { privateKey } = await mock.calls.at(-1).result;
+  assert.equal(signKey.length, 0);
+  assert.equal(privateKey.extractable, false);
+  await assert.rejects(crypto.subtle.exportKey("pkcs8", privateKey));
+});
+
+test("a page that is put in anew signs as before, and its former self opens and seals nothing", async () => {
+  const signer = await drawSigner();
+  const enter = () => prepare({ id: ID, me: guest("A"), keys: KEYS, signer });
+  const { host, members: { B: b } } = await roomOf("B");
+  const first = await enter();
+  const added = await host.commit({ add: [{ pid: "A", ...first.offer }] });
+  await host.merge();
+  await b.apply(added.commit);
+  const former = await first.join(added.welcome);
+  const before = host.members.find(({ pid }) => pid === "A");
+  const again = await enter();
+  const anew = await host.commit({ add: [{ pid: "A", ...again.offer }], remove: ["A"] });
+  await host.merge();
+  await b.apply(anew.commit);
+  assert.equal((await former.apply(anew.commit)).removed, true);
+  const a = await again.join(anew.welcome);
+  assert.equal(new Set(await keysOf(host, a, b)).size, 1);
+  const { key, entry } = host.members.find(({ pid }) => pid === "A");
+  assert.equal(key, before.key);
+  assert.notEqual(entry, before.entry);
+  const { from } = await b.open(await a.seal(utf8("here again")));
+  assert.equal(from.entry, entry);
+  await assert.rejects(former.seal(utf8("still here?")), refusal("closed"));
+  const of = (group) => group.members.map(({ entry: each }) => each);
+  const entries = of(host);
+  await host.commit({});
+  await host.merge();
+  assert.deepEqual(of(host), entries, "renewed keys are no other entry, the host's neither");
 });
 
 test("a group can go on after everybody left the host alone", async () => {

@@ -4,10 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { fromBase64url, toBase64url, utf8 } from "../../static/js/bytes.js";
-import { openGroup, prepare } from "../../static/js/group-entry.js";
 import { GuestList } from "../../static/js/guest-list.js";
 import { Clock, MEETING, World } from "./delivery-kit.mjs";
-import { HOST, KEYS, guest } from "./group-kit.mjs";
+import { HOST, KEYS, guest, openGroup, prepare } from "./group-kit.mjs";
 
 const T = HOST.pid;
 const ALL = "A<B A<T B<A B<T T<A T<B";

@@ -224,7 +224,7 @@ test("the spoken check is begun and answered by the page, and shown to it", () =
   keys.beginCheck();
   keys.answerCheck(true);
   assert.deepEqual(started[0].told.slice(1), [{ type: "begin-check" }, { type: "answer-check", same: true }]);
-  const check = { phase: "comparing", pictures: [], verified: false };
+  const check = { phase: "comparing", pictures: [], verified: false, kept: false };
   started[0].says({ type: "check", check });
   assert.equal(keys.check, check);
   assert.equal(seen.states, 1);

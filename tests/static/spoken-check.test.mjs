@@ -5,9 +5,11 @@ import "./webcrypto.mjs";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { NO_KEYS, checkLost, comeAnew, withKeys } from "../../static/js/encryption-state.js";
 import { checkPayload, readPayload } from "../../static/js/payloads.js";
 import { PICTURES, SpokenCheck } from "../../static/js/spoken-check.js";
-import { World } from "./delivery-kit.mjs";
+import { MEETING, World } from "./delivery-kit.mjs";
+import { HOST, KEYS as LINK_KEYS, openGroup } from "./group-kit.mjs";
 
 const AUTHENTICATOR = new Uint8Array(64).fill(5);
 const KEYS = { T: "key of T", A: "key of A", B: "key of B" };
@@ -212,7 +214,8 @@ test("messages out of shape, of strangers or of other epochs change nothing", as
   assert.deepEqual(table.phases(), ["idle", "idle"]);
 });
 
-test("through a real group: sealed, compared, verified, and lost when a page is put in anew", async () => {
+/** A couple and their therapist who have compared their pictures, through a real group; `settle` waits for their checks too. */
+async function comparedInAGroup() {
   const world = await World.of("A", "B");
   const checks = () => [...world.pages.values()].map(({ check }) => check);
   const settle = async () => {
@@ -230,14 +233,115 @@ test("through a real group: sealed, compared, verified, and lost when a page is 
   assert.equal(new Set(checks().map(({ state }) => state.pictures.map(({ name }) => name).join(" "))).size, 1);
   for (const check of checks()) check.answer(true);
   await settle();
-  assert.deepEqual(checks().map(({ state }) => state.verified), [true, true, true]);
+  const verified = () => checks().map(({ state }) => state.verified);
+  assert.deepEqual(verified(), [true, true, true]);
+  return { world, settle, checks, verified };
+}
+
+test("through a real group: sealed, compared, verified, and lost when a page is put in anew", async () => {
+  const { world, settle, checks, verified } = await comparedInAGroup();
   world.clock.advance(600_000);
   await settle();
-  assert.deepEqual(checks().map(({ state }) => state.verified), [true, true, true]);
+  assert.deepEqual(verified(), [true, true, true]);
   world.page("B");
   world.knock("B");
   await settle();
-  assert.deepEqual(checks().map(({ state }) => state.verified), [false, false, false]);
+  assert.deepEqual(verified(), [false, false, false]);
+  assert.deepEqual(checks().map(({ state }) => state.kept), [false, false, false]);
+});
+
+test("a room that moves keeps its check, at every moment, and one that begins anew has it again", async () => {
+  const { world, settle, verified } = await comparedInAGroup();
+  for (const page of world.pages.values()) page.verdicts.length = 0;
+  world.host();
+  await settle();
+  assert.deepEqual(verified(), [true, true, true]);
+  for (const { verdicts, states } of world.pages.values()) {
+    assert.ok(verdicts.length > 0 && verdicts.every((verdict) => verdict));
+    assert.equal(states.at(-1).generation, world.generation);
+  }
+  // Everybody out of the former group at once, as when the server itself has been away.
+  for (const page of world.pages.values()) page.session.inside(null);
+  world.host();
+  await settle();
+  assert.deepEqual(verified(), [true, true, true]);
+});
+
+test("who is held, or goes back for a while, comes back as the same page", async () => {
+  const { world, settle, verified } = await comparedInAGroup();
+  for (const seat of ["A", "B"]) {
+    world.out(seat);
+    world.knock(seat); // the server asks for fresh keys, for when they come back
+  }
+  await settle();
+  assert.deepEqual(verified(), [false, false, false]);
+  for (const seat of ["A", "B"]) {
+    world.admit(seat);
+    await settle();
+  }
+  assert.deepEqual(verified(), [true, true, true]);
+});
+
+test("a server cannot use another generation to put somebody under a seat that was checked", async () => {
+  const { world, settle, verified } = await comparedInAGroup();
+  const therapist = world.pages.get(HOST.pid);
+  const seen = (before) => withKeys(before, { ...NO_KEYS, ...therapist.state, check: { ...NO_KEYS.check, ...therapist.check.state } });
+  const before = seen(NO_KEYS);
+  assert.equal(comeAnew(before), null);
+  world.page("B"); // with the link secret, and the server's help
+  world.host();
+  await settle();
+  assert.deepEqual(verified(), [false, false, false]);
+  const after = seen(before);
+  assert.equal(after.generation, world.generation);
+  assert.equal(comeAnew(after), "Partner B’s page has come back with new keys.");
+  assert.equal(checkLost(after), true);
+  // Nor is it had again when the first is back: it was not there meanwhile.
+  world.out("B");
+  world.host();
+  await settle();
+  assert.deepEqual(verified().slice(0, 2), [false, false]);
+});
+
+test("a server that leaves somebody out of another generation has a check nowhere until they are in", async () => {
+  const { world, settle, checks, verified } = await comparedInAGroup();
+  world.hears = (seat, { type }) => !(seat === "B" && type === "key-package");
+  world.host();
+  await settle();
+  assert.deepEqual(verified(), [true, true, true], "what is sent on is the former one");
+  world.clock.advance(5_000);
+  await settle();
+  assert.deepEqual(verified(), [false, false, false]);
+  assert.deepEqual(checks().map(({ state }) => state.kept), [true, true, true]);
+  world.hears = () => true;
+  world.fromPage(world.pages.get("B"), world.log.filter(({ seat, type }) => seat === "B" && type === "key-package").at(-1));
+  await settle();
+  assert.deepEqual(verified(), [true, true, true]);
+});
+
+test("who has been checked and plays the host of another generation, under whichever seat, has no check with it", async () => {
+  const { world, settle, verified } = await comparedInAGroup();
+  const [a, b] = ["A", "B"].map((seat) => world.pages.get(seat));
+  for (const me of [{ pid: "B", name: "Partner B" }, HOST]) {
+    const generation = me === HOST ? "000000000000000e" : "000000000000000d";
+    const told = { group: "room", generation };
+    const forged = await openGroup({ id: `${MEETING}/${generation}`, me, keys: LINK_KEYS, signer: await b.signer });
+    world.log.length = 0;
+    a.session.receive({ ...told, type: "group", role: "guest" });
+    await settle();
+    const { "key-package": keyPackage, tag } = world.log.find(({ seat, type }) => seat === "A" && type === "key-package");
+    const offer = { keyPackage: Buffer.from(keyPackage, "base64url"), tag: Buffer.from(tag, "base64url") };
+    const { welcome } = await forged.commit({ add: [{ pid: "A", ...offer }] });
+    await forged.merge();
+    a.session.receive({ ...told, type: "group-welcome", epoch: 1, welcome: Buffer.from(welcome).toString("base64url") });
+    await settle();
+    world.clock.advance(5_000);
+    await settle();
+    assert.deepEqual(a.state.members.map(({ seat }) => seat), [me.pid, "A"]);
+    assert.equal(a.check.state.verified, false);
+    assert.equal(a.check.state.kept, me.pid === "B", "a key at another seat is somebody else");
+  }
+  assert.equal(verified()[1], false);
 });
 
 test("whoever finds that the pictures differ says so to everybody, also to those who found them the same", async () => {
@@ -288,4 +392,92 @@ test("a check holds while somebody leaves, and for those who stay", async () => 
   await table.settle();
   table.follow({ epoch: 4, members: table.group.members.slice(0, 2) });
   assert.equal(table.checks.T.state.verified, true);
+});
+
+/** Therapist and couple who have found their pictures the same, in generation 1. */
+async function checked() {
+  const table = new Table(["T", "A", "B"]);
+  table.follow({ generation: "1" });
+  await table.compared();
+  for (const check of Object.values(table.checks)) check.answer(true);
+  await table.settle();
+  const [t, a, b] = table.group.members;
+  const there = () => [table.checks.T.state.verified, table.checks.T.state.kept];
+  assert.deepEqual(there(), [true, true]);
+  return { table, t, a, b, there };
+}
+
+const HOLDS = [true, true];
+const WAITS = [false, true];
+const LOST = [false, false];
+
+test("in another generation a check holds when exactly those are in whom it held for, at their seats, with their keys", async () => {
+  for (const [change, expected] of [
+    [(all) => all, HOLDS],
+    [([t, a, b]) => [b, t, a], HOLDS], // whoever commits, and in whichever order they came
+    [([t, a]) => [t, a], WAITS],
+    [([t]) => [t], WAITS],
+    [(all) => [...all, { seat: "U", name: "U", index: 3, key: "key of U" }], LOST],
+    [([t, a, b]) => [t, a, { ...b, key: "another key" }], LOST],
+    [([t, a]) => [t, { ...a, key: "another key" }], LOST],
+    [([t, a, b]) => [t, { ...a, seat: "B" }, { ...b, seat: "A" }], LOST],
+    [([t, a, b]) => [{ ...b, seat: "T" }, a, b], LOST],
+  ]) {
+    const { table, there } = await checked();
+    const { members } = table.group;
+    table.follow({ generation: "2", epoch: 1, members: change(members) });
+    assert.deepEqual(there(), expected);
+    table.follow({ generation: "2", epoch: 2, members });
+    assert.deepEqual(there(), expected === LOST ? LOST : HOLDS, "all of them, and nobody else, are in");
+    table.follow({ generation: "2", epoch: 3, members: members.slice(0, 2) });
+    assert.deepEqual(there(), expected === LOST ? LOST : HOLDS, "who leaves then takes nothing from the others");
+  }
+});
+
+test("another host than when it was spoken takes nobody out of a check", async () => {
+  const { table, t, a, b, there } = await checked();
+  const [host, ...others] = [a, t, b].map((member, index) => ({ ...member, index }));
+  table.follow({ generation: "2", epoch: 1, members: [host, ...others] });
+  assert.deepEqual(there(), HOLDS);
+  table.follow({ generation: "2", epoch: 2, members: [host, others[0]] });
+  assert.deepEqual(there(), WAITS);
+  table.follow({ generation: "2", epoch: 3, members: [host, ...others] });
+  assert.deepEqual(there(), HOLDS);
+});
+
+test("who left before the room moved is not waited for, and may come back as the same page", async () => {
+  const { table, t, a, b, there } = await checked();
+  table.follow({ epoch: 4, members: [t, a] });
+  table.follow({ generation: "2", epoch: 0, members: [t] });
+  assert.deepEqual(there(), WAITS, "alone, there is nothing to be sure of");
+  table.follow({ generation: "2", epoch: 1, members: [t, b] });
+  assert.deepEqual(there(), WAITS);
+  table.follow({ generation: "2", epoch: 2, members: [t, a, b] });
+  assert.deepEqual(there(), HOLDS);
+});
+
+test("a generation that is named again is another one", async () => {
+  const { table, t, a, there } = await checked();
+  table.follow({ generation: "2", epoch: 1, members: [t, a] });
+  table.follow({ generation: "1", epoch: 1, members: [t, a] });
+  assert.deepEqual(there(), WAITS);
+});
+
+test("pictures that differed are carried nowhere", async () => {
+  const { table, there } = await checked();
+  table.checks.A.answer(true);
+  await table.compared();
+  table.checks.A.answer(false);
+  await table.settle();
+  table.follow({ generation: "2", epoch: 1 });
+  assert.deepEqual(there(), LOST);
+  assert.equal(table.checks.T.state.phase, "mismatch");
+});
+
+test("while keys are made nothing is sure, and nothing lost", async () => {
+  const { table, there } = await checked();
+  table.checks.T.follow({ ...table.group, phase: "securing", generation: "2", epoch: null, members: [] }, null);
+  assert.deepEqual(there(), WAITS);
+  table.follow({ generation: "2", epoch: 1 });
+  assert.deepEqual(there(), HOLDS);
 });
