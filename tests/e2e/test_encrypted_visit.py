@@ -62,6 +62,18 @@ async def pictures(person: Person) -> list[str]:
     return await shown.all_inner_texts()
 
 
+async def compare(therapist: Therapist, a: Patient, b: Patient) -> list[str]:
+    """They compare five pictures, and find that nobody listens in; returns the pictures."""
+    await therapist.presses("Check that nobody listens in")
+    seen = await asyncio.gather(*(pictures(person) for person in (therapist, a, b)))
+    assert seen[0] == seen[1] == seen[2]
+    for patient in (a, b):
+        await patient.presses("They are the same")
+    await therapist.presses("Everybody says they are the same")
+    await asyncio.gather(*(person.reads(CHECKED) for person in (therapist, a, b)))
+    return seen[0]
+
+
 async def test_a_whole_visit_of_three_pages(practice: Practice, people: People) -> None:
     visit, therapist, a, b = await in_the_room(practice, people)
     everybody = (therapist, a, b)
@@ -78,14 +90,7 @@ async def test_a_whole_visit_of_three_pages(practice: Practice, people: People) 
     for person in (a, b):
         await hears_of(person, "Chat", "Good morning.")
 
-    # They compare five pictures.
-    await therapist.presses("Check that nobody listens in")
-    seen = [await pictures(person) for person in everybody]
-    assert seen[0] == seen[1] == seen[2]
-    await a.presses("They are the same")
-    await b.presses("They are the same")
-    await therapist.presses("Everybody says they are the same")
-    await asyncio.gather(*(person.reads(CHECKED) for person in everybody))
+    seen = await compare(therapist, a, b)
 
     # One of them goes back to the waiting room, and misses what is said meanwhile.
     await therapist.presses("Move back Partner B")
@@ -98,11 +103,16 @@ async def test_a_whole_visit_of_three_pages(practice: Practice, people: People) 
     await asyncio.gather(*(person.sees_and_hears(2) for person in everybody))
     assert "Between us." not in await b.page.content()
 
-    # Their check does not hold for who came in anew.
+    # Their check goes on for the same page, and not when it is loaded anew.
+    await asyncio.gather(*(person.reads(CHECKED) for person in everybody))
+    await expect(therapist.page.get_by_text("come in anew")).to_have_count(0)
+    await b.reload()
     await therapist.reads("Somebody has come in anew since you checked")
+    await therapist.reads("Partner B’s page has come back with new keys.")
     await a.reads("Your therapist can check again.")
+    await asyncio.gather(b.reads(SEALED), b.sees_and_hears(2))
     await therapist.presses("Check again that nobody listens in")
-    assert await pictures(a) != seen[0]
+    assert await pictures(a) != seen
     await a.presses("They differ")
     for person in everybody:
         await person.reads("Your pictures differ: somebody may be listening in.")

@@ -19,6 +19,7 @@ from playwright.async_api import Browser
 from tests.e2e.conftest import running_practice
 from tests.e2e.people import People, Person
 from tests.e2e.practice import Practice, Visit
+from tests.e2e.test_encrypted_visit import CHECKED, compare
 from tests.e2e.test_visit import couple_in_the_room
 from tests.support.waiting import soon
 
@@ -111,6 +112,7 @@ async def test_a_killed_workers_visit_goes_on_with_another_in_the_same_seats(
 ) -> None:
     visit = await node.book()
     a, b, therapist = await couple_in_the_room(everyone, visit)
+    await compare(therapist, a, b)
     before, transports = await node.audit(visit.meeting), [await p.transports() for p in (a, b, therapist)]
     killed = await node.owner(visit)
 
@@ -121,6 +123,8 @@ async def test_a_killed_workers_visit_goes_on_with_another_in_the_same_seats(
     assert took < BACK_WITHIN
     await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
     assert await node.owner(visit) != killed
+    # The pages are the same, so what they have checked holds.
+    await asyncio.gather(*(person.reads(CHECKED) for person in (a, b, therapist)))
     await same_seats(node, visit, before)
 
 
