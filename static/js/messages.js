@@ -123,9 +123,9 @@
  */
 
 /**
- * Sent by the committer when a spoken check has come to its end, and in each epoch in which it still counts.
+ * Sent by the committer when a spoken check has ended, and in each epoch in which it still counts.
  *
- * For the board and the audit stream. Who comes in makes the server forget it: only pages know who is the same.
+ * For the board and the audit stream. Who comes in makes the server forget it: only pages know who is who.
  *
  * @typedef {{ type: 'checked', "generation": string, "epoch": number, "verified": boolean }} Checked
  */
