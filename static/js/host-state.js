@@ -306,13 +306,15 @@ export function summary(roster) {
   const all = patients(roster);
   const here = all.filter(({ presence, state }) => presence !== "absent" && state !== "left" && state !== "removed");
   const inside = all.filter(({ state }) => state === "admitted" || state === "held");
+  const held = inside.filter(({ state }) => state === "held").length;
+  const one = held === 0 ? "One is in the room" : "One is on hold";
   if (roster.kind === "individual") {
-    if (inside.length > 0) return "In the room with you";
+    if (inside.length > 0) return held === 0 ? "In the room with you" : "On hold";
     return waiting(roster).length > 0 ? "Waiting for you" : here.length > 0 ? "Getting ready" : "Not here yet";
   }
-  if (inside.length === 2) return "Both are in the room";
+  if (inside.length === 2) return ["Both are in the room", "One is in the room, one is on hold", "Both are on hold"][held] ?? "";
   if (waiting(roster).length === 2) return "Both are waiting";
-  if (inside.length === 1) return waiting(roster).length === 1 ? "One is in the room, one waits" : "One is in the room";
+  if (inside.length === 1) return waiting(roster).length === 1 ? `${one}, one waits` : one;
   if (waiting(roster).length === 1) return here.length === 2 ? "One waits, one is getting ready" : "One is here and waits";
   return here.length > 0 ? "Getting ready" : "Nobody is here yet";
 }

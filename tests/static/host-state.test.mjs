@@ -80,7 +80,10 @@ test("the couple is spoken of as one", () => {
   assert.equal(summary(roster("waiting", seat("B", "expected"))), "One waits, one is getting ready");
   assert.equal(summary(roster("waiting", "asked-to-wait")), "Both are waiting");
   assert.equal(summary(roster("admitted", "waiting")), "One is in the room, one waits");
-  assert.equal(summary(roster("admitted", "held")), "Both are in the room");
+  assert.equal(summary(roster("admitted", "admitted")), "Both are in the room");
+  assert.equal(summary(roster("admitted", "held")), "One is in the room, one is on hold");
+  assert.equal(summary(roster("held", "held")), "Both are on hold");
+  assert.equal(summary(roster("held", "waiting")), "One is on hold, one waits");
 });
 
 test("a chime for whoever comes, not for whoever was moved back", () => {
