@@ -95,7 +95,7 @@ for command in (commands.book, commands.status, commands.end, commands.staff, co
 @click.option("--self-signed", is_flag=True, help="Make a certificate for a first try in this network.")
 def serve(self_signed: bool, **flags: Any) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from signaling import app
+    from signaling import app, process
     from signaling.tls import try_pair
 
     if self_signed:
@@ -113,11 +113,11 @@ def serve(self_signed: bool, **flags: Any) -> None:
         tell(server, f"port {server.media_port}")
 
     if settings.workers == 1:
-        app.run(app.serve(settings, ready))
+        process.run(app.serve(settings, ready))
     else:
         from signaling import workers
 
-        app.run(
+        process.run(
             workers.serve(settings, lambda node: tell(node, f"ports {', '.join(map(str, node.media_ports))}"))
         )
 

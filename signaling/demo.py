@@ -24,7 +24,7 @@ from broker.link_secret import draw_link_secret, link_auth_of
 from broker.policy import Role
 from broker.private import Private
 from broker.seats import SessionKind
-from signaling import app, logs
+from signaling import app, logs, process
 from signaling.messages import Booked
 from signaling.practice import Practice, new_staff_password
 from signaling.settings import read_settings, remember
@@ -80,7 +80,7 @@ def run_demo(flags: dict[str, Any]) -> None:
         answer = booked_answer(booked, server.url, password_in_link=False, secret=secret)
         print(page(notes, answer, server.url), flush=True)
 
-    app.run(app.serve(settings, ready))
+    process.run(app.serve(settings, ready))
     print("Stopped. Your demo practice is kept; start again to find it.", flush=True)
 
 

@@ -21,7 +21,8 @@ from broker.errors import QuietroomError
 from broker.ids import MeetingId
 from broker.private import Private
 from signaling import logs
-from signaling.app import LOOK_EVERY, Server, run
+from signaling.app import Server
+from signaling.process import LOOK_EVERY, run
 from signaling.workers import Wire, decode_settings
 
 log = structlog.get_logger(__name__)

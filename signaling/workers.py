@@ -41,9 +41,10 @@ from broker.placement import Placement
 from broker.private import Private
 from broker.sealing import Keyring
 from broker.store import Store
-from signaling.app import Told, bound_process, bury_the_dead, listen
+from signaling.app import bury_the_dead
 from signaling.neighbours import Neighbours
 from signaling.practice import embedded_store
+from signaling.process import Told, bound_process, listen
 from signaling.settings import Settings
 from signaling.tenancy import COME_BACK_WITHIN
 

@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from signaling.app import run as run_to_end
+from signaling.process import run as run_to_end
 from tests import bench
 from tests.bench.rows import table, write
 

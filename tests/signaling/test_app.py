@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import sys
@@ -23,9 +22,10 @@ from broker.private import Private
 from broker.seats import SeatState
 from rooms.relay_check import Granted, ask
 from rooms.turn import Credential
-from signaling.app import FILES, PortBusy, Server, bury_the_dead, listen
+from signaling.app import Server, bury_the_dead
 from signaling.neighbours import Neighbours
 from signaling.practice import open_practice
+from signaling.process import PortBusy, listen
 from signaling.settings import Settings
 from tests.e2e.practice import free_port
 from tests.signaling.visits import Page, Visit, book, browser, hire, settings_for, visiting
@@ -34,7 +34,8 @@ from tests.support.waiting import eventually
 ALONE = """
 import sys
 from pathlib import Path
-from signaling.app import run, serve
+from signaling.app import serve
+from signaling.process import run
 from signaling.settings import Settings
 run(serve(Settings(data_dir=Path(sys.argv[1]), port=int(sys.argv[2]))))
 """
@@ -58,10 +59,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
-
-
-def limits_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/limits").read_text()
 
 
 @dataclass
@@ -143,14 +140,6 @@ async def events(settings: Settings) -> list[tuple[str, str | None]]:
     async with open_practice(settings, command=True) as practice:
         entries = await practice.ledger.read(0, 10_000)
     return [(entry.event.type.value, entry.event.seat) for entry in entries if entry.event is not None]
-
-
-async def test_a_server_may_hold_many_files_and_leaves_no_memory_on_disk(tmp_path: Path) -> None:
-    async with alone(tmp_path / "data") as (server, _):
-        limits = limits_of(server.pid)
-    soft, hard = re.findall(r"^Max open files +(\S+) +(\S+)", limits, re.MULTILINE)[0]
-    assert soft == hard or soft == "unlimited" or int(soft) >= FILES
-    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
 @pytest.mark.parametrize("numbers", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT]])

@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from signaling.app import listen
+from signaling.process import listen
 from signaling.workers import Wire, encode_settings
 from tests.signaling.visits import settings_for
 

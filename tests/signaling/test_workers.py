@@ -23,8 +23,9 @@ from broker.placement import Placement
 from broker.private import Private
 from rooms.framing import Deframer, measure_turn
 from rooms.turn import Credential
-from signaling.app import PortBusy, Server
+from signaling.app import Server
 from signaling.practice import Practice, open_practice
+from signaling.process import PortBusy
 from signaling.settings import Settings
 from signaling.tenancy import COME_BACK_WITHIN
 from signaling.tls import self_signed, try_pair

@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 from rooms.media import MediaPort, Peer
-from signaling.app import run as run_to_end
+from signaling.process import run as run_to_end
 
 
 async def serve(host: str) -> None:
