@@ -9,7 +9,8 @@ import { ProtectionLine, SpokenCheck, Unsealed } from "./encryption-view.js";
 import { missingScreen } from "./link-words.js";
 import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
-import { banner, conversation, word } from "./visit-state.js";
+import { conversation, word } from "./visit-state.js";
+import { banner } from "./visit-words.js";
 import { duration, timeOfDay } from "./words.js";
 
 /** @typedef {import('./visit-state.js').VisitState} VisitState */

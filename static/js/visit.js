@@ -14,8 +14,9 @@ import { NO_CODE } from "./encryption-state.js";
 import { authenticatorText, linkKeys, secretIn } from "./link-secret.js";
 import { Sealing } from "./sealing.js";
 import { talkActions } from "./talk.js";
-import { START, advance, announcement, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
+import { START, advance, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
 import { titleOf, visitView } from "./visit-view.js";
+import { announcement } from "./visit-words.js";
 
 /** @typedef {import('./visit-state.js').LocalEvent} LocalEvent */
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */

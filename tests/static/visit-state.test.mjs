@@ -4,44 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { NO_KEYS } from "../../static/js/encryption-state.js";
-import {
-  START,
-  advance,
-  announcement,
-  banner,
-  conversation,
-  needsDevices,
-  scene,
-  shouldKnock,
-  word,
-} from "../../static/js/visit-state.js";
-
-const AGREED = { meeting: "m", seat: "A", label: "Partner A", kind: "couple", agreed: true, state: "expected" };
-const NEW = { ...AGREED, agreed: false };
-
-const place = (state, more = {}) => ({
-  type: "place",
-  seat: "A",
-  label: "Partner A",
-  state,
-  since: 1_000,
-  reason: null,
-  muted: false,
-  receives: "all",
-  sends: "all",
-  agreed: true,
-  others: [],
-  "device-asks": 0,
-  "store-ok": true,
-  ends: 9_000,
-  ...more,
-});
-const other = (seat, presence = "connected") => ({ seat, label: `Partner ${seat}`, slot: 0, presence, muted: false, sends: "all", camera: true, screen: false });
-const after = (...events) => events.reduce((state, event) => advance(state, event), START);
-const entered = (seat = AGREED) => ({ type: "entered", entered: seat });
-const CHECKED = { type: "checked" };
-const OPEN = { type: "line", line: "open" };
-const LOST = { type: "line", line: "lost" };
+import { advance, conversation, needsDevices, scene, shouldKnock, word } from "../../static/js/visit-state.js";
+import { announcement } from "../../static/js/visit-words.js";
+import { AGREED, NEW, place, after, entered, CHECKED, OPEN, LOST } from "./visit-kit.mjs";
 
 test("a newcomer checks the devices, agrees, knocks and waits", () => {
   let state = after({ type: "opened", meeting: "m", tokenGiven: true, passwordGiven: false }, { type: "credentials-needed" });
@@ -153,82 +118,8 @@ test("waiting and the room are two scenes, hold and pause belong to the room", (
   assert.deepEqual(scenes, ["waiting-room", "waiting-room", "room", "room", "room"]);
 });
 
-test("a lost connection is told before a lost store, and as an alarm", () => {
-  const waiting = after(entered(), CHECKED, OPEN, place("waiting", { "store-ok": false }));
-  assert.equal(banner(waiting).tone, "calm");
-  const lost = advance(waiting, LOST);
-  assert.equal(banner(lost).tone, "alarm");
-  assert.match(banner(lost).text, /Your place is kept/);
-  assert.equal(announcement(waiting, lost).assertive, true);
-  assert.equal(announcement(lost, advance(advance(lost, place("waiting")), OPEN)).text, "Connected again.");
-  assert.equal(announcement(waiting, advance(waiting, place("waiting"))).text, "People can be let in again.");
-});
-
-test("pause is announced at once and says that nobody hears", () => {
-  const inside = after(entered(), CHECKED, OPEN, place("admitted"));
-  const said = announcement(inside, advance(inside, place("paused")));
-  assert.equal(said.assertive, true);
-  assert.match(said.text, /nobody hears you/i);
-});
-
-test("what others do in the room is announced, politely", () => {
-  const inside = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
-  const away = advance(inside, place("admitted", { others: [other("B", "away")] }));
-  assert.deepEqual(announcement(inside, away), { assertive: false, text: "Partner B is reconnecting." });
-  assert.equal(announcement(away, inside).text, "Partner B is back.");
-  const muted = advance(inside, place("admitted", { others: [other("B")], muted: true }));
-  assert.equal(announcement(inside, muted).text, "Your therapist has muted you.");
-});
-
-test("another device's question is announced at once, in the waiting room too", () => {
-  const waiting = after(entered(), CHECKED, OPEN, place("waiting"));
-  const asked = advance(waiting, place("waiting", { "device-asks": 1 }));
-  assert.deepEqual(announcement(waiting, asked), { assertive: true, text: "Another device asks to take your place." });
-  assert.equal(announcement(asked, waiting), null);
-  const again = advance(waiting, place("waiting", { "device-asks": 2 }));
-  assert.equal(announcement(asked, again)?.text, "Another device asks to take your place.");
-});
-
 test("the server's clock is learnt from welcome", () => {
   assert.equal(after({ type: "welcome", seat: "A", role: "patient", now: 5_000, at: 3_000 }).skew, 2_000);
-});
-
-test("a weak link is told once, calmly, below everything that is worse, and its end too", () => {
-  const room = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
-  const weak = advance(room, place("admitted", { others: [other("B")], receives: "sound" }));
-  assert.equal(banner(weak)?.tone, "calm");
-  assert.match(banner(weak)?.text ?? "", /The picture is paused so that you can keep talking/);
-  assert.deepEqual(announcement(room, weak), { assertive: false, text: banner(weak)?.text });
-  assert.equal(announcement(weak, advance(weak, place("admitted", { others: [other("B")], receives: "sound", muted: false }))), null);
-  assert.match(banner(advance(weak, LOST))?.text ?? "", /connection was lost/);
-  const well = advance(weak, place("admitted", { others: [other("B")] }));
-  assert.equal(banner(well), null);
-  assert.deepEqual(announcement(weak, well), { assertive: false, text: "The picture comes back." });
-});
-
-test("being put on hold is told as that, not as a picture that is back", () => {
-  const weak = after(entered(), CHECKED, OPEN, place("admitted", { sends: "sound" }));
-  assert.match(announcement(weak, advance(weak, place("held")))?.text ?? "", /on hold/);
-});
-
-test("somebody else's paused picture is announced with its reason, and its return", () => {
-  const all = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
-  const paused = advance(all, place("admitted", { others: [{ ...other("B"), sends: "sound" }] }));
-  assert.equal(announcement(all, paused)?.text, "The picture of Partner B is paused: their connection is weak.");
-  assert.equal(announcement(paused, all)?.text, "The picture of Partner B comes back.");
-});
-
-test("a camera that is off is not called paused", () => {
-  const off = { ...other("B"), camera: false };
-  const all = after(entered(), CHECKED, OPEN, place("admitted", { others: [off] }));
-  assert.equal(announcement(all, advance(all, place("admitted", { others: [{ ...off, sends: "sound" }] }))), null);
-});
-
-test("a screen that somebody begins and ends to share is announced", () => {
-  const all = after(entered(), CHECKED, OPEN, place("admitted", { others: [other("B")] }));
-  const shared = advance(all, place("admitted", { others: [{ ...other("B"), screen: true }] }));
-  assert.equal(announcement(all, shared)?.text, "Partner B shares a screen.");
-  assert.equal(announcement(shared, all)?.text, "Partner B no longer shares a screen.");
 });
 
 // ---- end-to-end encryption -------------------------------------------------------------------------------
