@@ -33,6 +33,7 @@ from rooms.detour import Detours, Mark
 from rooms.media import MediaPort
 from rooms.streams import Streams
 from signaling.front_door import FrontDoor
+from signaling.front_runner import FrontRunner
 from signaling.ice_servers import IceServers, own_urls
 from signaling.live import House
 from signaling.logs import AccessLog
@@ -40,7 +41,6 @@ from signaling.neighbours import Neighbours
 from signaling.practice import Practice, open_practice
 from signaling.process import PortBusy, Told, bound_process, listen, listen_anywhere
 from signaling.routes import application, numbers_of
-from signaling.security import FrontRunner
 from signaling.services import Changes, Services
 from signaling.settings import Settings
 from signaling.tls import Certificate

@@ -45,10 +45,10 @@ from rooms.pages import PageOutbox
 from rooms.quality import Quality
 from rooms.runner import Runner
 from signaling.board import board_room, with_locks
+from signaling.failures import describe
 from signaling.messages import Board, BoardRoom, IceServer
 from signaling.neighbours import Neighbours, Unreachable
 from signaling.room_store import CHANGES_SESSION, RoomStore, room_of
-from signaling.security import describe
 from signaling.sign_ins import SignIns
 from signaling.succession import Succession
 from signaling.tenancy import Tenancy

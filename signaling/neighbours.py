@@ -28,8 +28,8 @@ from broker.errors import QuietroomError, Refused
 from broker.files import private_directory, socket_place
 from broker.tickets import Grant
 from signaling.close_codes import CLOSE_CODES
+from signaling.failures import describe
 from signaling.relay import Line, LineKind, decode_call, decode_grant, encode_call, encode_grant
-from signaling.security import describe
 
 REACHED_WITHIN: Final = 1.0
 """Seconds for another worker to take a connection and say yes or no."""

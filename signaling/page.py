@@ -37,12 +37,12 @@ from signaling.connection import (
     RestartAsked,
     message_of,
 )
+from signaling.failures import describe
 from signaling.group_wire import message_of_news
 from signaling.live import House, IceServersUntil
 from signaling.messages import Bye, ErrorMessage, Offer, Reply, ServerMessage, Welcome
 from signaling.problems import code_of, text_of
 from signaling.relay import SEND_WITHIN, FrameKind, PageSocket
-from signaling.security import describe
 
 OUTBOX_BYTES: Final = 256 * 1024
 

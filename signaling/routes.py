@@ -14,6 +14,8 @@ from aiohttp import web
 
 from broker.policy import Permission
 from signaling import audit_api, board_api, pages, patient_api, staff_api
+from signaling.failures import route_name, tell_errors
+from signaling.front_runner import ServerLog
 from signaling.logs import AccessLog
 from signaling.messages import MAX_MESSAGE_BYTES
 from signaling.metrics import Metrics
@@ -22,14 +24,11 @@ from signaling.pages import METRICS, OPENAPI
 from signaling.routing import SERVICES, Route
 from signaling.security import (
     DENIALS,
-    ServerLog,
     add_headers,
     denial_allowances,
     handler_of,
     require_routes,
-    route_name,
     security_headers,
-    tell_errors,
 )
 from signaling.services import Services
 from signaling.streams import STREAMS, Streams

@@ -1,4 +1,4 @@
-"""Between the network and every handler: headers, origin, body limits, policy, and errors that tell nothing.
+"""Between the network and every handler: headers, origin, body limits, policy.
 
     request ─▶ tell_errors ─▶ same origin? ─▶ who? may they? ─▶ body ─▶ handler
                    ▲              │ wrong-origin   │ not-allowed   │ too-large, too-slow, bad-message
@@ -6,33 +6,27 @@
 
 Cross-site request forgery is stopped three times: cookies are SameSite=Strict, an unsafe method needs the
 exact Origin, and Fetch Metadata must not say that another site asked. A refusal by policy is recorded, at a
-bounded rate, so that an attacker cannot fill the ledger. An exception nobody foresaw becomes a random
-reference, which is also the only thing about it in the log besides its type and the line of our code.
+bounded rate, so that an attacker cannot fill the ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.web_request import BaseRequest
 
 from broker.audit import AuditEvent, EventType
-from broker.errors import QuietroomError, Refused
+from broker.errors import Refused
 from broker.identity import Staff
 from broker.policy import Permission, Role, allowed, roles_with
-from signaling.codec import decode_body, encode_bytes
-from signaling.http_limits import Limited, Limits
+from signaling.codec import decode_body
+from signaling.failures import route_name
 from signaling.messages import MAX_MESSAGE_BYTES
-from signaling.problems import CONTENT_TYPE, code_of, detail_of, problem, text_of
 from signaling.routing import ROLE_HEADER, SERVICES, STAFF_COOKIES, Call, Route, seat_cookie
 from signaling.services import Services
 
@@ -98,165 +92,6 @@ def add_headers(headers: Mapping[str, str]) -> Callable[[web.Request, web.Stream
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
 
     return on_prepare
-
-
-# ---- errors --------------------------------------------------------------------------------------------
-
-
-def problem_response(code: str, detail: str | None = None) -> web.Response:
-    """The answer for a refusal or an error."""
-    body = problem(code, detail)
-    response = web.Response(body=encode_bytes(body), status=body.status, content_type=CONTENT_TYPE)
-    if (seconds := text_of(code).retry_after) is not None:
-        response.headers[hdrs.RETRY_AFTER] = str(seconds)
-    if code in {"too-slow", "too-large"}:
-        # The rest of the body is still on its way; nobody will read it.
-        response.force_close()
-    return response
-
-
-_STATUS_CODES: Final = {404: "not-found", 405: "method-not-allowed", 408: "too-slow", 413: "too-large"}
-
-
-@web.middleware
-async def tell_errors(request: web.Request, handler: _NEXT) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem document; the outermost middleware."""
-    try:
-        return await handler(request)
-    except QuietroomError as error:
-        code = code_of(error)
-        return (
-            internal_error(request, error) if code == "internal" else problem_response(code, detail_of(error))
-        )
-    except web.HTTPException as error:  # the router's own, and aiohttp's limits
-        code = _STATUS_CODES.get(error.status, "bad-message" if error.status < 500 else "internal")
-        response = problem_response(code)
-        if hdrs.ALLOW in error.headers:
-            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
-        return response
-    except ConnectionError:  # the caller has gone
-        raise
-    except Exception as error:  # whatever it is, nothing of it may reach the outside
-        return internal_error(request, error)
-
-
-def internal_error(request: web.Request, error: Exception) -> web.Response:
-    """Log that something unforeseen happened, without any value, and give the caller its reference."""
-    reference = secrets.token_hex(4)
-    log.error("request failed", reference=reference, route=route_name(request), **describe(error))
-    return problem_response("internal", f"{text_of('internal').detail} Reference: {reference}")
-
-
-def describe(error: BaseException) -> dict[str, str]:
-    """An exception as loggable words: its type and the innermost line of ours; never its text or values."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "site-packages" not in frame.filename and any(p in frame.filename for p in _OURS)
-    ]
-    where = (
-        f"{'/'.join(frames[-1].filename.rsplit('/', 2)[-2:])}:{frames[-1].lineno}" if frames else "outside"
-    )
-    return {"error": type(error).__name__, "where": where}
-
-
-_OURS: Final = ("/signaling/", "/rooms/", "/broker/")
-
-
-def route_name(request: web.Request) -> str:
-    """The route's method and path as written in the code, so that no meeting ID gets into a log or metric."""
-    resource = request.match_info.route.resource
-    known = resource is not None and request.method in hdrs.METH_ALL
-    return f"{request.method} {resource.canonical}" if known and resource is not None else "unknown"
-
-
-class ServerLog(logging.Logger):
-    """Takes what aiohttp's HTTP server logs: its lines hold addresses and the raw text of bad requests."""
-
-    def __init__(self) -> None:
-        super().__init__("quietroom.http", logging.ERROR)
-
-    def exception(self, msg: object, *args: object, exc_info: Any = None, **more: Any) -> None:
-        """Log one line with the type of the error."""
-        kind = type(exc_info).__name__ if isinstance(exc_info, BaseException) else "unknown"
-        log.warning("http request unreadable", error=kind)
-
-    def handle(self, record: logging.LogRecord) -> None:
-        """Drop every other line."""
-
-
-class FrontRunner(web.AppRunner):
-    """Runs the app, and answers what cannot even be read as HTTP like everything else: see ``_Handler``."""
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        services = self.app[SERVICES]
-        return _Server(
-            made.request_handler,
-            security_headers(services.public_url),
-            Limits(proxied=services.behind_proxy),
-            request_factory=made.request_factory,
-            **made._kwargs,
-        )
-
-
-class _Server(web.Server):
-    """aiohttp's server with our handler of connections."""
-
-    def __init__(self, handler: Any, headers: Mapping[str, str], limits: Limits, **more: Any) -> None:
-        super().__init__(handler, **more)
-        self._headers = headers
-        self._limits = limits
-
-    def __call__(self) -> web.RequestHandler:
-        """Make the handler of one connection."""
-        return _Handler(self, self._headers, self._limits, loop=self._loop, **self._kwargs)
-
-
-class _Handler(Limited):
-    """Tells a request that has no route yet what the middleware tells all others.
-
-    aiohttp's own answer quotes the line that it could not read, and bypasses the app and so its headers.
-    """
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, server: web.Server, headers: Mapping[str, str], limits: Limits, **more: Any) -> None:
-        super().__init__(server, limits, **more)
-        self._headers = headers
-
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer with a plain problem and close; see aiohttp."""
-        self.log_exception("request unreadable", exc_info=exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("The answer has begun already.")
-        body = problem("bad-message" if status == 400 else "internal")
-        response = _Bare(body=encode_bytes(body), status=body.status, content_type=CONTENT_TYPE)
-        response.headers.update(self._headers)
-        response.headers[hdrs.CACHE_CONTROL] = "no-store"
-        response.force_close()
-        return response
-
-    def log_access(
-        self, request: BaseRequest, response: web.StreamResponse, request_start: float | None
-    ) -> None:
-        """Log an answer, unless ``handle_error`` has said already all that is known of it."""
-        if not isinstance(response, _Bare):
-            super().log_access(request, response, request_start)
-
-
-class _Bare(web.Response):
-    """An answer that passes no ``on_prepare`` and names no software all the same."""
-
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        self.headers.popall(hdrs.SERVER, None)
 
 
 # ---- origin --------------------------------------------------------------------------------------------

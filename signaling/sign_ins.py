@@ -19,7 +19,7 @@ from broker.errors import StoreUnavailable
 from broker.tickets import Grant, Tickets
 from rooms.events import Device, SignedOut
 from rooms.runner import Runner
-from signaling.security import describe
+from signaling.failures import describe
 
 SIGN_INS_EVERY: Final = 2.0
 """Seconds between looks whether the clinicians in the rooms are still signed in."""

@@ -23,10 +23,11 @@ import structlog
 from aiohttp import hdrs, web
 
 from broker.errors import QuietroomError, Refused
+from signaling.failures import describe, route_name
 from signaling.http_limits import lasting
 from signaling.problems import code_of, problem
 from signaling.routing import Call
-from signaling.security import describe, route_name, staff_of
+from signaling.security import staff_of
 
 QUIET_SECONDS: Final = 10.0
 """A comment is sent after this long without an event, and the sign-in is checked again this often."""

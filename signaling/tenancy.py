@@ -24,8 +24,8 @@ from broker.errors import Refused, StoreUnavailable
 from broker.ids import MeetingId, short_code
 from broker.placement import Lease, Placement
 from broker.tenure import Tenure
+from signaling.failures import describe
 from signaling.neighbours import Neighbours
-from signaling.security import describe
 
 COME_BACK_WITHIN: Final = 20.0
 """Seconds for which a room whose worker died is taken again, also by who takes no new ones."""

@@ -36,12 +36,12 @@ from rooms.crowd import household
 from rooms.ingest_sdp import ClientOffer, read_fragment, read_offer
 from rooms.peer import PeerState
 from rooms.runner import Runner
+from signaling.failures import describe
 from signaling.live import House
 from signaling.messages import IceServer
 from signaling.neighbours import Unreachable
 from signaling.problems import code_of
 from signaling.program import ANSWERED_WITHIN, INSIDE, Program
-from signaling.security import describe
 
 ASKS_AGAIN_WITHIN: Final = 12.0
 """Seconds after which a waiting program that did not ask again is gone; it is told to ask every four."""

@@ -16,9 +16,9 @@ from aiohttp import hdrs, web
 
 from broker.errors import Refused
 from broker.policy import Permission
+from signaling.failures import problem_response
 from signaling.messages import IceServer
 from signaling.routing import Call, Route
-from signaling.security import problem_response
 from signaling.whip import Programs
 
 OFFER: Final = "application/sdp"

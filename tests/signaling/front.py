@@ -26,10 +26,10 @@ from broker.sealing import Keyring
 from broker.seats import SessionKind
 from broker.store import Store
 from broker.tickets import Tickets
+from signaling.front_runner import FrontRunner
 from signaling.messages import Board, BoardRoom, BoardSeat
 from signaling.routes import application
 from signaling.routing import STAFF_COOKIES, Route, seat_cookie
-from signaling.security import FrontRunner
 from signaling.services import Changes, Services
 
 ORIGIN = "https://visit.example.org"

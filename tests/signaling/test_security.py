@@ -13,17 +13,13 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from broker.audit import EventType
-from broker.ledger import Ledger
-from broker.passwords import Hasher
 from broker.policy import Permission, Role, allowed
-from broker.sealing import Keyring
-from broker.store import Store
 from signaling import http_limits, security
 from signaling.openapi import plain_path
 from signaling.routes import ROUTES
-from signaling.routing import ROLE_HEADER, STAFF_COOKIES, Call, Route
+from signaling.routing import ROLE_HEADER, STAFF_COOKIES, Route
 from signaling.security import Allowance, require_routes, security_headers
-from tests.signaling.front import ORIGIN, Front, board_room, running_front
+from tests.signaling.front import ORIGIN, Front, board_room
 from tests.support.stores import Server
 from tests.support.waiting import eventually
 
@@ -287,78 +283,6 @@ async def test_every_answer_has_the_headers(front: Front, path: str) -> None:
     assert answer.headers["Cache-Control"] == ("no-cache" if path.startswith("/static") else "no-store")
     assert "aiohttp" not in str(answer.headers)
     assert "Server" not in answer.headers
-
-
-# ---- errors --------------------------------------------------------------------------------------------
-
-
-async def test_what_nobody_foresaw_tells_nothing(
-    store: Store, ledger: Ledger, keys: Keyring, hasher: Hasher, tmp_path: Any
-) -> None:
-    async def broken(call: Call, body: None) -> web.StreamResponse:
-        raise KeyError(f"{CANARY} at {call.request.path_qs}")
-
-    route = Route(
-        method="GET",
-        path="/broken/{meeting}",
-        permission=Permission.VIEW_PAGE,
-        handle=broken,
-        about="Breaks.",
-    )
-    async with running_front(store, ledger, keys, hasher, tmp_path, route) as front:
-        with capture_logs() as logs:
-            answer = await front.get(f"/broken/{CANARY}?q={CANARY}")
-    assert (answer.status, answer.code) == (500, "internal")
-    assert CANARY.encode() not in answer.body
-    assert b"KeyError" not in answer.body
-    (line,) = [line for line in logs if line["event"] == "request failed"]
-    assert line["route"] == "GET /broken/{meeting}"
-    assert line["error"] == "KeyError"
-    assert line["reference"] in answer.json["detail"]
-    assert CANARY not in json.dumps(logs)
-
-
-async def test_unknown_paths_and_methods_are_problems(front: Front) -> None:
-    absent = await front.get(f"/{CANARY}")
-    assert (absent.status, absent.code) == (404, "not-found")
-    wrong = await front.ask("DELETE", "/api/agreement")
-    assert (wrong.status, wrong.code, wrong.headers["Allow"]) == (405, "method-not-allowed", "GET")
-    assert CANARY.encode() not in absent.body
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        f"GET / HTTP/1.1\r\nHost: x\r\nBad Header {CANARY}\r\n\r\n".encode(),
-        f"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: {CANARY}\r\n\r\n".encode(),
-        b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
-        f"GET / HTTP/1.1\r\nHost: x\r\nCookie: {CANARY * 2000}\r\n\r\n".encode(),
-    ],
-)
-async def test_garbage_on_the_port_is_one_line_without_its_content(
-    front: Front, raw: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    with capture_logs() as logs:
-        reader, writer = await asyncio.open_connection("127.0.0.1", front.server.port)
-        writer.write(raw)
-        async with asyncio.timeout(10):
-            answer = await reader.read()
-        writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.0 400 ")
-    told = dict(line.split(": ", 1) for line in head.decode().splitlines()[1:])
-    assert told.items() >= security_headers(ORIGIN).items()
-    assert told["Cache-Control"] == "no-store"
-    assert "Server" not in told
-    assert json.loads(body)["code"] == "bad-message"
-    assert CANARY.encode() not in answer
-    assert b"Traceback" not in answer
-    assert len(logs) <= 1
-    assert CANARY not in json.dumps(logs) + caplog.text
-    assert "Traceback" not in caplog.text
-    assert (await front.get("/healthz")).status == 200
 
 
 # ---- canaries ------------------------------------------------------------------------------------------
