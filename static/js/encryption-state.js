@@ -36,6 +36,7 @@
  * @property {readonly {seat: string, name: string, index?: number, key?: string}[]} members
  * @property {readonly {seat: string, code: string}[]} refused whom this page could not let in; `tag`: their link is
  *   not of this session
+ * @property {boolean} unheard we are in it, and nobody could open what this page sends; so black and silence go out
  * @property {readonly string[]} unseen members whom the server has not shown as in the room for some time
  * @property {readonly string[]} unopened seats whose frames come and have not opened for some time
  * @property {Readonly<Record<string, GroupView>>} pairs the therapist and one seat that waits, by that seat
@@ -57,6 +58,7 @@ export const NO_KEYS = Object.freeze({
   index: null,
   members: [],
   refused: [],
+  unheard: false,
   unseen: [],
   unopened: [],
   pairs: {},
@@ -153,7 +155,7 @@ export function protection(said, keys, host) {
       text: `Sound and picture are encrypted between ${whom} and the practice’s server. Nothing is recorded.`,
     };
   }
-  if (keys.phase !== "secured") {
+  if (!isHeard(keys)) {
     return {
       mark: "securing",
       text:
@@ -168,6 +170,15 @@ export function protection(said, keys, host) {
   return keys.check.verified
     ? { mark: "verified", text: `${sealed} You have checked together that nobody listens in.` }
     : { mark: "sealed", text: sealed };
+}
+
+/**
+ * Whether the others can open what this page sends.
+ *
+ * @param {KeysView} keys
+ */
+function isHeard({ phase, unheard }) {
+  return phase === "secured" && !unheard;
 }
 
 /**
@@ -289,10 +300,10 @@ export function encryptionNews(before, after) {
   if (checkLost(after) && !checkLost(before)) {
     return { assertive: false, text: "Somebody has come in anew. The check for listeners no longer counts." };
   }
-  if (before.phase === "securing" && after.phase === "secured") {
+  if ((before.phase === "securing" || before.unheard) && isHeard(after)) {
     return { assertive: false, text: "The conversation is end-to-end encrypted." };
   }
-  if (before.phase === "secured" && after.phase === "securing") {
+  if (isHeard(before) && (after.phase === "securing" || after.unheard)) {
     return { assertive: false, text: "The conversation is being secured again." };
   }
   return null;

@@ -137,6 +137,7 @@ export class Sealing {
  * @param {Keys} keys
  * @returns {KeysNow}
  */
-function viewOf({ state, pairs, check, unopened }) {
-  return { ...state, pairs, unopened, check: { ...NO_CHECK, ...check } };
+function viewOf({ state, sends, pairs, check, unopened }) {
+  const unheard = state.phase === "secured" && !sends;
+  return { ...state, unheard, pairs, unopened, check: { ...NO_CHECK, ...check } };
 }

@@ -122,6 +122,7 @@ const VISITS = {
   "comparing": there("admitted", check("comparing", PICTURES)),
   "check verified": there("admitted", verified),
   "check lost": there("admitted", verified, keys("secured")),
+  "unheard": there("admitted", keys("secured", { unheard: true })),
   "somebody unseen": there("admitted", keys("secured", { unseen: ["B"] })),
   "check interrupted": there("admitted", check("aborted")),
   "check mismatch": there("admitted", check("mismatch")),

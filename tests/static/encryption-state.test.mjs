@@ -126,6 +126,21 @@ test("members whom the server does not show are named in an alarm, with what to 
   assert.equal(encryptionBanner(keys("secured"), false), null);
 });
 
+test("who is in and sends nothing that anybody can open is told so, and what is seen of the others stays", () => {
+  const unheard = keys("secured", { unheard: true });
+  for (const host of [true, false]) {
+    const { mark, text } = protection("end-to-end", unheard, host);
+    assert.equal(mark, "securing");
+    assert.match(text, /Nobody sees or hears you until that is done/);
+  }
+  assert.equal(protection("end-to-end", checked("idle", { verified: true }), false).mark, "verified");
+  assert.equal(protection("end-to-end", { ...VERIFIED, unheard: true }, false).mark, "securing");
+  assert.equal(unopened(unheard, { seat: "A", label: "Partner A" }), null);
+  assert.match(encryptionNews(keys("secured"), unheard).text, /secured again/);
+  assert.match(encryptionNews(unheard, keys("secured")).text, /end-to-end encrypted/);
+  assert.equal(encryptionNews(unheard, keys("securing")), null, "that is no news");
+});
+
 test("the check's steps and its end are told to listeners, and new keys", () => {
   const comparing = checked("comparing");
   assert.match(encryptionNews(checked("exchanging"), comparing).text, /Five pictures/);

@@ -96,6 +96,16 @@ test("something real is sent only in the room, and when its members can open it"
   assert.deepEqual(seen.open.slice(1), [false, true, false, false]);
 });
 
+test("a page that is in, and whose keys let nothing out that anybody could open, shows itself unheard", () => {
+  const { sealing, seen } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  const [worker] = started;
+  for (const [state, sends] of [[SECURED, true], [SECURED, false], [{ ...SECURED, phase: "securing" }, false], [SECURED, true]]) {
+    worker.says({ type: "state", group: "room", state, sends });
+  }
+  assert.deepEqual(seen.events.slice(1).map(({ keys }) => keys.unheard), [false, true, false, false]);
+});
+
 test("the worker is told who is in which slot, once for each change", () => {
   const { sealing } = page();
   sealing.begin(SEALED, { ...ME, link: LINK });
