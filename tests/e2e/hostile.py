@@ -127,10 +127,9 @@ class Wire:
         return sum(message["type"] == "commit" and seat in message["adds"] for message in self.said)
 
     def candidates(self, seat: str) -> list[Message]:
-        """What the server has handed over for this seat, so far."""
-        return [
-            message for message in self.told if message["type"] == "candidate" and message["seat"] == seat
-        ]
+        """What the server has handed over for this seat, each once."""
+        told = (message for message in self.told if message["type"] == "candidate")
+        return list({message["key-package"]: message for message in told if message["seat"] == seat}.values())
 
     def _reply(self, number: int) -> Message | None:
         replies = (message for message in self.told if message["type"] == "reply")
@@ -174,11 +173,12 @@ def without(seat: str) -> Lie:
 
 
 FORGE: Final = """async ([group, seat, name]) => {
-  const [{ prepare }, { toBase64url }] = await Promise.all(
-    ["group-entry", "bytes"].map((module) => import(`/static/js/${module}.js`)));
+  const [{ prepare }, { drawSigner }, { toBase64url }] = await Promise.all(
+    ["group-entry", "group-suite", "bytes"].map((module) => import(`/static/js/${module}.js`)));
   const drawn = (size) => crypto.getRandomValues(new Uint8Array(size));
   const keys = { psk: drawn(64), kpKey: drawn(32) };
-  const { offer } = await prepare({ id: group, me: { pid: seat, name }, keys });
+  const signer = await drawSigner();
+  const { offer } = await prepare({ id: group, me: { pid: seat, name }, keys, signer });
   return { "key-package": toBase64url(offer.keyPackage), tag: toBase64url(offer.tag) };
 }"""
 """A key package of the server's own, right in all but the link secret, which no server has."""

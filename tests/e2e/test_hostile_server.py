@@ -31,6 +31,7 @@ QUIET = 3
 """Seconds without a sign of the host for which a guest's page goes on sending (decision 13)."""
 SLACK = 2.0
 """Seconds that a busy machine may take to notice."""
+LOUDNESS = "a=extmap:9 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
 
 UNPLUG = """() => {
   const { track } = window.connections.at(-1).getTransceivers()[0].sender;
@@ -80,6 +81,7 @@ async def test_who_is_in_the_conversation_is_not_for_the_server_to_say(
     # The server puts back whom the therapist has put on hold.
     await therapist.presses("Hold Partner B")
     await b.sees("On hold")
+    await therapist.sees_seat("B", state="held")
     held = of_therapist.view
     of_therapist.shows(lambda _: held)
     await of_therapist.invents("resume", "B")
@@ -197,10 +199,15 @@ async def test_what_a_server_withholds_is_not_taken_for_said(practice: Practice,
     await therapist.sees_and_hears(1)
     await patient.reads(SEALED)
 
-    # The server says that the visit is not sealed after all.
+    # It says that the visit is not sealed after all; it asks for how loud each packet is.
     camera = await patient.page.evaluate_handle("window.connections.at(-1).getTransceivers()[1].sender.track")
-    for wire in (of_patient, of_therapist):
-        wire.shows(lambda view: view | {"encryption": "transport-only"})
-        await wire.person.sees("This visit is not protected as your link says")
-        assert await wire.person.page.evaluate("window.connections.at(-1).connectionState") == "closed"
+    of_patient.shows(lambda view: view | {"encryption": "transport-only"})
+    await patient.sees("This visit is not protected as your link says")
+    offer = next(message for message in of_therapist.told if message["type"] == "offer")
+    of_therapist.tells_page(offer | {"sdp": f"{offer['sdp']}{LOUDNESS}"})
+    await therapist.sees("The connection was not offered as it should be")
     assert await camera.evaluate("(track) => track.readyState") == "ended"
+    for person in (patient, therapist):
+        assert await person.page.evaluate("window.connections.map((one) => one.connectionState)") == [
+            "closed"
+        ]
