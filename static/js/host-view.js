@@ -8,7 +8,8 @@ import { nameOf, promised, refusal, stopOf, unopened } from "./encryption-state.
 import { ProtectionLine, RoomCode, SpokenCheck, Stopped, Unsealed } from "./encryption-view.js";
 import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, LinkMark, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
-import { actionsFor, banner, own, patients, pendingKey, summary, waiting, word } from "./host-state.js";
+import { actionsFor, own, patients, pendingKey, waiting, word } from "./host-state.js";
+import { banner, summary } from "./host-words.js";
 import { missingScreen, pausedNotes } from "./link-words.js";
 import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
 

@@ -2,8 +2,8 @@
 // server to see. Views, styles and headers are the real ones.
 
 const js = (name) => import(`/static/js/${name}.js`);
-const [page, visit, visitView, host, hostView, encryption] = await Promise.all(
-  ["page", "visit-state", "visit-view", "host-state", "host-view", "encryption-state"].map(js),
+const [page, visit, visitView, host, hostWords, hostView, encryption] = await Promise.all(
+  ["page", "visit-state", "visit-view", "host-state", "host-words", "host-view", "encryption-state"].map(js),
 );
 
 const now = Date.now();
@@ -184,6 +184,6 @@ window.show = (name) => {
   const state = events.reduce((before, event) => machine.advance(before, event), machine.START);
   const scene = name in HOSTS ? (machine.word(state) === "over" ? "over" : "visit") : machine.scene(state);
   paint(null, { word: "", scene: "", title: "" });
-  paint(view(state, acts, live), { word: machine.word(state), scene, title: (visitView.titleOf ?? host.titleOf)(state) });
+  paint(view(state, acts, live), { word: machine.word(state), scene, title: (visitView.titleOf ?? hostWords.titleOf)(state) });
 };
 document.body.dataset.gallery = "open";
