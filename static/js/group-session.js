@@ -11,15 +11,14 @@
 // What the server says is bounded, done one after the other, and trusted with nothing but order: who is in, under which
 // name and with which key comes from the group itself. No DOM; clock and timers are given. Runs in the keys' worker.
 
-import { fromBase64url, toBase64url } from "./bytes.js";
 import { Committer } from "./committer.js";
 import { EpochSwitch } from "./epoch-switch.js";
 import { FormerGroup } from "./former-group.js";
 import { openGroup, prepare } from "./group-entry.js";
 import { GroupError } from "./group-policy.js";
+import { GroupWire, bytesOf } from "./group-wire.js";
 import { GuestList } from "./guest-list.js";
 import { digitOf, isGeneration } from "./key-ring.js";
-import { GROUP_BOUNDS } from "./protocol.js";
 
 /** @typedef {import("./former-group.js").Life} Life */
 /** @typedef {import("./key-ring.js").KeyRing} KeyRing */
@@ -80,6 +79,7 @@ const MAX_WAITING = 256; // messages that have not been handled yet
 export class GroupSession {
   #settings;
   #name;
+  #wire;
   /** @type {Promise<void>} */ #turn = Promise.resolve();
   #waiting = 0;
   #closed = false;
@@ -102,6 +102,9 @@ export class GroupSession {
   constructor(settings) {
     this.#settings = settings;
     this.#name = settings.group ?? ROOM;
+    this.#wire = new GroupWire(this.#name, (message) => {
+      if (!this.#isOver) settings.send(message);
+    });
     this.#guests = new GuestList({ timers: settings.timers, overdue: (seat) => this.#expel(seat) });
     this.#said = JSON.stringify(this.state);
   }
@@ -223,9 +226,7 @@ export class GroupSession {
   async seal(payload, id) {
     const current = this.#isLost || this.#failure || this.#former?.life ? null : this.#in;
     if (!current) throw new GroupError("closed", "There is no group to seal for.");
-    const message = toBase64url(await current.group.seal(payload));
-    const sealed = { group: this.#name, generation: current.generation, message };
-    this.#send({ type: "sealed", ...sealed, ...(id === undefined ? {} : { id }) });
+    this.#wire.sealed(current.generation, await current.group.seal(payload), id);
   }
 
   /** Nothing of what the others send can be opened for long: be put in anew. Of the host nothing is asked. */
@@ -259,7 +260,7 @@ export class GroupSession {
     if (!committer) return;
     if (message.type === "candidate") {
       const { seat, tag, "key-package": keyPackage } = message;
-      const offer = () => ({ keyPackage: bytesOf(keyPackage, GROUP_BOUNDS["key-package"]), tag: bytesOf(tag, GROUP_BOUNDS.tag) });
+      const offer = () => ({ keyPackage: bytesOf(keyPackage, "key-package"), tag: bytesOf(tag, "tag") });
       return committer.candidate(seat, offer);
     }
     if (message.type === "drop") {
@@ -311,17 +312,12 @@ export class GroupSession {
         enter: (atOnce) => this.#enter(group, atOnce),
         timers: this.#settings.timers,
         inTurn: (work) => this.#inTurn(work),
-        send: ({ epoch, commit, welcome, adds, removes }) => {
-          const bytes = { commit: toBase64url(commit), welcome: welcome && toBase64url(welcome) };
-          this.#send({ type: "commit", group: this.#name, generation, epoch, ...bytes, adds, removes });
-        },
+        send: (made) => this.#wire.commit(generation, made),
       });
       return;
     }
     this.#newcomer = await prepare({ id, me, keys, signer });
-    const { keyPackage, tag } = this.#newcomer.offer;
-    const offer = { "key-package": toBase64url(keyPackage), tag: toBase64url(tag) };
-    this.#send({ type: "key-package", group: this.#name, generation, ...offer });
+    this.#wire.keyPackage(generation, this.#newcomer.offer);
   }
 
   /** @param {import("./messages.js").GroupWelcome} message */
@@ -329,7 +325,7 @@ export class GroupSession {
     if (!this.#newcomer || this.#told?.generation !== generation) return;
     let group;
     try {
-      group = await this.#newcomer.join(bytesOf(welcome, GROUP_BOUNDS.welcome));
+      group = await this.#newcomer.join(bytesOf(welcome, "welcome"));
     } catch (error) {
       // We were asked again while it was made; the one for our latest key package follows.
       if (error instanceof GroupError && error.code === "other-key") return;
@@ -349,7 +345,7 @@ export class GroupSession {
     if (this.#committer) throw new GroupError("policy", "Nobody commits but us.");
     if (epoch <= group.epoch) return; // twice, or from before we joined
     if (epoch !== group.epoch + 1) throw new GroupError("epoch", "Commits are missing.");
-    const { removed, left } = await group.apply(bytesOf(commit, GROUP_BOUNDS.commit));
+    const { removed, left } = await group.apply(bytesOf(commit, "commit"));
     if (removed) {
       this.#leave();
       this.#told = null;
@@ -483,7 +479,7 @@ export class GroupSession {
     const { group } = this.#place();
     let opened;
     try {
-      opened = await group.open(bytesOf(message, GROUP_BOUNDS.sealed));
+      opened = await group.open(bytesOf(message, "sealed"));
     } catch (error) {
       // One message that does not open breaks nothing: it may be a late or a double one.
       if (!(error instanceof GroupError)) throw error;
@@ -496,7 +492,7 @@ export class GroupSession {
 
   #sayReady() {
     const { group, generation } = this.#place();
-    this.#send({ type: "ready", group: this.#name, generation, epoch: group.epoch });
+    this.#wire.ready(generation, group.epoch);
   }
 
   /** @returns {Life} the group we are in; asked only where that is known. */
@@ -508,11 +504,6 @@ export class GroupSession {
   /** @returns {boolean} whether we are to be in no group any more; things that take their time ask before they go on. */
   get #isOver() {
     return this.#closed || this.#failure !== null;
-  }
-
-  /** @param {ClientMessage} message */
-  #send(message) {
-    if (!this.#isOver) this.#settings.send(message);
   }
 
   /**
@@ -528,7 +519,7 @@ export class GroupSession {
     this.#in?.epochs.clear();
     this.#forgetFormer();
     this.#committer?.close();
-    this.#send({ type: "resync", group: this.#name, generation: this.#told.generation });
+    this.#wire.resync(this.#told.generation);
   }
 
   /** @returns {boolean} whether this was one error too many. */
@@ -589,14 +580,4 @@ export class GroupSession {
       this.#show();
     });
   }
-}
-
-/**
- * @param {unknown} text base64url
- * @param {number} limit bytes
- */
-function bytesOf(text, limit) {
-  const bytes = fromBase64url(text, limit);
-  if (bytes === null) throw new GroupError("malformed", "Not bytes, or too many.");
-  return bytes;
 }
