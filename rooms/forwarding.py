@@ -337,13 +337,14 @@ class PublishedTrack:
         if restored is None or self.reception.highest is None:
             return []
         index = self._index(restored[0])
-        wanted = self._wanted.pop(index, None)
-        if wanted is None:
+        wanted = self._wanted.get(index)
+        if wanted is None or not wanted.routes:
             return []
         self._cache[index % CACHE_SIZE] = (index, restored[1])
+        routes, wanted.routes = wanted.routes, []
         return [
             (route.slot, again)
-            for route in wanted.routes
+            for route in routes
             if route in self.routes and (again := self._again(route, index, restored[1])) is not None
         ]
 
@@ -374,7 +375,8 @@ class PublishedTrack:
                 continue
             kept = self._cache[index % CACHE_SIZE]
             if kept is not None and kept[0] == index:
-                if index > route.gaps.newest:
+                # What had to be asked of its publisher did not get lost between us and the subscriber.
+                if index > route.gaps.newest and index not in self._wanted:
                     missed, newest = missed + 1, max(newest, index)
                 if (
                     route.may_repeat(index, now)
@@ -419,6 +421,8 @@ class PublishedTrack:
 
 @dataclass(slots=True)
 class _Wanted:
+    """A packet that was asked of the publisher, and the routes that still miss it."""
+
     routes: list[Route] = field(default_factory=list)
     asked_at: float = float("-inf")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 from hypothesis import given
@@ -266,6 +267,50 @@ def test_a_flood_is_told_and_what_the_publisher_lost_is_none() -> None:
         forward(other, number)
         assert there.route is not None
         assert other.resend(there.route, (number - 2,), number / 50).flood == 0.0
+
+
+def hears_late(*, lost_below: bool) -> list[float]:
+    """A publisher's way loses every other packet for a second, and one in six at all times.
+
+    Args:
+        lost_below: the subscriber's own way loses most of what comes, too; else only what is lost above.
+
+    Returns:
+        The floods that are told.
+    """
+    track, seen, other = camera(), slot(ssrc=500), slot(ssrc=600)
+    track.set_routes([seen, other])
+    told, route, there = [], seen.route, other.route
+    assert route is not None
+    assert there is not None
+    dice, came, above = random.Random(5), set(), set()
+    for number in range(1, 240):
+        now = number / 60
+        lost = number % 2 if 60 <= number < 120 else number % 6 == 0
+        if lost and number > 1:
+            above.add(number)
+            continue
+        forward(track, number, now=now)
+        if not (lost_below and number > 60 and dice.random() < 0.6):
+            came.add(number)
+            # Everything still missing is asked for, also what is on its way again.
+            missing = [index for index in range(max(1, number - 12), number) if index not in came]
+            told.append(track.resend(route, tuple(missing), now).flood)
+            # The other one lives farther away: it asks when the packet has already come again.
+            told.append(track.resend(there, tuple(index for index in missing if index in above), now).flood)
+        for again in sorted(above):
+            if number - again >= 3:
+                above.discard(again)
+                track.recover(publisher_rtx(track, again))
+    return [flood for flood in told if flood]
+
+
+def test_what_the_publisher_had_to_send_again_is_no_flood_of_its_subscribers() -> None:
+    assert hears_late(lost_below=False) == []
+
+
+def test_a_flood_is_seen_also_where_the_publisher_loses_packets_as_well() -> None:
+    assert max(hears_late(lost_below=True)) > 0.3
 
 
 def test_nothing_from_before_the_opening_can_be_had_by_nack() -> None:
