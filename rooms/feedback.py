@@ -52,6 +52,7 @@ class Reception:
     """
 
     __slots__ = (
+        "_across",
         "_bad",
         "_base",
         "_expected_before",
@@ -84,6 +85,7 @@ class Reception:
         self.lateness = Lateness(clock_rate)
         self.drowns = False
         self._unjudged = (0, 0, 0)
+        self._across = False
         self._base = 0
         self._bad: int | None = None
         self._transit: int | None = None
@@ -141,6 +143,13 @@ class Reception:
             self._soonest = transit
         return index
 
+    def resume(self) -> None:
+        """Its sender was cut off for a while: what it lost meanwhile does not tell how its way does now.
+
+        A report of that loss would make a browser step down on a way that is well again.
+        """
+        self._across = True
+
     def note_sender_report(self, ntp: int, now: float) -> None:
         """Remember when which sender report came, for the publisher's round-trip time.
 
@@ -158,6 +167,8 @@ class Reception:
     def report(self, now: float) -> ReportBlock | None:
         """Close an interval and report on it (appendix A.3).
 
+        Of the interval in which a sender came back, the fraction lost is told as 0, in all as it is.
+
         Returns:
             The block, or ``None`` while nothing has arrived.
         """
@@ -165,10 +176,14 @@ class Reception:
             return None
         expected = self.highest - self._base + 1
         self.interval_expected = expected - self._expected_before
-        self.interval_lost = max(0, self.interval_expected - (self.received - self._received_before))
+        arrived = self.received - self._received_before
+        self.interval_lost = max(0, self.interval_expected - arrived)
         self._expected_before = expected
         self._received_before = self.received
         self._judge()
+        if self._across and arrived > 0:
+            self._across = False
+            self.interval_expected = self.interval_lost = 0
         self.lateness.close_interval(self._soonest, now)
         self._soonest = None
         fraction = (

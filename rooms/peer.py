@@ -43,6 +43,9 @@ HANDSHAKE = 30.0
 # Seconds after which a subscriber's report says nothing about the present: browsers report on video every
 # second, on sound every five.
 _REPORT_LIFE = {Kind.AUDIO: 7.0, Kind.CAMERA: 2.5, Kind.SCREEN: 2.5}
+# Fraction lost before us from which a report says nothing of the way from here: a few packets between its
+# counting and ours would be most of what is left.
+_UNTOLD = 0.5
 # Senders of RTCP honoured from one transport; libsrtp keeps state for each.
 _MAX_RTCP_SENDERS = 32
 # SSRCs one transport may announce over its life, for the same reason; a browser keeps its five.
@@ -160,6 +163,7 @@ class Peer:
         self.meter = Meter()
         self.standing = Standing()
         self._counted: dict[int, tuple[Route, int, int, int]] = {}
+        self._across = frozenset[int]()
 
     @property
     def path(self) -> Path | None:
@@ -282,6 +286,9 @@ class Peer:
         if self.state is PeerState.GONE:
             self.settle()
         if silence >= INTERRUPTION:
+            self.forget_losses()
+            for track in self.member.tracks.values():
+                track.reception.resume()
             self._port.returned(self)
 
     def ask_whether_heard(self) -> None:
@@ -419,10 +426,12 @@ class Peer:
         """The seat reports how a slot of its arrived (RFC 3550 §6.4.1)."""
         now = self._port.now()
         before_us = self._lost_before_us(slot)
-        reported = block.fraction_lost / 256
-        # Both losses follow one another: what arrives is the product of what each way lets through.
-        slot.loss = max(0.0, (reported - before_us) / (1 - before_us)) if before_us < 1 else 0.0
-        slot.reported_at = now
+        if slot.ssrc in self._across:
+            self._across -= {slot.ssrc}
+        elif before_us <= _UNTOLD:
+            # Both losses follow one another: what arrives is the product of what each way lets through.
+            slot.loss = max(0.0, (block.fraction_lost / 256 - before_us) / (1 - before_us))
+            slot.reported_at = now
         if block.last_sr and block.last_sr == slot.sr_middle:
             self.meter.note_trip(now - slot.sr_sent_at - block.since_last_sr / 65536, now)
 
@@ -462,9 +471,10 @@ class Peer:
         )
 
     def forget_losses(self) -> None:
-        """What was reported so far tells of another time."""
+        """What was reported so far tells of another time, and so will what is reported next of each slot."""
         for slot in self.member.slots:
             slot.reported_at = float("-inf")
+        self._across = frozenset(self.slots_by_ssrc)
 
     def trip(self) -> float | None:
         """Seconds of the round trip between server and seat; ``None`` while it receives nothing."""

@@ -33,6 +33,25 @@ def test_a_gap_is_reported_as_loss_once() -> None:
     assert (second.lost, second.fraction_lost) == (1, 0)
 
 
+def test_what_was_lost_while_its_sender_was_cut_off_is_told_in_all_and_not_as_the_present() -> None:
+    reception = received(*range(1, 26))
+    reception.report(0.5)
+    reception.resume()
+    reception.report(5.5)  # heard again, but no packet of this one yet
+    for count in range(275, 300):
+        reception.note(count, 960 * count, 0.02 * count + 0.4)
+    back = reception.report(6.0)
+    assert back is not None
+    assert (back.lost, back.fraction_lost) == (249, 0)
+    assert (reception.interval_expected, reception.interval_lost) == (0, 0)
+    assert reception.lateness.seconds == 0.0
+    for count in range(300, 325, 5):
+        reception.note(count, 960 * count, 0.02 * count + 0.4)
+    after = reception.report(6.5)
+    assert after is not None
+    assert after.fraction_lost > 0.7 * 256, "from then on it counts"
+
+
 def test_a_stream_that_loses_a_third_drowns_until_it_is_heard_again() -> None:
     reception = received(*range(1, 60, 3))
     reception.report(0.5)

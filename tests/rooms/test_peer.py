@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 
 from rooms.description import BadSdp
-from rooms.forwarding import Kind
+from rooms.forwarding import Kind, PublishedTrack
 from rooms.ice import Credentials
 from rooms.media import MediaPort
-from rooms.peer import Peer, PeerState
-from rooms.rtcp import build_receiver_report
+from rooms.peer import INTERRUPTION, Peer, PeerState
+from rooms.rtcp import ReportBlock, build_receiver_report
 from rooms.rtp import HEADER
 from tests.rooms.raw_client import RawClient, until
 
@@ -234,6 +234,61 @@ async def test_quality_is_numbers_from_the_first_moment(peer: Peer, client: RawC
 
     numbers = iter(range(1, 65_000))
     await until(flowing, "the rate is measured")
+
+
+class Seen:
+    """A picture of somebody else, in a slot of a seat whose own way loses nothing unless said."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer, self.next = peer, 0
+        self.slot = next(slot for slot in peer.member.slots if slot.kind is Kind.CAMERA)
+        self.track = PublishedTrack(peer, Kind.CAMERA, 7, 8)
+        self.track.set_routes([self.slot])
+
+    def comes(self, packets: int) -> None:
+        for _ in range(packets):
+            self.track.forward(96, self.next & 0xFFFF, 0, 0.0)
+            self.next += 1
+
+    def reports(self, fraction: float) -> tuple[float, float]:
+        self.peer.note_block(self.slot, ReportBlock(self.slot.ssrc, int(256 * fraction), 0, 0, 0, 0, 0))
+        return self.peer.losses(Kind.CAMERA)
+
+
+@pytest.mark.parametrize(("counted", "on_the_way"), [(1, 3), (2, 3), (5, 3), (20, 6), (30, 10)])
+async def test_a_publisher_who_was_away_is_not_held_against_those_who_see_it(
+    peer: Peer, counted: int, on_the_way: int
+) -> None:
+    seen = Seen(peer)
+    seen.comes(100)
+    assert seen.reports(0.0)[0] == 0.0
+    seen.next += 300  # lost on the publisher's way
+    seen.comes(counted + on_the_way)  # of which a few have not arrived when the browser counts
+    assert seen.reports(300 / (300 + counted))[0] == 0.0
+    seen.comes(60)
+    assert seen.reports(0.4)[0] == pytest.approx(0.4, abs=0.01), "what is lost below still counts"
+
+
+async def test_what_the_publisher_lost_is_taken_off_and_no_more(peer: Peer) -> None:
+    seen = Seen(peer)
+    seen.comes(100)
+    seen.reports(0.0)
+    for _ in range(30):
+        seen.comes(1)
+        seen.next += 1
+    seen.comes(30)
+    assert seen.reports(2 / 3)[0] == pytest.approx(0.5, abs=0.02)
+
+
+async def test_what_was_lost_across_an_interruption_is_not_how_the_link_does_now(
+    port: MediaPort, peer: Peer
+) -> None:
+    seen = Seen(peer)
+    seen.comes(60)
+    assert seen.reports(0.2)[0] == pytest.approx(0.2, abs=0.01)
+    peer.heard(port.now() + INTERRUPTION)
+    assert seen.reports(0.95) == (0.0, float("-inf"))
+    assert seen.reports(0.3)[0] == pytest.approx(0.3, abs=0.01), "the next one tells again"
 
 
 async def test_one_packet_is_never_encrypted_twice(port: MediaPort, peer: Peer, client: RawClient) -> None:

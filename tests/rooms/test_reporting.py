@@ -417,6 +417,30 @@ async def test_a_picture_paused_before_a_blackout_comes_back_after_it(room: Room
     assert len(b.client.of(b.client.slots[1])) > before
 
 
+async def test_after_a_blackout_nobody_is_told_to_send_less_nor_that_a_link_is_weak(
+    room: Room, pair: Squeezed
+) -> None:
+    a, b = pair.publisher, pair.subscriber
+    await pair.goes(5, loss=0.0)
+    room.port.ahead += 5.0
+    told_before = len(a.client.reports)
+    pair.sequence += 250
+    await pair.goes(0.5, loss=0.95)
+    for _ in range(10):
+        await pair.goes(0.5, loss=0.0)
+    bits = [
+        one.bits_per_second
+        for one in a.client.reports[told_before:]
+        if isinstance(one, rtcp.BandwidthEstimate)
+    ]
+    assert min(bits) == 1_500_000
+    blocks = [one for one in a.client.reports[told_before:] if isinstance(one, rtcp.ReportBlock)]
+    assert max(block.fraction_lost for block in blocks) == 0
+    for seat in (a, b):
+        assert (sends(seat), receives(seat), seat.peer.standing.grade) == (Level.ALL, Level.ALL, Grade.GOOD)
+        assert seat.peer.quality().loss_in < 0.02
+
+
 async def test_who_is_gone_holds_no_publisher_down(room: Room, pair: Squeezed) -> None:
     a, b = pair.publisher, pair.subscriber
     await pair.goes(30, loss=0.5, estimate=20_000)
