@@ -44,7 +44,15 @@ GROUP = """async () => {
 LIVED = {"out": [False, True], "same": True, "heard": "hello", "from": "Host"}
 
 
-async def test_frozen_scenarios_of_both_suites_are_followed_in_chromium(people: People) -> None:
+def with_last_bit_flipped(text: str) -> str:
+    return f"{int(text, 16) ^ 1:0{len(text)}x}"
+
+
+async def test_frozen_scenarios_of_ours_and_of_others_are_followed_in_chromium(people: People) -> None:
+    ours = json.loads((VECTORS / "mls.json").read_text())
+    others = json.loads((VECTORS / "mls-others.json").read_text())["scenarios"]
+    altered = [{**each, "welcome": with_last_bit_flipped(each["welcome"])} for each in others]
+
     async def checker(route: Route) -> None:
         await route.fulfill(path=VECTORS / "mls.mjs", content_type="text/javascript")
 
@@ -52,14 +60,17 @@ async def test_frozen_scenarios_of_both_suites_are_followed_in_chromium(people: 
     await person.page.route("**/static/mls-check.mjs", checker)
     await person.page.goto(people.practice.url)
     found = await person.page.evaluate(
-        """async (scenarios) => {
+        """async (each) => {
           const {check} = await import("/static/mls-check.mjs");
           const suites = await import("/static/js/group-suite.js");
-          return await check(await import("/static/vendor/mls.js"), suites, scenarios);
+          const mls = await import("/static/vendor/mls.js");
+          return await Promise.all(each.map((scenarios) => check(mls, suites, scenarios)));
         }""",
-        json.loads((VECTORS / "mls.json").read_text()),
+        [ours, others, altered],
     )
-    assert found == {"faults": [], "scenarios": 2, "epochs": 8}
+    assert found[0] == {"faults": [], "scenarios": 2, "epochs": 8, "messages": 0}
+    assert found[1] == {"faults": [], "scenarios": 3, "epochs": 18, "messages": 18}
+    assert len(found[2]["faults"]) == 3
 
 
 async def test_a_group_lives_in_chromium_under_our_content_security_policy(people: People) -> None:

@@ -10,10 +10,12 @@ import * as suites from "../../static/js/group-suite.js";
 import * as mls from "../../static/vendor/mls.js";
 import { check } from "../vectors/mls.mjs";
 
-const FROZEN = JSON.parse(readFileSync(new URL("../vectors/mls.json", import.meta.url), "utf8"));
+const read = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), "utf8"));
+const FROZEN = read("mls.json");
+const OTHERS = read("mls-others.json").scenarios;
 
 test("frozen scenarios of both suites are followed", async () => {
-  assert.deepEqual(await check(mls, suites, FROZEN), { faults: [], scenarios: 2, epochs: 8 });
+  assert.deepEqual(await check(mls, suites, FROZEN), { faults: [], scenarios: 2, epochs: 8, messages: 0 });
 });
 
 test("a scenario that leads elsewhere is found", async () => {
@@ -25,4 +27,32 @@ test("a scenario that leads elsewhere is found", async () => {
     const { faults } = await check(mls, suites, FROZEN.map(alter));
     assert.equal(faults.length, 2);
   }
+});
+
+test("groups that mls-rs and OpenMLS made are followed", async () => {
+  assert.deepEqual(OTHERS.map(({ made_by }) => made_by.split(",")[0]), ["mls-rs", "mls-rs", "OpenMLS"]);
+  assert.deepEqual(await check(mls, suites, OTHERS), { faults: [], scenarios: 3, epochs: 18, messages: 18 });
+});
+
+test("a flipped byte in what others made is found", async () => {
+  const flipped = (text) => text.slice(0, -2) + (Number.parseInt(text.slice(-2), 16) ^ 1).toString(16).padStart(2, "0");
+  const last = (scenario, alter) => ({ ...scenario, epochs: scenario.epochs.map((epoch, at, { length }) => (at === length - 1 ? alter(epoch) : epoch)) });
+  for (const alter of [
+    (scenario) => ({ ...scenario, welcome: flipped(scenario.welcome) }),
+    (scenario) => ({ ...scenario, initial_exporter: { ...scenario.initial_exporter, secret: flipped(scenario.initial_exporter.secret) } }),
+    (scenario) => last(scenario, (epoch) => ({ ...epoch, commit: flipped(epoch.commit) })),
+    (scenario) => last(scenario, (epoch) => ({ ...epoch, exporter: { ...epoch.exporter, secret: flipped(epoch.exporter.secret) } })),
+    (scenario) => last(scenario, (epoch) => ({ ...epoch, exporter: undefined })),
+    (scenario) => last(scenario, (epoch) => ({ ...epoch, messages: [{ ...epoch.messages[0], message: flipped(epoch.messages[0].message) }] })),
+    (scenario) => last(scenario, (epoch) => ({ ...epoch, messages: [{ ...epoch.messages[0], text: flipped(epoch.messages[0].text) }] })),
+  ]) {
+    const { faults } = await check(mls, suites, OTHERS.map(alter));
+    assert.equal(faults.length, 3);
+  }
+});
+
+test("a commit out of a half of the tree whose other half is empty is refused, wrongly: no group of ours has one", async () => {
+  const whole = OTHERS.map((scenario) => ({ ...scenario, epochs: [...scenario.epochs, scenario.lone_half] }));
+  const { faults } = await check(mls, suites, whole);
+  assert.deepEqual(faults, [0, 1, 2].map((at) => `scenario ${at}: CryptoVerificationError: Could not verify confirmation tag`));
 });

@@ -9,31 +9,36 @@ const SUITES = /** @type {const} */ ({ 1: "SUITE_1", 83: "SUITE" });
  *
  * @param {typeof import("../../static/vendor/mls.js")} mls
  * @param {typeof import("../../static/js/group-suite.js")} suites
- * @param {any[]} scenarios as in passive-client-*.json of github.com/mlswg/mls-implementations
- * @returns {Promise<{faults: string[], scenarios: number, epochs: number}>} what differs, and how much was looked at
+ * @param {any[]} scenarios as in passive-client-*.json of github.com/mlswg/mls-implementations. Where who made one does not
+ *   tell its epoch authenticator, `exporter` stands for it, as in key-schedule.json there; `messages`: what members wrote
+ * @returns {Promise<{faults: string[], scenarios: number, epochs: number, messages: number}>} what differs, and how much
+ *   was looked at
  */
 export async function check(mls, suites, scenarios) {
   const faults = [];
   let followed = 0;
   let epochs = 0;
+  let messages = 0;
   for (const [at, scenario] of scenarios.entries()) {
     const name = SUITES[/** @type {keyof typeof SUITES} */ (scenario.cipher_suite)];
     if (name === undefined) continue;
     followed += 1;
     try {
-      epochs += await follow(mls, await suites.suite(suites[name]), scenario);
+      const seen = await follow(mls, await suites.suite(suites[name]), scenario);
+      epochs += seen.epochs;
+      messages += seen.messages;
     } catch (error) {
       faults.push(`scenario ${at}: ${error instanceof Error ? `${error.name}: ${error.message}` : error}`);
     }
   }
-  return { faults, scenarios: followed, epochs };
+  return { faults, scenarios: followed, epochs, messages };
 }
 
 /**
  * @param {typeof import("../../static/vendor/mls.js")} mls
  * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} suite
  * @param {any} scenario
- * @returns {Promise<number>} how many epochs it was in
+ * @returns {Promise<{epochs: number, messages: number}>} how many epochs it was in, and how many messages it opened
  */
 async function follow(mls, suite, scenario) {
   const psks = new Map(scenario.external_psks.map((/** @type {any} */ each) => [each.psk_id, bytes(each.psk)]));
@@ -55,28 +60,53 @@ async function follow(mls, suite, scenario) {
     signaturePrivateKey: bytes(scenario.signature_priv),
   };
   state = await mls.joinGroup(welcome, keyPackage, own, finder, suite, tree);
-  isIn(state, scenario.initial_epoch_authenticator, 0);
-  for (const [at, epoch] of scenario.epochs.entries()) {
-    for (const text of [...epoch.proposals, epoch.commit]) {
-      const decoded = mls.decodeMlsMessage(bytes(text), 0)?.[0];
-      if (decoded?.wireformat === "mls_public_message") {
-        state = (await mls.processPublicMessage(state, decoded.publicMessage, finder, suite)).newState;
-      } else if (decoded?.wireformat === "mls_private_message") {
-        state = (await mls.processPrivateMessage(state, decoded.privateMessage, finder, suite)).newState;
-      } else throw new Error("neither a public nor a private message");
+  const initial = {
+    proposals: [],
+    epoch_authenticator: scenario.initial_epoch_authenticator,
+    exporter: scenario.initial_exporter,
+    messages: scenario.initial_messages,
+  };
+  let messages = 0;
+  for (const [commits, epoch] of [initial, ...scenario.epochs].entries()) {
+    for (const text of commits === 0 ? [] : [...epoch.proposals, epoch.commit]) state = (await processed(mls, suite, state, text, finder)).newState;
+    await isIn(mls, suite, state, epoch, commits);
+    for (const { message, text } of epoch.messages ?? []) {
+      const opened = await processed(mls, suite, state, message, finder);
+      if (opened.kind !== "applicationMessage" || hex(opened.message) !== text) throw new Error(`another text, after ${commits} commits`);
+      state = opened.newState;
+      messages += 1;
     }
-    isIn(state, epoch.epoch_authenticator, at + 1);
   }
-  return scenario.epochs.length + 1;
+  return { epochs: scenario.epochs.length + 1, messages };
 }
 
 /**
+ * @param {typeof import("../../static/vendor/mls.js")} mls
+ * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} suite
  * @param {import("ts-mls/clientState.js").ClientState} state
- * @param {string} authenticator
- * @param {number} at
+ * @param {string} text
+ * @param {import("ts-mls/pskIndex.js").PskIndex} finder
  */
-function isIn(state, authenticator, at) {
-  if (hex(state.keySchedule.epochAuthenticator) !== authenticator) throw new Error(`in another epoch than the group, after ${at} commits`);
+async function processed(mls, suite, state, text, finder) {
+  const decoded = mls.decodeMlsMessage(bytes(text), 0)?.[0];
+  if (decoded?.wireformat === "mls_public_message") return mls.processPublicMessage(state, decoded.publicMessage, finder, suite);
+  if (decoded?.wireformat === "mls_private_message") return mls.processPrivateMessage(state, decoded.privateMessage, finder, suite);
+  throw new Error("neither a public nor a private message");
+}
+
+/**
+ * @param {typeof import("../../static/vendor/mls.js")} mls
+ * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl} suite
+ * @param {import("ts-mls/clientState.js").ClientState} state
+ * @param {any} epoch
+ * @param {number} commits
+ */
+async function isIn(mls, suite, state, { epoch_authenticator: authenticator, exporter }, commits) {
+  const { epochAuthenticator, exporterSecret } = state.keySchedule;
+  const same = exporter
+    ? hex(await mls.mlsExporter(exporterSecret, exporter.label, bytes(exporter.context), exporter.length, suite)) === exporter.secret
+    : hex(epochAuthenticator) === authenticator;
+  if (!same) throw new Error(`in another epoch than the group, after ${commits} commits`);
 }
 
 /**
