@@ -45,6 +45,7 @@ class Program:
         opened_at: when its transport was opened, loop seconds.
         resource: secret name of its transport, empty while it has none.
         etag: of the present ICE generation.
+        leaves: its seat is to be given up unless it is asked for again.
     """
 
     def __init__(self, seat: tuple[str, str]) -> None:
@@ -57,6 +58,7 @@ class Program:
         self.opened_at = 0.0
         self.resource = ""
         self.etag = ""
+        self.leaves = False
         self._changed = asyncio.Event()
         self._replies: dict[int, str | None] = {}
         self._number = 0
@@ -120,15 +122,22 @@ class Program:
         Raises:
             Refused: the room closed this program instead, or says nothing.
         """
-        if self.runner is None:
-            raise AssertionError("A program asks in the room that it has joined.")
-        self._number += 1
-        number = self._number
-        self.runner.tell(Asked(self.link, number, action, reason=VIA))
+        number = self._tell(action)
         await self._until(lambda: number in self._replies)
         if number not in self._replies:
             raise Refused("busy")
         return self._replies.pop(number)
+
+    def leave(self) -> None:
+        """Give the seat up; the answer is waited for by nobody."""
+        self._tell(SeatAction.LEAVE)
+
+    def _tell(self, action: SeatAction) -> int:
+        if self.runner is None:
+            raise AssertionError("A program asks in the room that it has joined.")
+        self._number += 1
+        self.runner.tell(Asked(self.link, self._number, action, reason=VIA))
+        return self._number
 
     async def wait(self, seconds: float) -> None:
         """Return when the room has put something, at the latest after so many seconds."""

@@ -2,6 +2,7 @@
 
     POST, not admitted ──▶ joins the room, knocks ──▶ 403, ask again ──▶ no transport exists
     POST, admitted ──▶ transport, resource ──▶ 201 ──DELETE, silence, move back, removal──▶ nothing
+    DELETE of what ended by itself ──▶ 200 ──no POST for 12 s──▶ left
     PATCH ──▶ candidates (204) or an ICE restart (200)
 
 HTTP knows no waiting room, so a program waits by asking again; while it does, it stands on the therapist's
@@ -28,7 +29,7 @@ from broker.agreement import CURRENT
 from broker.bearers import Bearer, Bearers
 from broker.errors import QuietroomError, Refused
 from broker.ids import short_code
-from broker.seats import SeatAction, SeatRole, SeatState
+from broker.seats import PLACED_STATES, SeatAction, SeatRole, SeatState
 from broker.sessions import session_is_e2ee
 from broker.tickets import Grant
 from rooms.bucket import Bucket, Buckets
@@ -151,7 +152,7 @@ class Programs:
         seat = (bearer.meeting, bearer.code)
         async with self._locks.setdefault(seat, asyncio.Lock()):
             program = await self._present(bearer, seat)
-            program.asked_at = _now()
+            program.asked_at, program.leaves = _now(), False
             await self._come_in(program)
             return self._open(program, offered, bearer.session.ends_ms)
 
@@ -196,6 +197,10 @@ class Programs:
     ) -> None:
         """Leave the session.
 
+        Of a transport that ended before, with its worker or in silence, nothing is known any more, but the seat
+        is still held for the program that shows its token: it is given up unless the program posts again
+        soon, as those do that delete before they connect anew.
+
         Raises:
             Refused: ``cannot-enter``, ``too-fast``, ``not-found``.
             StoreUnavailable: nobody can be recognised.
@@ -203,6 +208,10 @@ class Programs:
         bearer = await self._recognise(meeting, token, address, relayed=relayed)
         if not relayed and (owner := await self._elsewhere(bearer)) is not None:
             await self._relay(owner, "delete", meeting=meeting, token=token, resource=resource)
+            return
+        present = self._of.get((bearer.meeting, bearer.code))
+        if present is None or not present.resource:
+            await self._leave_later(bearer)
             return
         program = self._find(bearer, resource)
         program.close_resource()
@@ -274,6 +283,24 @@ class Programs:
         task.add_done_callback(self._tasks.discard)
         return program
 
+    async def _leave_later(self, bearer: Bearer) -> None:
+        """See to it that a seat is given up that is held for this program, which publishes nothing.
+
+        Its token is all that must be shown: who has it could have opened a transport, and deleted that.
+
+        Raises:
+            Refused: ``not-found`` when nothing is held for it.
+        """
+        if bearer.seat.holder != bearer.device or bearer.seat.state not in PLACED_STATES:
+            raise Refused("not-found")
+        seat = (bearer.meeting, bearer.code)
+        async with self._locks.setdefault(seat, asyncio.Lock()):
+            try:
+                program = await self._present(bearer, seat)
+            except Refused:
+                raise Refused("not-found") from None  # published again meanwhile, or somebody else's by now
+            program.asked_at, program.leaves = _now(), True
+
     async def _come_in(self, program: Program) -> None:
         """Return when the seat is admitted; knock for it if nobody did.
 
@@ -309,6 +336,8 @@ class Programs:
             log.error("program failed", room=short_code(program.seat[0]), **describe(error))
         finally:
             program.close_resource()
+            if program.leaves:
+                program.leave()
             program.close("gone")
             runner.part(program.link)
             if self._of.get(program.seat) is program:
@@ -320,14 +349,14 @@ class Programs:
         """The worker that has the room of a resource, if it is not this one.
 
         Raises:
-            Refused: ``not-found`` where no room can be.
+            Refused: ``not-found`` where no room can be; ``draining`` where another worker may find it.
         """
         if (bearer.meeting, bearer.code) in self._of:
             return None
         try:
             return await self.house.place(bearer.meeting)
-        except Refused:
-            raise Refused("not-found") from None
+        except Refused as error:
+            raise Refused("draining" if error.code == "draining" else "not-found") from None
 
     async def _relay(self, owner: str, verb: str, **values: str) -> Created | None:
         """Have the worker that runs the room do it.

@@ -140,6 +140,7 @@ class Whip:
                     "if-match-old",
                     "bad-sdp",
                     "too-fast",
+                    "draining",
                 ),
                 headers=_AUTHORIZATION | {"If-Match": "Required: the last ETag, or `*` to restart ICE."},
             ),
@@ -150,7 +151,7 @@ class Whip:
                 handle=self.leave,
                 about="Ends the transport; the seat has left.",
                 bearer=True,
-                refusals=("bearer-needed", "cannot-enter", "too-fast"),
+                refusals=("bearer-needed", "cannot-enter", "too-fast", "draining"),
                 headers=_AUTHORIZATION,
             ),
             *(

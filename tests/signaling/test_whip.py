@@ -24,6 +24,7 @@ ALONE = "\r\n".join(
     ]
 )  # fmt: skip
 """The offer of a program that then does nothing more."""
+FRAGMENT = "a=end-of-candidates\r\n"
 
 
 async def code_of_post(server: Server, meeting: str, token: str, offer: str = ALONE) -> str:
@@ -66,8 +67,62 @@ async def test_who_never_connects_loses_the_transport(
         assert (str(visit.meeting), "A") in server.media._peers
         await eventually(lambda: (str(visit.meeting), "A") not in server.media._peers)
         with pytest.raises(Refused, match="not-found"):
-            await server.programs.delete(visit.meeting, visit.tokens["A"], created.resource)
+            await server.programs.patch(visit.meeting, visit.tokens["A"], created.resource, "*", FRAGMENT)
         await host.close()
+
+
+async def test_what_ended_with_its_worker_is_deleted_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whip, "ASKS_AGAIN_WITHIN", 0.5)
+    monkeypatch.setattr(whip, "LOOK_EVERY", 0.05)
+    resources = {}
+    async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
+        await hire(server)
+        visit = await book(server, http)
+        for seat in ("A", "B"):
+            await visit.enter(seat)
+        host = await visit.host()
+        for seat in ("A", "B"):
+            assert await code_of_post(server, visit.meeting, visit.tokens[seat]) == "wait-for-admission"
+        assert await host.ask("act", action="admit", seats=["A", "B"]) is None
+        for seat in ("A", "B"):
+            resources[seat] = (await server.programs.post(visit.meeting, visit.tokens[seat], ALONE)).resource
+        await host.close()
+    async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
+        again = replace(visit, server=server, http=http, pages=[])
+        for seat, resource in resources.items():
+            await server.programs.delete(visit.meeting, visit.tokens[seat], resource)
+        # One program only deletes before it connects anew, as OBS does: it keeps its admission.
+        created = await server.programs.post(visit.meeting, visit.tokens["B"], ALONE)
+        host = await again.host()
+        await eventually(lambda: host.view["seats"][0]["state"] == "left")
+        await eventually(lambda: len(server.programs) == 1)
+        with pytest.raises(Refused, match="not-found"):  # what publishes now has another name
+            await server.programs.delete(visit.meeting, visit.tokens["B"], resources["B"])
+        assert host.view["seats"][1]["state"] == "admitted"
+        with pytest.raises(Refused, match="not-found"):  # who has left has nothing to give up
+            await server.programs.delete(visit.meeting, visit.tokens["A"], resources["A"])
+        await server.programs.delete(visit.meeting, visit.tokens["B"], created.resource)
+        await eventually(lambda: host.view["seats"][1]["state"] == "left")
+        left = [row for row in await again.audit() if row[0] == "seat.left"]
+        assert {row[3] for row in left} == {"via-whip"}
+        await host.close()
+
+
+async def test_a_link_gives_up_no_seat_that_a_page_has(tmp_path: Path) -> None:
+    async with Server(settings_for(tmp_path, whip=True)) as server, browser() as http:
+        await hire(server)
+        visit = await book(server, http)
+        host, page = await visit.host(), await visit.page("A")
+        assert await page.ask("knock") is None
+        assert await host.ask("act", action="admit", seats=["A"]) is None
+        await page.until("admitted")
+        with pytest.raises(Refused, match="not-found"):
+            await server.programs.delete(visit.meeting, visit.tokens["A"], "x")
+        assert len(server.programs) == 0
+        for each in (host, page):
+            await each.close()
 
 
 async def test_a_program_comes_back_into_its_admission_after_a_restart(tmp_path: Path) -> None:
