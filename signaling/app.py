@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -266,13 +266,13 @@ class Server:
         """Take no new rooms; those that run go on, and people may come back into them."""
         self.house.tenancy.taking = False
 
-    async def leave(self) -> None:
-        """Hand the rooms over to the other workers: who is inside goes on seeing and hearing meanwhile."""
+    async def leave(self, heirs: Collection[str]) -> None:
+        """Hand the rooms over to these other workers: who is inside goes on seeing and hearing meanwhile."""
         self.finish()
         if self._web_door is not None:
             await self._web_door.close()  # who comes back is to reach another worker
         self.sockets.end_relays("moved")
-        await self.house.hand_over()
+        await self.house.hand_over(heirs)
         await self.neighbours.close()
         await self.house.drain(ROOMS_WITHIN, "moved")
 

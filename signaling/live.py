@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -319,14 +319,14 @@ class House:
             for runner in self._rooms.values()
         )
 
-    async def hand_over(self) -> None:
-        """Give every room to another worker, and forward in each until its pages have moved there.
+    async def hand_over(self, heirs: Collection[str]) -> None:
+        """Give every room to one of these workers, and forward in each until its pages have moved there.
 
         What cannot be given away is left for ``drain``, which closes it.
         """
         self.draining, self.tenancy.taking = True, False
         runners = [runner for runner in self._rooms.values() if not runner.finished]
-        others = sorted(self.neighbours.names)
+        others = sorted(heirs)
         for number, runner in enumerate(runners):
             first = number % max(1, len(others))
             order = others[first:] + others[:first]

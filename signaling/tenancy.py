@@ -28,7 +28,7 @@ from signaling.failures import describe
 from signaling.neighbours import Neighbours
 
 COME_BACK_WITHIN: Final = 20.0
-"""Seconds for which a room whose worker died is taken again, also by who takes no new ones."""
+"""Seconds for which a room whose worker died or left is taken again, also by who takes no new ones."""
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class Tenancy:
         return lease
 
     def orphaned(self, meetings: Iterable[MeetingId]) -> None:
-        """The worker of these rooms has died: who was in them comes back in a moment."""
+        """The worker of these rooms has died or leaves: who was in them comes back in a moment."""
         now = _now()
         living = {meeting: until for meeting, until in self._orphans.items() if now < until}
         self._orphans = living | dict.fromkeys(meetings, now + COME_BACK_WITHIN)

@@ -197,9 +197,9 @@ class Programs:
     ) -> None:
         """Leave the session.
 
-        Of a transport that ended before, with its worker or in silence, nothing is known any more, but the seat
-        is still held for the program that shows its token: it is given up unless the program posts again
-        soon, as those do that delete before they connect anew.
+        Of a transport that ended before, with its worker or in silence, nothing is known any more. But its
+        seat is still held for the program that shows the token, and is given up unless that posts again soon:
+        some delete before they connect anew.
 
         Raises:
             Refused: ``cannot-enter``, ``too-fast``, ``not-found``.

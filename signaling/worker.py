@@ -1,6 +1,6 @@
 """One worker process: a whole server that does as its supervisor says.
 
-    settings ──▶ building ──ready──▶ go ──▶ serving ──SIGTERM──▶ leaving: its rooms move ──▶ gone
+    settings ──▶ building ──ready──▶ go ──▶ serving ──SIGTERM, leave──▶ its rooms move to others ──▶ gone
                                                ├──finish──▶ no new rooms; tells how many are live
                                                └──stop, or the supervisor has gone──▶ draining ──▶ gone
 
@@ -29,14 +29,18 @@ log = structlog.get_logger(__name__)
 
 
 class _Orders:
-    """What the supervisor and the operator have said so far."""
+    """What the supervisor and the operator have said so far.
+
+    Attributes:
+        heirs: the workers that take our rooms when we are to leave; ``None`` unless we are.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.server: Server | None = None
         self._reporting: asyncio.Task[None] | None = None
         self.go = asyncio.Event()
-        self.leave = False
+        self.heirs: list[str] | None = None
         self.end = asyncio.Event()
 
     async def follow(self) -> None:
@@ -54,6 +58,10 @@ class _Orders:
                 self.server.finish()
                 if self._reporting is None:
                     self._reporting = asyncio.create_task(self._report(self.server), name="report")
+            elif "leave" in said:
+                self.heirs = said["leave"]
+                self.go.set()
+                self.end.set()
             elif "stop" in said:
                 break
         self.go.set()
@@ -65,11 +73,8 @@ class _Orders:
             await asyncio.sleep(LOOK_EVERY)
 
     def told_to_leave(self) -> None:
-        """SIGTERM came."""
+        """SIGTERM came: the supervisor knows who can take our rooms, and whether we are still needed."""
         self._wire.say(leaving=True)
-        self.leave = True
-        self.go.set()
-        self.end.set()
 
     async def before_serving(self, server: Server) -> None:
         """All is built: wait until the others are ready as well."""
@@ -104,9 +109,9 @@ async def work(end: socket.socket) -> int:
             settings, listening=listening, secret=secret, before_serving=orders.before_serving
         ) as server:
             await orders.end.wait()
-            if orders.leave:
+            if orders.heirs is not None:
                 log.info("worker leaving", node=settings.node, rooms=server.house.live)
-                await server.leave()
+                await server.leave(orders.heirs)
     except QuietroomError as error:
         wire.say(failed=error.code, text=error.text)
         return 1

@@ -7,13 +7,14 @@
 Each worker is a whole ``Server`` in a process of its own (``signaling.worker``), on the one TCP socket that
 all of them accept from, with a UDP port for its rooms' media. The supervisor carries no visit. It speaks with
 each worker over a socketpair, a JSON object per line: settings, go, names and media ports of the neighbours,
-rooms whose worker has died, finish, stop; and back: ready, failed, live, leaving. The TURN secret that they
-share goes that way too, and lives in memory alone. Nobody is accepted before every worker is ready the first
-time.
+rooms whose worker has died or leaves, leave, finish, stop; and back: ready, failed, live, leaving. The TURN
+secret that they share goes that way too, and lives in memory alone. Nobody is accepted before every worker is
+ready the first time.
 
 A worker told to end (SIGTERM) hands its rooms to the others and is replaced: that is how workers are renewed
-one by one. No worker outlives the supervisor, and the store ends last. Each worker records its own start and
-stop; one that was killed has no stop.
+one by one. While the node finishes none is replaced, and the last one stays with its rooms. No worker lives
+longer than the supervisor, and the store ends last. Each worker records its own start and stop; one that was
+killed has no stop.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ import structlog
 
 from broker.embedded import dies_with_us, ended
 from broker.errors import QuietroomError, StoreUnavailable
+from broker.ids import MeetingId
 from broker.placement import Placement
 from broker.private import Private
 from broker.sealing import Keyring
@@ -136,7 +138,7 @@ class _Worker:
     failure: WorkerFailed | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def listen(self, on_change: Callable[[], None]) -> None:
+    async def listen(self, on_change: Callable[[], None], on_leaving: Callable[[_Worker], None]) -> None:
         """Follow what it says until it has gone."""
         while (said := await self.wire.hear()) is not None:
             if "ready" in said:
@@ -145,7 +147,7 @@ class _Worker:
             elif "failed" in said:
                 self.failure = WorkerFailed(str(said["failed"]), str(said["text"]))
             elif "leaving" in said:
-                self.taking = False
+                on_leaving(self)
             elif "live" in said:
                 self.live = int(said["live"])
             on_change()
@@ -271,7 +273,7 @@ class Supervisor:
             listening=self._listening.fileno(),
             secret=self._secret.reveal().hex(),
         )
-        self._begin(worker.listen(self._tell_names), f"hear-{name}")
+        self._begin(worker.listen(self._tell_names, self._leaving), f"hear-{name}")
         return worker
 
     async def _keep(self, slot: int, worker: _Worker) -> None:
@@ -284,6 +286,8 @@ class Supervisor:
             worker.taking, worker.media_port = False, 0
             log.warning("worker ended", node=worker.name, returncode=worker.process.returncode)
             await self._bury(worker)
+            if worker.live:
+                self._await_back()
             worker.live = 0  # not before it is known whether anybody was with it
             self._tell_names()
             if self._finishing.is_set():
@@ -305,18 +309,44 @@ class Supervisor:
         """End the leases of a worker that has died, so that its rooms can be taken at once."""
         worker.wire.close()
         self._neighbours.forget(worker.name)
+        orphans = await self._rooms_of(worker)
         try:
-            owners = await self._placement.owners()
             await self._placement.bury(worker.name)
         except StoreUnavailable:
+            orphans = None
+        if orphans is None:
             log.warning("leases of a dead worker run out by themselves", node=worker.name)
+        elif orphans:
+            self._await_back()
+            _tell_orphans(orphans, self._workers.values())
+
+    async def _rooms_of(self, worker: _Worker) -> list[MeetingId] | None:
+        """The rooms that a worker has; ``None`` while the store is away."""
+        try:
+            owners = await self._placement.owners()
+        except StoreUnavailable:
+            return None
+        return [meeting for meeting, owner in owners.items() if owner == worker.name]
+
+    def _await_back(self) -> None:
+        """Somebody may be on the way to another worker."""
+        self._back_until = asyncio.get_running_loop().time() + COME_BACK_WITHIN
+
+    def _leaving(self, worker: _Worker) -> None:
+        """A worker was told to end."""
+        self._begin(self._let_leave(worker), f"leave-{worker.name}")
+
+    async def _let_leave(self, worker: _Worker) -> None:
+        """Say to whom it gives its rooms; but the last one of a node that finishes stays."""
+        rooms = await self._rooms_of(worker)
+        heirs = [o for o in self._workers.values() if o is not worker and o.taking]
+        if self._finishing.is_set() and worker.taking and (not heirs or rooms is None):
+            log.warning("worker stays until the node has finished", node=worker.name)
             return
-        orphans = [meeting for meeting, owner in owners.items() if owner == worker.name]
-        if orphans:
-            self._back_until = asyncio.get_running_loop().time() + COME_BACK_WITHIN
-        for at in range(0, len(orphans), ROOMS_A_LINE):
-            for other in self._workers.values():
-                other.wire.say(orphans=orphans[at : at + ROOMS_A_LINE])
+        worker.taking = False
+        _tell_orphans(rooms or [], heirs)  # also to where nobody is heard who could be handed over
+        worker.wire.say(leave=[heir.name for heir in heirs])
+        self._tell_names()
 
     def _tell_names(self) -> None:
         """Tell each worker which others take rooms, which live, and the media ports of those."""
@@ -364,6 +394,13 @@ class Supervisor:
             worker.process.kill()
             await ended(worker.process)
             await self._bury(worker)
+
+
+def _tell_orphans(rooms: Sequence[MeetingId], workers: Iterable[_Worker]) -> None:
+    """Whoever was in these rooms comes to these workers in a moment."""
+    for worker in workers:
+        for at in range(0, len(rooms), ROOMS_A_LINE):
+            worker.wire.say(orphans=rooms[at : at + ROOMS_A_LINE])
 
 
 async def _ready(worker: _Worker) -> bool:

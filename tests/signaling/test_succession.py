@@ -67,7 +67,7 @@ class Move:
 
     async def begins(self) -> Visit:
         """The first server leaves, everybody is told to come back. Returns the visit as the other has it."""
-        self.leaving = asyncio.create_task(self.one.leave())
+        self.leaving = asyncio.create_task(self.one.leave({TWO}))
         for page in self.pages:
             assert await page.ended() == ("moved", 1012)
         return replace(self.visit, server=self.other)
@@ -188,7 +188,7 @@ async def test_whom_the_clinician_holds_while_the_room_changes_hands_stays_held(
     calls["adopt"] = late
     if slow == "the store":
         os.kill(process, signal.SIGSTOP)
-    move.leaving = asyncio.create_task(move.one.leave())
+    move.leaving = asyncio.create_task(move.one.leave({TWO}))
     try:
         await eventually(lambda: runner.finished)
         await host.say("act", id=900, action="hold", seats=["A"])

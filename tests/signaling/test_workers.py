@@ -388,6 +388,31 @@ async def test_a_node_that_finishes_is_seen_whole_and_a_worker_that_dies_then_lo
         await eventually(lambda: running.supervisor.live == 0, timeout=COME_BACK_WITHIN + 2.0)
 
 
+async def test_a_worker_told_to_end_while_its_node_finishes_drops_no_visit(tmp_path: Path) -> None:
+    async with node(tmp_path / "data") as (running, (visit,)):
+        pages = await visit.all_in()
+        owner = await running.owner(visit)
+        running.supervisor.finish()
+        await eventually(partial(readiness, visit.http, visit.server.url, 503))
+        os.kill(running.pids[owner], signal.SIGTERM)
+        for page in pages:
+            assert await page.ended() == ("moved", 1012)
+        host, first, second = await all_back(visit)
+        last = await running.owner(visit)
+        assert last != owner
+        await eventually(lambda: not alive(running.pids[owner]), timeout=15.0)
+        await eventually(lambda: running.supervisor.live == 1)
+        os.kill(running.pids[last], signal.SIGTERM)  # and there is nobody now who could take the visit
+        for action in ("hold", "resume", "hold", "resume"):
+            assert await host.ask("act", action=action, seats=["A"]) is None
+            await second.close()
+            second = await visit.page("B", media_kept=True)
+            assert second.state == "admitted"
+        assert [*host.of("bye"), *first.of("bye")] == []
+        assert await host.ask("act", action="end") is None
+        await eventually(lambda: running.supervisor.live == 0, timeout=COME_BACK_WITHIN + 2.0)
+
+
 async def watch(look: Callable[[], None]) -> None:
     """Look again and again, until cancelled."""
     while True:
