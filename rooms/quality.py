@@ -167,6 +167,13 @@ class Meter:
         """The same without what its report was late on the way up."""
         return None if self.trip(now) is None else self._trip_down
 
+    def waits_at_most(self, now: float) -> float:
+        """Seconds that a packet from the seat can have waited on its way by now.
+
+        Packets do not overtake one another: what comes after a report left after it, too.
+        """
+        return float("inf") if self._trip is None else self._trip + now - self._trip_at
+
     def close_interval(self, now: float, expected: int, lost: int) -> None:
         """End a measuring interval.
 

@@ -198,7 +198,7 @@ class Beat:
         fresh = peer.estimate is not None and now - peer.estimate[1] < ESTIMATE_LIFE
         estimate = peer.estimate[0] if fresh and peer.estimate is not None else None
         trip = peer.meter.trip_down(now)
-        link.allowance.update(estimate, loss, reported_at, now, trip)
+        link.allowance.update(estimate, loss, reported_at, now, trip, pictures)
         if not member.held:
             hurts = downlink_hurts(link.allowance, pictures, loss, sound_loss, trip)
             self._step(peer, link, now, hurts=inside and hurts, pictures=pictures > 0)
@@ -231,6 +231,7 @@ class Beat:
         uplink, tracks = link.uplink, peer.member.tracks
         moving = {kind: track.reception for kind, track in tracks.items() if _moves(track, now)}
         late = min((reception.lateness.seconds for reception in moving.values()), default=0.0)
+        late = min(late, peer.meter.waits_at_most(now))
         sound = tracks.get(Kind.AUDIO)
         expected, lost = (
             (0, 0) if sound is None else (sound.reception.interval_expected, sound.reception.interval_lost)

@@ -6,8 +6,10 @@
 
 A queue that loses nothing, in a modem or in a TCP connection, delays sound by seconds; who waits for losses
 never learns of it. Late counts only what is late of everything that a seat sends: a microphone whose clock
-lost half a second is not a network. Nor is a queue on the way up a weak way down: reports that come through
-it make a round trip long, which is why ``late`` is taken off before a way down is judged.
+lost half a second is not a network. A device that is short of time sends everything late, too; but its
+reports come at once, and nothing can wait longer than what came after it. Nor is a queue on the way up a weak
+way down: reports that come through it make a round trip long, which is why ``late`` is taken off before a way
+down is judged.
 
 Pure: counts come in, a judgement stands.
 """
@@ -26,7 +28,11 @@ FILLS: Final = 0.2
 STEPPED_DOWN: Final = 350_000
 """Bits per second up to which a browser has stepped down already; it does so by itself, and when told to."""
 _SUNK: Final = 0.3  # fraction of the sound lost; or seconds by which everything is late, and ever more
-_BEATS: Final = 2  # half seconds for which even the least must not fit; of the first, half may be before it
+# How much speaks for that not even the least fits: lost sound for two half seconds (of the first, half may be
+# before it), lateness for four, for a device that is short of time delays everything as well, by starts.
+_DROWNS: Final = 4
+_BY_LOSS: Final = 2
+_BY_LATENESS: Final = 1
 _BACK_OFF: Final = 0.8
 _GROWTH: Final = 1.12  # half a second; a quarter in one second
 
@@ -59,8 +65,12 @@ class Uplink:
         # Smoothed over about two seconds: a burst of losses is no judgement.
         self._sound_loss += (fraction - self._sound_loss) / 4
         grew, self.late, self._bitrate = late > self.late, late, bitrate
-        sinks = bitrate <= MIN_BITRATE and (fraction >= _SUNK or (late >= _SUNK and grew))
-        self._sunk = self._sunk + 1 if sinks else 0
+        if bitrate <= MIN_BITRATE and fraction >= _SUNK:
+            self._sunk += _BY_LOSS
+        elif bitrate <= MIN_BITRATE and late >= _SUNK and grew:
+            self._sunk += _BY_LATENESS
+        else:
+            self._sunk = 0
         if late >= FILLS and grew:
             known = bitrate if self.bits is None else min(bitrate, float(self.bits))
             self.bits = max(MIN_BITRATE, int(_BACK_OFF * known))
@@ -77,4 +87,4 @@ class Uplink:
     @property
     def drowns(self) -> bool:
         """Whether it hurts so badly that there is nothing to wait for."""
-        return self._sunk >= _BEATS
+        return self._sunk >= _DROWNS

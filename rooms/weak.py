@@ -136,9 +136,10 @@ class Ladder:
 class Allowance:
     """How much video a subscriber's downlink carries.
 
-    After a pause the browser's estimate starts from where it collapsed and grows by 8 % a second: a minute of
-    a bad picture on a link that is well again. Until it has caught up, an estimate of our own counts, which
-    grows as long as nothing is lost and no queue fills, and gives way where something does.
+    A browser's estimate that has collapsed grows by 8 % a second: a minute of a bad picture on a link that is
+    well again. So after a pause, or once it is below what a picture weighs while pictures come without loss
+    and without a queue, an estimate of our own counts until the browser's has caught up. It grows as long as
+    nothing is lost and no queue fills, and gives way where something does.
 
     Attributes:
         bits: bits per second for all the video it receives.
@@ -155,7 +156,13 @@ class Allowance:
         self._shortest = float("inf")
 
     def update(
-        self, estimate: int | None, loss: float, reported_at: float, now: float, trip: float | None = None
+        self,
+        estimate: int | None,
+        loss: float,
+        reported_at: float,
+        now: float,
+        trip: float | None = None,
+        pictures: int = 0,
     ) -> None:
         """Take in what is known.
 
@@ -164,11 +171,16 @@ class Allowance:
             loss: the worst fraction of a picture that it reported lost last.
             reported_at: seconds of that report; each counts once.
             trip: seconds of the last round trip, if known, without what the way up was late.
+            pictures: video tracks that go over it at present.
         """
         # The first report after a pause tells of what was lost before it.
         settled = now - self._begun_at >= _BEGINNING
-        if reported_at > self._counted_at and self._own is not None and settled:
-            self._own = self._after_report(self._own, estimate, loss, trip)
+        if reported_at > self._counted_at and settled:
+            if self._own is not None:
+                self._own = self._after_report(self._own, estimate, loss, trip)
+            elif pictures and estimate is not None and estimate < PICTURE_BITRATE and self._flows(loss, trip):
+                # No publisher sends less than that, so as much comes, and well, whatever the browser thinks.
+                self._own, self._troubled = float(PICTURE_BITRATE * pictures), False
         self._shortest = min(self._shortest, self._shortest if trip is None else trip)
         known = [bits for bits in (estimate, self._own) if bits is not None]
         bits = float(max(known, default=DEFAULT_BITRATE))
@@ -194,6 +206,10 @@ class Allowance:
             return max(float(PICTURE_BITRATE), own * _STEP_BACK)
         own *= _CAREFUL if self._troubled else _GROWTH
         return None if estimate is not None and own <= estimate else min(own, float(DEFAULT_BITRATE))
+
+    def _flows(self, loss: float, trip: float | None) -> bool:
+        """Whether nothing is lost, and it is known that no queue fills."""
+        return loss < CALM and trip is not None and trip <= self._shortest + _QUEUE
 
     def cut(self, bits: float, pictures: int, now: float) -> None:
         """Far less arrives than is sent: give no more than that, and grow again from there.

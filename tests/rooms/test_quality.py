@@ -105,3 +105,11 @@ def test_a_clock_that_says_nonsense_makes_no_negative_round_trip() -> None:
     meter = Meter()
     meter.note_trip(-4.0, 1.0)
     assert meter.trip(1.0) == 0.0
+
+
+def test_nothing_waits_longer_than_what_came_after_it() -> None:
+    meter = Meter()
+    assert meter.waits_at_most(10.0) == float("inf")
+    meter.note_trip(0.25, 10.0)
+    assert meter.waits_at_most(10.0) == 0.25
+    assert meter.waits_at_most(10.5) == 0.75

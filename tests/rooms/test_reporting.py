@@ -140,9 +140,13 @@ class Squeezed:
             await self.room.settled(self.publisher)
             await self.room.settled(self.subscriber)
             port.ahead += 0.5
+            await self.at_the_end()
             port.beat()
             if receives(self.subscriber) is not level:
                 return
+
+    async def at_the_end(self) -> None:
+        """Whatever else comes in the half second; nothing."""
 
 
 @pytest.fixture
@@ -264,6 +268,43 @@ async def test_a_round_trip_that_is_long_because_of_the_way_up_pauses_nothing_on
         await pair.goes(0.5, loss=0.0, estimate=20_000)
     assert b.peer.quality().rtt_ms == pytest.approx(3_000, rel=0.1)
     assert receives(b) is Level.ALL
+
+
+class Answered(Squeezed):
+    """The same, and the publisher reports on a picture that the subscriber sends.
+
+    Attributes:
+        waits: its reports wait in a queue, too: they tell of a time of which nothing is known any more.
+    """
+
+    beats = 0
+    waits = False
+
+    async def at_the_end(self) -> None:
+        a, b, now = self.publisher.client, self.subscriber.client, self.room.port.now()
+        self.beats += 1
+        b.send_rtp(Kind.CAMERA, self.beats, int(now * Kind.CAMERA.clock_rate))
+        report = rtcp.SenderReport(MEDIA_SSRC[Kind.CAMERA], self.beats << 32, 0, 0, 0)
+        b.send_rtcp(rtcp.build_sender_report(report))
+        await self.room.settled(self.subscriber)
+        block = rtcp.ReportBlock(a.slots[1], 0, 0, 0, 0, self.beats - self.waits << 16, 0)
+        a.send_rtcp(rtcp.build_receiver_report(1, [block]))
+        await self.room.settled(self.publisher)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_what_comes_late_from_a_slow_device_pauses_nothing_while_its_reports_come_at_once(
+    room: Room, pair: Squeezed, *, waits: bool
+) -> None:
+    a, b = pair.publisher, pair.subscriber
+    both = Answered(room, a, b)
+    await both.goes(3, loss=0.0)
+    both.waits = waits
+    for beat in range(1, 9):
+        both.queue = 0.4 * beat
+        await both.goes(0.5, loss=0.0, estimate=20_000)
+    assert sends(a) is (Level.SOUND if waits else Level.ALL)
+    assert (receives(a), receives(b), sends(b)) == (Level.ALL, Level.ALL, Level.ALL)
 
 
 async def test_of_whom_pictures_come_is_told_and_a_camera_turned_off_is_not_a_weak_link(

@@ -48,14 +48,24 @@ def test_where_not_even_the_least_fits_nothing_is_waited_for() -> None:
     assert after(1, loss=0.8, bitrate=60_000).drowns
     assert not after(0.5, loss=0.8, bitrate=60_000).drowns, "half a second may be chance"
     assert not after(10, loss=0.8, bitrate=2 * MIN_BITRATE).drowns, "the least would fit"
-    assert filling(2, bitrate=60_000).drowns
+    assert filling(4, bitrate=60_000).drowns
+    uplink = filling(2, bitrate=60_000)
+    uplink.note(PACKETS, PACKETS // 2, 0.8, 60_000)
+    assert uplink.drowns, "full, and it begins to lose"
 
 
 def test_a_queue_that_stands_or_drains_is_not_made_worse_by_what_is_sent() -> None:
-    uplink = filling(2, bitrate=60_000)
-    uplink.note(PACKETS, 0, 0.8, 60_000)
+    uplink = filling(4, bitrate=60_000)
+    uplink.note(PACKETS, 0, 1.6, 60_000)
     assert not uplink.drowns
     assert uplink.hurts
+
+
+def test_a_device_that_is_short_of_time_for_a_second_does_not_drown_what_it_sends() -> None:
+    uplink = after(2, bitrate=60_000)
+    for late in (0.39, 0.45, 0.45, 0.1, 0.0, 0.35, 0.89, 1.2, 0.5, 0.2):  # as measured on a starved machine
+        uplink.note(PACKETS, 0, late, 60_000)
+        assert not uplink.drowns
 
 
 def test_what_was_silent_for_a_moment_does_not_drown() -> None:

@@ -249,6 +249,37 @@ def test_after_a_pause_the_picture_does_not_wait_for_an_estimate_that_collapsed(
     assert after_a_pause(15).bits == DEFAULT_BITRATE
 
 
+def collapsed(seconds: int, *, loss: float = 0.0, trip: float | None = 0.02, pictures: int = 1) -> Allowance:
+    """A link whose browser has come to estimate next to nothing, though nothing was paused."""
+    allowance = Allowance()
+    allowance.update(1_500_000, 0.0, 0.0, 0.0, 0.02, pictures)
+    for second in range(1, seconds + 1):
+        estimate = int(9_000 * 1.08**second)
+        allowance.update(estimate, loss, float(second), float(second), trip, pictures)
+    return allowance
+
+
+def test_while_pictures_come_well_an_estimate_that_collapsed_keeps_nobody_small() -> None:
+    assert collapsed(12).bits == DEFAULT_BITRATE
+    assert collapsed(5).bits > 2 * PICTURE_BITRATE
+    assert collapsed(1, pictures=2).bits == 2 * PICTURE_BITRATE, "as much comes in any case"
+
+
+def test_a_low_estimate_counts_where_something_speaks_for_it_or_nothing_comes() -> None:
+    believed = int(9_000 * 1.08**12)
+    assert collapsed(12, loss=0.08).bits == believed
+    assert collapsed(12, trip=0.3).bits == believed
+    assert collapsed(12, trip=None).bits == believed
+    assert collapsed(12, pictures=0).bits == believed
+
+
+def test_a_low_estimate_that_still_holds_a_picture_is_what_the_link_carries() -> None:
+    allowance = Allowance()
+    for second in range(20):
+        allowance.update(PICTURE_BITRATE, 0.0, float(second), float(second), 0.02, 1)
+    assert allowance.bits == PICTURE_BITRATE
+
+
 def test_what_was_lost_before_the_pause_does_not_speak_against_its_end() -> None:
     allowance = Allowance()
     allowance.begin_at_floor(1, 2.0)
