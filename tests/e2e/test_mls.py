@@ -69,8 +69,8 @@ async def test_frozen_scenarios_of_ours_and_of_others_are_followed_in_chromium(p
         [ours, others, altered],
     )
     assert found[0] == {"faults": [], "scenarios": 2, "epochs": 8, "messages": 0}
-    assert found[1] == {"faults": [], "scenarios": 3, "epochs": 18, "messages": 18}
-    assert len(found[2]["faults"]) == 3
+    assert found[1] == {"faults": [], "scenarios": 4, "epochs": 22, "messages": 22}
+    assert len(found[2]["faults"]) == 4
 
 
 async def test_a_group_lives_in_chromium_under_our_content_security_policy(people: People) -> None:

@@ -2,8 +2,8 @@
 
 By hand, never in CI; FOLDER is a scratch one, nothing of it belongs to the project:
 
-    pip install --target FOLDER/python agentvault-mls-rs-uniffi==0.1.1
-    npm install --prefix FOLDER --force @wireapp/core-crypto@10.3.0
+    pip install --target FOLDER/python agentvault-mls-rs-uniffi==0.1.1 rfc9420==1.3.0
+    npm install --prefix FOLDER @wireapp/core-crypto@10.3.0
     PYTHONPATH=. python -m tests.vectors.freeze_mls_others FOLDER > tests/vectors/mls-others.json
 
 - mls-rs, by a Python binding (Apache-2.0 or MIT): a proposal by reference, the tree in the Welcome or apart.
@@ -12,8 +12,8 @@ By hand, never in CI; FOLDER is a scratch one, nothing of it belongs to the proj
 What is frozen is only what a run of them wrote, nothing of theirs. Our module draws the key package of the
 one who follows; all others are theirs: they make the group, commit by turns, write a message in each epoch.
 Neither tells its epoch authenticator, so a secret exported from each epoch stands for it; neither offers
-external PSKs. Then the other way round: they join a group of ours and commit in it. What came of that is told
-on standard error.
+external PSKs, which are in what rfc9420_side.py makes. Then the other way round: members of both join a group
+of ours and commit in it. What came of that is told on standard error.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from playwright.async_api import Page, Route, async_playwright
+
+from tests.vectors import rfc9420_side
 
 HERE = Path(__file__).parent
 GROUP = b"interop".hex()
@@ -291,7 +293,8 @@ async def main(folder: Path) -> None:
         "node", str(HERE / "mls-side.mjs"), stdin=pipe, stdout=pipe, limit=1 << 20
     )
     ours = Ours(node)
-    scenarios = []
+    passive = await ours.ask("person", identity=b"passive".hex())
+    scenarios = [rfc9420_side.scenario("rfc9420 1.3.0", passive)]
     mls_rs = "mls-rs, agentvault-mls-rs-uniffi 0.1.1"
     for tree_apart in (False, True):
         people = [MlsRs(name, tree_apart=tree_apart) for name in "ABC"]

@@ -4,7 +4,7 @@
 //
 // They are not kept here: that repository states no licence. All of suite 1, the one of its suites that is in our module,
 // passed in Node 20 and Chromium 156 at commit cfd450286d1bfd9cd2519b95c80f9771f94a5b1a: 22 scenarios, 248 epochs. What CI
-// follows in their place was made by two other implementations: mls-others.json, by freeze_mls_others.py.
+// follows in their place was made by three other implementations: mls-others.json, by freeze_mls_others.py.
 
 import "../static/webcrypto.mjs";
 
