@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.hostile import FORGE, Wire, as_if, opens_nothing, without
-from tests.e2e.people import WITHIN, People
+from tests.e2e.people import WITHIN, People, Person
 from tests.e2e.practice import Practice
 from tests.e2e.test_encrypted_visit import NOBODY, SEALED, conversation, hears_of
 from tests.support.waiting import eventually
@@ -51,6 +51,19 @@ def heard(wire: Wire, kind: str) -> int:
     return sum(message["type"] == kind for message in wire.told)
 
 
+async def falls_silent(person: Person) -> int:
+    """Wait until no packet has left this page for half a second; returns how many have left it in all."""
+    seen = [-1]
+
+    async def still() -> bool:
+        seen.append((await person.carried())["packetsSent"])
+        await person.page.wait_for_timeout(500)
+        return seen[-1] == seen[-2]
+
+    await eventually(still, WITHIN / 1000)
+    return seen[-1]
+
+
 async def test_who_is_in_the_conversation_is_not_for_the_server_to_say(
     practice: Practice, people: People
 ) -> None:
@@ -68,7 +81,6 @@ async def test_who_is_in_the_conversation_is_not_for_the_server_to_say(
     await b.is_in_the_room()
     await b.reads(SECURING)
     await opens_nothing(of_b, "T", "A")
-    await opens_nothing(of_therapist, "B")
     await therapist.sees_seat("B", state="waiting")
     await expect(therapist.page.locator(".tile")).to_have_count(1, timeout=WITHIN)
     assert len(of_therapist.candidates("B")) == 1
@@ -168,9 +180,9 @@ async def test_what_a_server_withholds_is_not_taken_for_said(practice: Practice,
     await therapist.page.evaluate(UNPLUG)
     await therapist.reads("No microphone")
     await therapist.presses("Turn camera off")
+    sent, signs = await falls_silent(therapist), heard(of_patient, "sealed")
     await expect(problem).to_have_text(PERHAPS, timeout=WITHIN)
     await expect(box).to_have_value(TEXT, timeout=WITHIN)
-    sent, signs = (await therapist.carried())["packetsSent"], heard(of_patient, "sealed")
     # It is said that nobody is there; then it goes out.
     await patient.presses("Send")
     asked = (await of_patient.kept("sealed", 2))["id"]
