@@ -203,8 +203,9 @@ class Allowance:
         """Our own estimate after one more report; ``None`` once the browser's has caught up."""
         if loss > CALM or (trip is not None and trip > self._shortest + _QUEUE):
             self._troubled = True
-            return max(float(PICTURE_BITRATE), own * _STEP_BACK)
-        own *= _CAREFUL if self._troubled else _GROWTH
+            own = max(float(PICTURE_BITRATE), own * _STEP_BACK)
+        else:
+            own *= _CAREFUL if self._troubled else _GROWTH
         return None if estimate is not None and own <= estimate else min(own, float(DEFAULT_BITRATE))
 
     def _flows(self, loss: float, trip: float | None) -> bool:

@@ -273,6 +273,17 @@ def test_a_low_estimate_counts_where_something_speaks_for_it_or_nothing_comes() 
     assert collapsed(12, pictures=0).bits == believed
 
 
+def test_what_speaks_against_our_estimate_leaves_the_browsers_where_that_is_no_lower() -> None:
+    allowance = collapsed(4)
+    reached = allowance.bits
+    assert reached > 2 * PICTURE_BITRATE - 10_000
+    for second in range(5, 25):
+        allowance.update(
+            int(0.82 * reached), 0.0, float(second), float(second), 0.3 if second == 5 else 0.02, 1
+        )
+    assert allowance.bits == int(0.82 * reached)
+
+
 def test_a_low_estimate_that_still_holds_a_picture_is_what_the_link_carries() -> None:
     allowance = Allowance()
     for second in range(20):
