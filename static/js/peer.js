@@ -10,6 +10,7 @@
 // Whether a visit is end-to-end encrypted is said by `protect` before the first offer; then a guard stands between
 // every track and the wire, and offers are taken only as our own server writes them (offer.js).
 
+import { Arrivals, find, packetsOf } from "./arrivals.js";
 import { Guard } from "./guard.js";
 import { isOurOffer } from "./offer.js";
 
@@ -37,7 +38,6 @@ const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
 const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
 const STAYS = 2_000; // ms the former one is kept after that: others may be slower, and need what it sends until then
-const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
 
 /**
  * The mids of one slot.
@@ -55,8 +55,7 @@ export function midsOf(slot) {
  * @typedef {object} Transport
  * @property {RTCPeerConnection} pc
  * @property {Map<string, MediaStream>} received by mid
- * @property {Map<string, {count: number, still: number}>} arrivals by mid: pictures decoded or packets of sound, and
- *   how many looks ago there was a new one
+ * @property {Arrivals} arrivals
  * @property {{packets: number, at: number, lively: boolean, silent: boolean}} heard all packets so far; when there was a
  *   new one, in the browser's own count, and whether many came then; whether none has for too long
  */
@@ -322,7 +321,7 @@ export class Peer {
     const transport = {
       pc,
       received: new Map(),
-      arrivals: new Map(),
+      arrivals: new Arrivals(pc),
       heard: { packets: 0, at: 0, lively: false, silent: false },
     };
     const former = this.#shown?.pc.connectionState === "connected" ? this.#shown : null;
@@ -348,7 +347,7 @@ export class Peer {
     this.#shown = transport;
     if (this.#state === "connected" && transport.pc.connectionState !== "connected") this.#set("connecting");
     for (const pc of this.#open) if (pc !== transport.pc) window.setTimeout(() => this.#end(pc), STAYS);
-    for (const arrival of transport.arrivals.values()) if (arrival.count > 0) arrival.still = 0;
+    transport.arrivals.refresh();
     this.#watch(() => this.#look(transport), LOOK);
     void this.#look(transport);
     this.#onTracks();
@@ -402,12 +401,12 @@ export class Peer {
   }
 
   /**
-   * See which pictures move. The server never says who shares a screen or lost their camera; frames do.
+   * See which pictures move, and whether anything comes at all.
    *
    * @param {Transport} transport
    */
   async #look(transport) {
-    if ((await count(transport)) && transport === this.#shown) this.#onTracks();
+    if ((await transport.arrivals.look(transport.received.keys())) && transport === this.#shown) this.#onTracks();
     const { packets, at } = await packetsOf(transport.pc);
     if (transport !== this.#current) return;
     const { heard, pc } = transport;
@@ -428,10 +427,10 @@ export class Peer {
    * @param {Transport} former
    */
   async #overtake(transport, former) {
-    await count(transport);
+    await transport.arrivals.look(transport.received.keys());
     if (transport !== this.#current || former !== this.#shown || transport.pc.connectionState !== "connected") return;
-    const wanted = [...former.arrivals].filter(([, { still }]) => still < STILL).map(([mid]) => mid);
-    const there = wanted.filter((mid) => (transport.arrivals.get(mid)?.count ?? 0) > 0);
+    const wanted = former.arrivals.moving;
+    const there = wanted.filter((mid) => transport.arrivals.has(mid));
     if (there.length > 0 && this.#patchyTimer === 0) {
       this.#patchyTimer = window.setTimeout(() => transport === this.#current && this.#show(transport), PATCHY);
     }
@@ -440,7 +439,7 @@ export class Peer {
 
   /** @param {string} mid */
   #moves(mid) {
-    return (this.#shown?.arrivals.get(mid)?.still ?? STILL) < STILL;
+    return this.#shown?.arrivals.moves(mid) ?? false;
   }
 
   /** @param {TransportState} state */
@@ -449,60 +448,6 @@ export class Peer {
     this.#state = state;
     this.#onState(state);
   }
-}
-
-/**
- * @param {RTCPeerConnection} pc
- * @param {string} mid
- */
-function find(pc, mid) {
-  return pc.getTransceivers().find((transceiver) => transceiver.mid === mid);
-}
-
-/**
- * Note what has arrived over a transport since the last time.
- *
- * @param {Transport} transport
- * @returns {Promise<boolean>} whether a picture began or stopped moving.
- */
-async function count({ pc, received, arrivals }) {
-  let changed = false;
-  for (const mid of received.keys()) {
-    const receiver = find(pc, mid)?.receiver;
-    if (!receiver) continue;
-    const now = await arrived(receiver);
-    const before = arrivals.get(mid) ?? { count: 0, still: STILL };
-    const after = { count: now, still: now > before.count ? 0 : Math.min(before.still + 1, STILL) };
-    arrivals.set(mid, after);
-    changed ||= receiver.track.kind === "video" && before.still < STILL !== after.still < STILL;
-  }
-  return changed;
-}
-
-/**
- * @param {RTCRtpReceiver} receiver
- * @returns {Promise<number>} pictures decoded so far, or packets of sound.
- */
-async function arrived(receiver) {
-  let found = 0;
-  (await receiver.getStats()).forEach((entry) => {
-    if (entry.type === "inbound-rtp") found = (entry.kind === "video" ? entry.framesDecoded : entry.packetsReceived) ?? 0;
-  });
-  return found;
-}
-
-/**
- * @param {RTCPeerConnection} pc
- * @returns {Promise<{packets: number, at: number}>} of any kind, so far, and when they were counted: a busy page reads
- *   late what has come in time.
- */
-async function packetsOf(pc) {
-  const found = { packets: 0, at: 0 };
-  if (pc.connectionState === "closed") return found;
-  (await pc.getStats()).forEach((entry) => {
-    if (entry.type === "transport") [found.packets, found.at] = [entry.packetsReceived ?? 0, entry.timestamp];
-  });
-  return found;
 }
 
 /**
