@@ -10,17 +10,14 @@ import { START, advance, inTheRoom, own, pendingKey, shouldEnter, someoneCame, w
 import { hostView } from "./host-view.js";
 import { announcement, titleOf } from "./host-words.js";
 import { announce, painter } from "./page.js";
-import { Peer } from "./peer.js";
 import { CANNOT_SEAL, canSeal } from "./support.js";
-import { Signal, followThePage, socketUrl } from "./signal.js";
+import { followThePage } from "./signal.js";
 import { NO_CODE } from "./encryption-state.js";
 import { forgetSecret, keptSecret } from "./link-keeping.js";
 import { linkKeys, secretIn } from "./link-secret.js";
-import { Sealing } from "./sealing.js";
 import { talkActions } from "./talk.js";
 import { signIn } from "./staff-account.js";
-
-/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+import { connect } from "./visiting.js";
 
 const meeting = meetingOfPath(location.pathname).toLowerCase();
 
@@ -43,35 +40,14 @@ const PRESENT_WITHIN = 5_000; // ms for our own sound and picture to come up
 
 const paint = painter();
 
-const signal = new Signal({
-  url: socketUrl(location),
+const { signal, peer, sealing } = connect({
   ticket: async () => (await post("/api/host-ticket", { meeting }, { "Quietroom-Role": "therapist" })).ticket,
-  mediaKept: () => peer.state === "connected",
-  groupKept: () => sealing.keys?.kept ?? null,
+  mayCommit: true,
   onMessage: received,
   onLine: (line) => apply({ type: "line", line }),
   onEnd: ({ code, text }) => void ended(code, text),
-});
-
-const peer = new Peer({
-  onAnswer: (sdp) => signal.send({ type: "answer", sdp }),
-  onTrouble: ({ fresh, unanswered }) => {
-    // No offer came for the last request: the signaling connection is as dead as the transport.
-    if (unanswered) signal.suspect();
-    signal.send({ type: "restart-media", fresh });
-  },
-  onState: (transport) => apply({ type: "transport", transport }),
-  onTracks: repaint,
-  onClear: () => apply({ type: "sent-clear" }),
-  onStrange: () => apply({ type: "offered-strangely" }),
-});
-
-const sealing = new Sealing({
-  mayCommit: true,
-  peer,
-  send: (message) => void signal.send(message),
-  ask: (message) => signal.ask(message),
   apply,
+  onTracks: repaint,
 });
 
 /** Actions after which a seat must not understand what is said in the room. */
@@ -154,9 +130,8 @@ function repaint() {
   document.body.dataset["transport"] = state.transport;
 }
 
-/** @param {ServerMessage} message */
+/** @param {Exclude<import('./messages.js').ServerMessage, {type: 'offer'}>} message */
 function received(message) {
-  if (sealing.hear(message)) return;
   switch (message.type) {
     case "welcome":
       apply({ ...message, at: Date.now() });
@@ -164,9 +139,6 @@ function received(message) {
     case "roster":
       apply(message);
       peer.reassure();
-      break;
-    case "offer":
-      void peer.offer(message);
       break;
   }
 }

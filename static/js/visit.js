@@ -7,19 +7,17 @@ import { meetingOfPath, readEntry, seatOfToken } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
 import { installExit } from "./exit.js";
 import { announce, copy, painter } from "./page.js";
-import { Peer } from "./peer.js";
-import { Signal, delayBefore, followThePage, socketUrl } from "./signal.js";
+import { delayBefore, followThePage } from "./signal.js";
 import { canSeal, lackOf } from "./support.js";
 import { NO_CODE } from "./encryption-state.js";
 import { authenticatorText, linkKeys, secretIn } from "./link-secret.js";
-import { Sealing } from "./sealing.js";
 import { talkActions } from "./talk.js";
 import { START, advance, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
 import { titleOf, visitView } from "./visit-view.js";
 import { announcement } from "./visit-words.js";
+import { connect } from "./visiting.js";
 
 /** @typedef {import('./visit-state.js').LocalEvent} LocalEvent */
-/** @typedef {import('./messages.js').ServerMessage} ServerMessage */
 /** @typedef {import('./messages.js').Entered} Entered */
 
 const REMEMBERED = "quietroom.seat"; // {meeting, seat, camera} of this tab: no secret, enough to find the cookie
@@ -51,39 +49,18 @@ let screenTrack = null;
 
 const paint = painter();
 
-const signal = new Signal({
-  url: socketUrl(location),
+const { signal, peer, sealing } = connect({
   ticket: async () => (await post("/api/seat-ticket", place())).ticket,
-  mediaKept: () => peer.state === "connected",
-  groupKept: () => sealing.keys?.kept ?? null,
+  mayCommit: false,
   onMessage: received,
   onLine: (line) => apply({ type: "line", line, at: Date.now() }),
   onEnd: ({ code, text }) => apply({ type: "over", code: ENDS[code] ?? code, text }),
+  apply,
+  onTracks: repaint,
 });
 
 /** @type {Readonly<Record<string, string>>} codes that mean the same to a patient */
 const ENDS = Object.freeze({ "cannot-enter": "enter-again", "not-allowed": "enter-again" });
-
-const peer = new Peer({
-  onAnswer: (sdp) => signal.send({ type: "answer", sdp }),
-  onTrouble: ({ fresh, unanswered }) => {
-    // No offer came for the last request: the signaling connection is as dead as the transport.
-    if (unanswered) signal.suspect();
-    signal.send({ type: "restart-media", fresh });
-  },
-  onState: (transport) => apply({ type: "transport", transport }),
-  onTracks: repaint,
-  onClear: () => apply({ type: "sent-clear" }),
-  onStrange: () => apply({ type: "offered-strangely" }),
-});
-
-const sealing = new Sealing({
-  mayCommit: false,
-  peer,
-  send: (message) => void signal.send(message),
-  ask: (message) => signal.ask(message),
-  apply,
-});
 
 /** @type {Devices | null} */
 let devices = null;
@@ -141,9 +118,8 @@ function repaint() {
   document.body.dataset["transport"] = state.transport;
 }
 
-/** @param {ServerMessage} message */
+/** @param {Exclude<import('./messages.js').ServerMessage, {type: 'offer'}>} message */
 function received(message) {
-  if (sealing.hear(message)) return;
   switch (message.type) {
     case "welcome":
       apply({ ...message, at: Date.now() });
@@ -151,9 +127,6 @@ function received(message) {
     case "place":
       apply(message);
       peer.reassure();
-      break;
-    case "offer":
-      void peer.offer(message);
       break;
   }
 }
