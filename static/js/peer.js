@@ -7,6 +7,9 @@
 // keeps the connection (new ICE credentials); any other offer makes a new one, with the same local tracks. While the
 // former one still carries (the room moves to another worker), it is shown until the new one carries as much.
 //
+// No timer judges: when one is due, what has arrived is looked at first. What carries again is let be, and a restart
+// that was asked for before is not begun.
+//
 // Whether a visit is end-to-end encrypted is said by `protect` before the first offer; then a guard stands between
 // every track and the wire, and offers are taken only as our own server writes them (offer.js).
 
@@ -33,6 +36,7 @@ const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 1_000; // ms between looks at what arrives
 const LIVELY = 20; // packets between two looks: others are seen or heard
+const FLOWS = LOOK; // ms since the newest packets: what is due at the same instant as a look may come after it
 const SILENCE = 2_000; // ms without any packet after that: the way is dead, however long the browser takes to say so
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
@@ -56,8 +60,9 @@ export function midsOf(slot) {
  * @property {RTCPeerConnection} pc
  * @property {Map<string, MediaStream>} received by mid
  * @property {Arrivals} arrivals
- * @property {{packets: number, at: number, lively: boolean, silent: boolean}} heard all packets so far; when there was a
- *   new one, in the browser's own count, and whether many came then; whether none has for too long
+ * @property {{packets: number, at: number, many: boolean, lively: boolean, silent: boolean}} heard all packets so far;
+ *   when there was a new one, in the browser's own count; whether many came then; whether then or the time before, for
+ *   silence may begin soon after a look; whether none has come for too long
  */
 
 export class Peer {
@@ -83,13 +88,14 @@ export class Peer {
   #watchTimer = 0;
   #patchyTimer = 0;
   #doubtful = false;
+  #doubted = false; // new ways were asked for although nothing is known to be broken
 
   /**
    * @param {object} options
    * @param {(sdp: string) => void} options.onAnswer fires with our answer to each offer
    * @param {(trouble: {fresh: boolean, unanswered: boolean}) => void} options.onTrouble fires when the server
    *   should be asked for a restart offer, or for a new transport (`fresh`); again every 3 s while it lasts.
-   *   `unanswered`: no offer has come since the last time
+   *   `unanswered`: no offer has come for so long, nor anything else over the transport
    * @param {(state: TransportState) => void} options.onState fires when the transport's state changed
    * @param {() => void} options.onTracks fires when received streams were replaced, and when a picture began
    *   or stopped moving
@@ -145,7 +151,7 @@ export class Peer {
       try {
         await this.#take(offer);
       } catch {
-        this.#trouble(true);
+        this.#trouble({ fresh: true });
       }
     });
     return this.#work;
@@ -241,8 +247,23 @@ export class Peer {
 
   /** The server answers: if there was doubt, have it offer new ways, which disturbs nothing that works. */
   reassure() {
-    if (this.#doubtful && this.#current !== null) this.#onTrouble({ fresh: false, unanswered: false });
+    if (this.#doubtful && this.#current !== null) {
+      this.#doubted = true;
+      this.#onTrouble({ fresh: false, unanswered: false });
+    }
     this.#doubtful = false;
+  }
+
+  /**
+   * Look whether the transport carries, at this moment: what was found broken may have come back since.
+   *
+   * @returns {Promise<boolean>}
+   */
+  async carries() {
+    const transport = this.#current;
+    const flows = transport !== null && this.#state !== "connected" && (await this.#hear(transport));
+    if (transport === null || transport !== this.#current) return false;
+    return this.#state === "connected" || (flows && transport.pc.connectionState === "disconnected");
   }
 
   /**
@@ -259,6 +280,8 @@ export class Peer {
     for (const pc of this.#open) pc.close();
     this.#open.clear();
     this.#current = this.#shown = null;
+    this.#troubleTimer = 0;
+    this.#doubted = false;
     this.#set("none");
     this.#onTracks();
   }
@@ -271,7 +294,11 @@ export class Peer {
       this.#onStrange();
       return;
     }
+    if (restart) await this.carries(); // if it does, it is connected from now on
     const kept = restart && this.#current !== null;
+    const doubted = this.#doubted;
+    this.#doubted = false;
+    if (kept && !doubted && this.#state === "connected") return; // asked for before it came back; the old ways hold
     /** @type {RTCConfiguration} */
     const configuration = {
       ...guard?.configuration,
@@ -322,7 +349,7 @@ export class Peer {
       pc,
       received: new Map(),
       arrivals: new Arrivals(pc),
-      heard: { packets: 0, at: 0, lively: false, silent: false },
+      heard: { packets: 0, at: 0, many: false, lively: false, silent: false },
     };
     const former = this.#shown?.pc.connectionState === "connected" ? this.#shown : null;
     for (const open of this.#open) if (open !== former?.pc) this.#end(open);
@@ -375,29 +402,44 @@ export class Peer {
     switch (connection) {
       case "connected":
         window.clearTimeout(this.#troubleTimer);
+        this.#troubleTimer = 0;
         this.#restarts = 0;
         this.#unanswered = false;
         this.#guard?.connected();
         this.#set("connected");
         break;
       case "disconnected":
-        window.clearTimeout(this.#troubleTimer);
-        this.#troubleTimer = window.setTimeout(() => this.#trouble(false), PATIENCE);
+        if (this.#state !== "broken") this.#ponder(PATIENCE);
         break;
       case "failed": // does not heal by itself
-        this.#trouble(false);
+        if (!this.#unanswered) this.#trouble(); // otherwise it was asked for, and will be again
         break;
     }
   }
 
-  /** @param {boolean} fresh */
-  #trouble(fresh) {
+  /** @param {number} wait milliseconds until the server is asked, if it is needed then */
+  #ponder(wait) {
     window.clearTimeout(this.#troubleTimer);
+    this.#troubleTimer = window.setTimeout(() => void this.#due(), wait);
+  }
+
+  /** Ask, unless what was broken carries again. */
+  async #due() {
+    const timer = this.#troubleTimer;
+    const flows = this.#current !== null && (await this.#hear(this.#current));
+    if (timer !== this.#troubleTimer) return; // it carries, or the server was asked meanwhile
+    // While anything arrives, nothing is as dead as it seems: neither socket nor transport is given up.
+    if (flows) this.#trouble({ fresh: false });
+    else this.#trouble({ unanswered: this.#unanswered });
+  }
+
+  /** @param {{fresh?: boolean, unanswered?: boolean}} [request] */
+  #trouble({ fresh = this.#restarts >= FRESH_AFTER, unanswered = false } = {}) {
     this.#set("broken");
-    this.#onTrouble({ fresh: fresh || this.#restarts >= FRESH_AFTER, unanswered: this.#unanswered });
+    this.#onTrouble({ fresh, unanswered });
     this.#unanswered = true;
     this.#restarts += 1;
-    this.#troubleTimer = window.setTimeout(() => this.#trouble(false), RETRY);
+    this.#ponder(RETRY);
   }
 
   /**
@@ -407,16 +449,28 @@ export class Peer {
    */
   async #look(transport) {
     if ((await transport.arrivals.look(transport.received.keys())) && transport === this.#shown) this.#onTracks();
+    await this.#hear(transport);
+  }
+
+  /**
+   * Listen whether a transport carries.
+   *
+   * @param {Transport} transport
+   * @returns {Promise<boolean>} whether anything has arrived just now over what was connected once.
+   */
+  async #hear(transport) {
     const { packets, at } = await packetsOf(transport.pc);
-    if (transport !== this.#current) return;
+    if (transport !== this.#current) return false;
     const { heard, pc } = transport;
     if (packets > heard.packets) {
-      transport.heard = { packets, at, lively: packets - heard.packets >= LIVELY, silent: false };
+      const many = packets - heard.packets >= LIVELY;
+      transport.heard = { packets, at, many, lively: many || (heard.many && !heard.silent), silent: false };
       if (heard.silent && this.#state === "broken" && pc.connectionState === "connected") this.#changed("connected");
     } else if (heard.lively && !heard.silent && at - heard.at >= SILENCE && this.#state === "connected") {
       heard.silent = true;
-      this.#trouble(false);
+      this.#trouble();
     }
+    return packets > 0 && at - transport.heard.at < FLOWS && ["connected", "disconnected"].includes(pc.connectionState);
   }
 
   /**

@@ -79,7 +79,7 @@ function browserWorld() {
 export class Signal {
   /** @type {string} */ #url;
   /** @type {() => Promise<string>} */ #ticket;
-  /** @type {() => boolean} */ #mediaKept;
+  /** @type {() => Promise<boolean>} */ #mediaKept;
   /** @type {() => {generation: string, epoch: number} | null} */ #groupKept;
   /** @type {(message: ServerMessage) => void} */ #onMessage;
   /** @type {(line: LineState) => void} */ #onLine;
@@ -101,7 +101,7 @@ export class Signal {
    * @param {object} options
    * @param {string} options.url of the WebSocket
    * @param {() => Promise<string>} options.ticket fetches a fresh ticket; an ApiError that is `final` ends it
-   * @param {() => boolean} options.mediaKept whether a transport from before is still connected
+   * @param {() => Promise<boolean>} options.mediaKept looks whether a transport from before still carries
    * @param {() => {generation: string, epoch: number} | null} [options.groupKept] where in the room's group this page
    *   is; null when it is in none
    * @param {(message: ServerMessage) => void} options.onMessage fires for each message of the server except
@@ -247,9 +247,10 @@ export class Signal {
     this.#socket = socket;
     /** @type {{code: string, text: string} | null} */
     let bye = null;
-    socket.onopen = () => {
+    socket.onopen = async () => {
+      const kept = await this.#mediaKept();
       if (turn !== this.#turn) return;
-      socket.send(JSON.stringify({ type: "hello", "media-kept": this.#mediaKept(), ...this.#groupKept() }));
+      socket.send(JSON.stringify({ type: "hello", "media-kept": kept, ...this.#groupKept() }));
     };
     socket.onmessage = ({ data }) => {
       if (turn !== this.#turn) return;

@@ -36,7 +36,7 @@ export function connect({ ticket, mayCommit, onMessage, onLine, onEnd, apply, on
   const signal = new Signal({
     url: socketUrl(location),
     ticket,
-    mediaKept: () => peer.state === "connected",
+    mediaKept: () => peer.carries(),
     groupKept: () => sealing.keys?.kept ?? null,
     onMessage: (message) => {
       if (sealing.hear(message)) return;
@@ -49,7 +49,7 @@ export function connect({ ticket, mayCommit, onMessage, onLine, onEnd, apply, on
   const peer = new Peer({
     onAnswer: (sdp) => signal.send({ type: "answer", sdp }),
     onTrouble: ({ fresh, unanswered }) => {
-      // No offer came for the last request: the signaling connection is as dead as the transport.
+      // Neither an offer nor a packet has come since the last request: both connections are dead.
       if (unanswered) signal.suspect();
       signal.send({ type: "restart-media", fresh });
     },

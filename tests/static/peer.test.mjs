@@ -158,6 +158,7 @@ test("one offer makes one connection, answered once, with our tracks on the firs
 
 test("a restart keeps the connection, with the servers of the new offer", async () => {
   const { peer, seen } = await connected();
+  made[0].becomes("failed");
   await peer.offer({ type: "offer", sdp: "two", restart: true, "ice-servers": [{ urls: ["turn:there"] }] });
   assert.equal(made.length, 1);
   assert.equal(made[0].closed, false);
@@ -220,6 +221,131 @@ test("a way that falls silent while others are heard is dead, long before the br
   assert.equal(seen.troubles.length, 1, "reports alone may come seldom");
 });
 
+test("a way that falls silent just after a look is noticed too", async () => {
+  const { seen } = await connected();
+  made[0].packets += 100;
+  await pass(1_000);
+  made[0].packets += 5; // and then nothing any more
+  await pass(2_000);
+  assert.deepEqual(seen.troubles, []);
+  await pass(1_000);
+  assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
+});
+
+test("after some have gone, the few packets that go on may come seldom", async () => {
+  const { seen } = await connected();
+  for (const packets of [100, 5, 5]) {
+    made[0].packets += packets;
+    await pass(1_000);
+  }
+  await pass(10_000);
+  assert.deepEqual(seen.troubles, []);
+});
+
+/** A page whose way fell silent: a restart has been asked for. */
+async function silent() {
+  const stage = await connected();
+  made[0].packets += 100;
+  await pass(3_000);
+  assert.deepEqual(stage.seen.troubles, [{ fresh: false, unanswered: false }]);
+  return stage;
+}
+
+test("a dead way with a dead socket is asked for again after three seconds, and then for a new one", async () => {
+  const { seen } = await silent();
+  await pass(2_950);
+  assert.equal(seen.troubles.length, 1);
+  await pass(50);
+  assert.deepEqual(seen.troubles[1], { fresh: false, unanswered: true });
+  await pass(3_000);
+  assert.deepEqual(seen.troubles[2], { fresh: true, unanswered: true });
+});
+
+test("what carries again when the next request is due is let be, looked at or not", async () => {
+  const { peer, seen } = await silent();
+  await pass(2_950);
+  made[0].packets += 1; // the next look and the next request come in the same instant
+  await pass(50);
+  assert.equal(peer.state, "connected");
+  await pass(10_000);
+  assert.equal(seen.troubles.length, 1);
+});
+
+test("while packets arrive, neither the socket nor the transport is given up for a browser slow to notice", async () => {
+  const { peer, seen } = await silent();
+  await pass(2_500);
+  made[0].becomes("disconnected");
+  for (let n = 0; n < 40; n += 1) {
+    made[0].packets += 5;
+    await pass(100);
+  }
+  assert.deepEqual(seen.troubles.slice(1), Array(2).fill({ fresh: false, unanswered: false }));
+  await pass(3_000);
+  assert.deepEqual(seen.troubles.at(-1), { fresh: true, unanswered: true }, "as soon as nothing arrives any more");
+  assert.equal(peer.state, "broken");
+});
+
+test("a request is unanswered after three seconds, not when the browser notices the same trouble", async () => {
+  const { seen } = await silent();
+  await pass(500);
+  made[0].becomes("disconnected");
+  await pass(1_500);
+  made[0].becomes("failed");
+  await pass(950);
+  assert.equal(seen.troubles.length, 1);
+  await pass(50);
+  assert.deepEqual(seen.troubles[1], { fresh: false, unanswered: true });
+});
+
+test("a restart that did not help is followed by another as soon as the browser gives up", async () => {
+  const { peer, seen } = await silent();
+  await peer.offer({ type: "offer", sdp: "two", restart: true });
+  made[0].becomes("failed");
+  assert.deepEqual(seen.troubles[1], { fresh: false, unanswered: false });
+});
+
+test("a restart that arrives when everything carries again is not begun", async () => {
+  const { peer, seen } = await silent();
+  made[0].packets += 1;
+  await pass(1_000);
+  assert.equal(peer.state, "connected");
+  await peer.offer({ type: "offer", sdp: "two", restart: true });
+  assert.deepEqual([made[0].offers, seen.answers], [["one"], ["answer to one"]]);
+  peer.doubt();
+  peer.reassure();
+  await peer.offer({ type: "offer", sdp: "three", restart: true });
+  assert.deepEqual(seen.answers, ["answer to one", "answer to three"], "one that was asked for in doubt is");
+  await peer.offer({ type: "offer", sdp: "four", restart: false });
+  assert.deepEqual(made.length, 2, "and a new transport always: the server has none any more");
+});
+
+test("a transport is kept if it carries at this moment, whatever was found before", async () => {
+  const { peer, seen } = await silent();
+  assert.equal(await peer.carries(), false);
+  await pass(500);
+  made[0].packets += 1;
+  assert.equal(peer.state, "broken", "nobody has looked yet");
+  assert.equal(await peer.carries(), true);
+  assert.equal(peer.state, "connected");
+  await pass(10_000);
+  assert.equal(seen.troubles.length, 1);
+  peer.close();
+  assert.equal(await peer.carries(), false);
+});
+
+test("a transport is kept that brings packets before the browser has noticed, not one that only begins", async () => {
+  const { peer } = await connected();
+  made[0].becomes("disconnected");
+  await pass(1_000);
+  assert.equal(await peer.carries(), false);
+  made[0].packets += 1;
+  assert.equal(await peer.carries(), true);
+  await peer.offer({ type: "offer", sdp: "two", restart: false });
+  made[1].becomes("connecting");
+  made[1].packets += 3; // of the handshake
+  assert.equal(await peer.carries(), false);
+});
+
 test("a page that is held up itself takes nobody for silent", async () => {
   const { seen } = await connected();
   made[0].packets += 100;
@@ -253,9 +379,10 @@ test("after the network has changed new ways are asked for, once, as soon as the
 
 test("an offer that cannot be taken asks for a new transport, and the next one is", async () => {
   const { peer, seen } = await connected();
+  made[0].becomes("failed");
   made[0].refuses = true;
   await peer.offer({ type: "offer", sdp: "two", restart: true });
-  assert.deepEqual(seen.troubles, [{ fresh: true, unanswered: false }]);
+  assert.deepEqual(seen.troubles.slice(1), [{ fresh: true, unanswered: false }]);
   await peer.offer({ type: "offer", sdp: "three", restart: false });
   assert.deepEqual(seen.answers, ["answer to one", "answer to three"]);
 });

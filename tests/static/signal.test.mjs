@@ -105,6 +105,22 @@ test("a connection carries its ticket in the subprotocol and says hello first", 
   assert.deepEqual(seen.lines, ["connecting", "open"]);
 });
 
+test("the hello waits for a look at the transport; a connection given up meanwhile says none", async () => {
+  const looks = [];
+  const { world, signal } = await play({ mediaKept: () => new Promise((resolve) => looks.push(resolve)) });
+  const first = last(world);
+  first.onopen();
+  await settled();
+  assert.deepEqual(first.sent, []);
+  first.onclose();
+  await world.pass(100);
+  last(world).onopen();
+  looks.forEach((resolve) => resolve(true));
+  await settled();
+  assert.deepEqual([first.sent, last(world).sent], [[], [{ type: "hello", "media-kept": true }]]);
+  signal.stop();
+});
+
 test("the hello says where in the room's group the page still is", async () => {
   const { world } = await opened({ groupKept: () => ({ generation: "0123456789abcdef", epoch: 3 }) });
   assert.deepEqual(last(world).sent[0], { type: "hello", "media-kept": false, generation: "0123456789abcdef", epoch: 3 });
