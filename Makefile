@@ -9,9 +9,10 @@ RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
-# Half as many tests again at a time as there are processors, because they often wait; but those that judge times
-# in browsers one by one.
-MANY := --numprocesses=$(shell expr $$(nproc) \* 3 / 2)
+# Half as many tests again at a time as there are processors, because they often wait. Browsers do not: as many as
+# there are processors, and those that judge times one by one.
+MANY := --numprocesses=$(shell expr $$(nproc) \* 3 / 2) --dist=worksteal
+BROWSERS := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
 	@QUIETROOM_DATA_DIR="$${QUIETROOM_DATA_DIR:-$(CURDIR)/data}" exec .venv/bin/quietroom demo
@@ -67,12 +68,12 @@ js: $(BROWSER_TOOLS)
 	node --test tests/static/*.test.mjs
 
 fast-tests: $(DEV)
-	.venv/bin/pytest $(MANY) --dist=worksteal -m "not browser and not slow"
+	.venv/bin/pytest $(MANY) -m "not browser and not slow"
 
 all-tests: $(DEV) $(SYSTEM) $(BROWSER_TOOLS)
 	@again=0; \
-	.venv/bin/pytest $(MANY) --dist=worksteal -m "not browser" || again=1; \
-	.venv/bin/pytest $(MANY) --dist=loadfile --no-loadscope-reorder -m "browser and not alone" || again=1; \
+	.venv/bin/pytest $(MANY) -m "not browser" || again=1; \
+	.venv/bin/pytest $(BROWSERS) -m "browser and not alone" || again=1; \
 	.venv/bin/pytest -m alone || again=1; \
 	if [ $$again = 1 ]; then \
 		echo "A machine that stands still fails what waits for it: those that failed, once more, one by one."; \
