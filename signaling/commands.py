@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what a command needs is imported when it runs, so that each
 
 OPERATOR: Final = "operator"
 _TAIL: Final = 20
+_ENDS_WITHIN: Final = 2.0  # seconds from Ctrl-C until a command is told once more
 _LONGEST_PASSWORD: Final = 1024
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -384,8 +385,25 @@ def _begun(settings: Settings) -> Settings:
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run the part of a command that waits for the store."""
-    return asyncio.run(work)
+    """Run the part of a command that waits for the store; Ctrl-C ends it.
+
+    Raises:
+        KeyboardInterrupt: it did.
+    """
+
+    async def heard() -> T:
+        task = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Again until it is done: redis-py swallows a cancellation that meets it while it connects.
+            while not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_ENDS_WITHIN)
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    return asyncio.run(heard())
 
 
 def _moment(text: str, flag: str) -> datetime:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from broker.embedded import socket_path
+from signaling.commands import run_to_end
 from tests.support.commands import PASSWORD, Process, book, data, events, run
 
 __all__ = ["data"]
@@ -166,6 +170,17 @@ def test_nobody_else_may_enter_the_data_directory(tmp_path: Path) -> None:
     data = tmp_path / "new"
     add_somebody(data)
     assert data.stat().st_mode & 0o077 == 0
+
+
+def test_ctrl_c_ends_a_command_also_where_a_library_swallows_it() -> None:
+    async def deaf_once() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(deaf_once())
 
 
 @pytest.mark.slow
