@@ -70,6 +70,16 @@ async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
         yield running
 
 
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def nobody_stays(browser: Browser) -> AsyncIterator[None]:
+    """Close what a test that failed has left open: pages in a call would slow down all that come after."""
+    before = list(browser.contexts)
+    yield
+    for context in browser.contexts:
+        if context not in before:
+            await context.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(practice: Practice, browser: Browser) -> AsyncIterator[People]:
     everyone = People(practice, browser)
