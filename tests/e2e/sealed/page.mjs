@@ -111,6 +111,10 @@ window.begin = async ({ seat, sealed }) => {
 window.take = (sdp, restart) =>
   new Promise((resolve) => {
     page.answer = resolve;
+    if (restart) {
+      page.peer.doubt(); // a restart that nobody needs is not begun
+      page.peer.reassure();
+    }
     void page.peer.offer({ type: "offer", sdp, restart });
   });
 
