@@ -20,7 +20,7 @@ from tests.support.waiting import soon
 pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 BACK_WITHIN = 6.0
-"""Seconds from the new network to media in both directions. The goal is 3; measured are 0.7 to 4.5, once 7.2."""
+"""Seconds from the new network to media in both directions. The goal is 3; seen were 0.7 to 7.2."""
 
 
 @pytest.fixture
