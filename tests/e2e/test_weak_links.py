@@ -234,20 +234,17 @@ async def test_below_what_sending_needs_the_camera_pauses_and_comes_back_by_itse
     await session.patient.sees_and_hears(1)
 
 
-async def test_a_deep_queue_that_loses_nothing_pauses_the_camera_and_not_what_is_seen(
-    session: Session,
-) -> None:
+async def test_a_deep_queue_pauses_the_camera_and_not_what_is_seen(session: Session) -> None:
     banner = session.patient.page.locator(".banner")
     session.link.up.conditions = Conditions(rate_kbps=60, queue_ms=8_000)
     await session.is_told(SENDING_PAUSED)
     await session.therapist.reads("Own picture paused")
-    seen, lost = await session.frames(session.patient), session.link.up.lost
+    seen = await session.frames(session.patient)
     for _ in range(6):
         await asyncio.sleep(1)
         await expect(banner.get_by_text(BOTH_PAUSED)).to_have_count(0)
         await expect(banner.get_by_text(RECEIVING_PAUSED)).to_have_count(0)
     assert await session.frames(session.patient) > seen + 30, "what comes down is not concerned"
-    assert session.link.up.lost == lost, "there was nothing to be seen but delay"
     session.link.both(CLEAR)
     await session.moves_again(session.therapist)
 
