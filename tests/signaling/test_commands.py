@@ -179,8 +179,14 @@ def test_ctrl_c_ends_a_command_also_where_a_library_swallows_it() -> None:
             await asyncio.Event().wait()
         await asyncio.Event().wait()
 
-    with pytest.raises(KeyboardInterrupt):
-        run_to_end(deaf_once())
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # also where the tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_to_end(deaf_once())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow

@@ -63,6 +63,11 @@ def events(data: Path, *more: str) -> list[dict[str, Any]]:
 # ---- as processes, the way people run them --------------------------------------------------------------
 
 
+def _listens() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """A command in a process of its own, its lines as they come."""
 
@@ -73,6 +78,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_listens,  # noqa: PLW1509 -- no other thread runs in these tests
         )
         self.seen = ""
 
