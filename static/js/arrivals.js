@@ -90,7 +90,9 @@ async function arrived(receiver) {
 export async function packetsOf(pc) {
   const found = { packets: 0, at: 0 };
   if (pc.connectionState === "closed") return found;
-  (await pc.getStats()).forEach((entry) => {
+  // It may be closed while it counts. Whoever asks waits for an answer: a reconnect, or another look at what is broken.
+  const report = await pc.getStats().catch(() => /** @type {RTCStatsReport} */ (new Map()));
+  report.forEach((entry) => {
     if (entry.type === "transport") [found.packets, found.at] = [entry.packetsReceived ?? 0, entry.timestamp];
   });
   return found;

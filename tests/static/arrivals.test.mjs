@@ -57,3 +57,9 @@ test("of a closed connection nothing is asked", async () => {
   pc.connectionState = "closed";
   assert.deepEqual(await packetsOf(pc), { packets: 0, at: 0 });
 });
+
+test("a connection that is closed while it counts has brought nothing, and says so", async () => {
+  const { pc } = play();
+  pc.getStats = () => Promise.reject(new DOMException("closed", "InvalidStateError"));
+  assert.deepEqual(await packetsOf(pc), { packets: 0, at: 0 });
+});
