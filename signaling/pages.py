@@ -7,10 +7,8 @@ ETag, so that a new version is seen at once. Text goes out compressed.
 
 from __future__ import annotations
 
-import gzip
 import hmac
 import re
-from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
@@ -19,29 +17,12 @@ from aiohttp import hdrs, web
 
 from broker.errors import Refused
 from broker.policy import Permission
+from signaling.assets import asset
 from signaling.metrics import CONTENT_TYPE, Metrics
 from signaling.routing import Call, Handler, Route
 
 METRICS: Final = web.AppKey("metrics", Metrics)
 OPENAPI: Final = web.AppKey("openapi", bytes)
-
-TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".txt": "text/plain; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".woff2": "font/woff2",
-    ".wasm": "application/wasm",
-}
-"""The files that are served at all, and as what."""
-
-COMPRESSED: Final = frozenset({".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt"})
-"""Those that are sent in gzip. Nobody's data is in them, so that their sizes tell nothing (BREACH)."""
 
 _GZIP: Final = re.compile(r"\bgzip\s*(?!\s*;\s*q\s*=\s*0(\.0*)?\s*(,|$))")  # RFC 9110 §12.5.3
 
@@ -75,38 +56,27 @@ async def static_file(call: Call, body: None) -> web.StreamResponse:
 
 
 def _file(request: web.Request, root: Path, name: str) -> web.StreamResponse:
-    """A file below ``root``, of a type that is served; text is compressed for whoever can read that.
+    """A file below ``root``; text is compressed for whoever can read that.
 
     Raises:
-        Refused: ``not-found``, also for a path or a link that leads out of it.
+        Refused: ``not-found``.
     """
-    try:
-        path = (root / name).resolve(strict=True)
-        kind = TYPES.get(path.suffix)
-        if kind is None or not path.is_file() or not path.is_relative_to(root.resolve()):
-            raise Refused("not-found")
-    except (OSError, ValueError, RuntimeError):  # absent, a null byte, a loop of links
-        raise Refused("not-found") from None
-    if path.suffix not in COMPRESSED:
-        return web.FileResponse(path, headers={hdrs.CONTENT_TYPE: kind})
-    headers = {hdrs.CONTENT_TYPE: kind, hdrs.VARY: hdrs.ACCEPT_ENCODING}
-    if not _GZIP.search(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
-        return web.FileResponse(path, headers=headers)
-    changed = path.stat().st_mtime_ns
-    etag = f"{changed:x}-gzip"
+    file = asset(root, name)
+    headers = {hdrs.CONTENT_TYPE: file.kind}
+    if file.plain is None:
+        return web.FileResponse(file.path, headers=headers)
+    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+    small = _GZIP.search(request.headers.get(hdrs.ACCEPT_ENCODING, "")) is not None
+    etag = f"{file.tag}-gzip" if small else file.tag
     if any(known.value == etag for known in request.if_none_match or ()):
         response = web.Response(status=304, headers=headers)
-    else:
+    elif small:
         headers[hdrs.CONTENT_ENCODING] = "gzip"
-        response = web.Response(body=_compressed(path, changed), headers=headers)
+        response = web.Response(body=file.small, headers=headers)
+    else:
+        response = web.Response(body=file.plain, headers=headers)
     response.etag = etag
     return response
-
-
-@lru_cache(maxsize=256)
-def _compressed(path: Path, changed: int) -> bytes:
-    """A file's bytes in gzip (RFC 1952), for as long as it does not change."""
-    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 async def healthz(call: Call, body: None) -> web.StreamResponse:

@@ -1,0 +1,124 @@
+"""What is sent of the browser's half: each module as written, without its comments."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from broker.errors import Refused
+from signaling.assets import asset, without_comments
+from tests.architecture.tree import ROOT
+
+STATIC = ROOT / "static"
+MODULES = sorted((STATIC / "js").glob("*.js"))
+
+# Reads [[written, sent], …], each module as text; says which mean something else to a parser.
+COMPARE = """
+import { readFileSync } from "node:fs";
+import { transformSync } from "esbuild";
+const options = { minifyWhitespace: true, legalComments: "none", target: "esnext", logLevel: "silent" };
+const meaning = (text) => {
+  try {
+    return transformSync(text, options).code;
+  } catch (error) {
+    return error.message;
+  }
+};
+const pairs = JSON.parse(readFileSync(0, "utf8"));
+console.log(JSON.stringify(pairs.map(([written, sent]) => meaning(written) === meaning(sent))));
+"""
+
+
+def same_meaning(*pairs: tuple[str, str]) -> list[bool]:
+    """Whether two modules are the same to a parser, but for their comments and white space."""
+    told = subprocess.run(
+        ["node", "--input-type=module", "--eval", COMPARE],
+        input=json.dumps(pairs), capture_output=True, text=True, check=True, cwd=ROOT, timeout=60,
+    )  # fmt: skip
+    found: list[bool] = json.loads(told.stdout)
+    return found
+
+
+def test_every_module_means_what_was_written_to_a_real_parser() -> None:
+    pairs = [(path.read_text(), without_comments(path.read_text())) for path in MODULES]
+    found = dict(zip([path.name for path in MODULES], same_meaning(*pairs), strict=True))
+    assert found
+    assert [name for name, same in found.items() if not same] == []
+    for written, sent in pairs:
+        assert written.count("\n") == sent.count("\n")
+    assert sum(len(sent) for _, sent in pairs) < 0.7 * sum(len(written) for written, _ in pairs)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["a = `${b}\n  // c\n`;\n", "html`${a && html`<b>/** d */ </b>`}`;\n", 'a = "(; // )";\nb = "";\n'],
+)
+def test_the_parser_would_see_a_text_that_was_taken_for_a_comment(written: str) -> None:
+    assert same_meaning((written, written), (written, without_comments(written))) == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("// @ts-check\n/** The seat,\n * so to speak. */\nlet seat = 1;\n", "\n\n\nlet seat = 1;\n"),
+        ("  f(); // why\n  // why else\n", "  f();\n\n"),
+        (
+            "const a = /** @type {A} */ (b);\n/** @type {A} */ ([\n  c,\n]);\n/** end */\n",
+            "const a = (b);\n([\n  c,\n]);\n\n",
+        ),
+        ('get("https://a/b"); // there\n', 'get("https://a/b");\n'),
+        ("a = b / c; d = /\\/\\*e/.test(f);\n", "a = b / c; d = /\\/\\*e/.test(f);\n"),
+    ],
+)
+def test_comments_go_and_lines_stay(written: str, sent: str) -> None:
+    assert without_comments(written) == sent
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for folder in ("js", "vendor"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.js").write_text("// why\na();\n")
+    (tmp_path / "b.css").write_text("/* why */\n")
+    (tmp_path / "c.png").write_bytes(b"// why")
+    return tmp_path
+
+
+def test_only_our_modules_lose_their_comments(root: Path) -> None:
+    ours, theirs, style, picture = (
+        asset(root, name) for name in ("js/a.js", "vendor/a.js", "b.css", "c.png")
+    )
+    assert ours.plain == b"\na();\n"
+    assert theirs.plain == b"// why\na();\n"
+    assert style.plain == b"/* why */\n"
+    assert picture.plain is None
+    assert [gzip.decompress(one.small) for one in (ours, theirs, style)] == [
+        ours.plain,
+        theirs.plain,
+        style.plain,
+    ]
+
+
+def test_the_tag_changes_with_what_is_sent_and_only_then(root: Path) -> None:
+    path = root / "js" / "a.js"
+
+    def tag_of(text: str, at: int) -> str:
+        path.write_text(text)
+        os.utime(path, ns=(at, at))
+        return asset(root, "js/a.js").tag
+
+    first = tag_of("// why\na();\n", 1)
+    assert tag_of("// because\na();\n", 2) == first
+    assert tag_of("// because\nb();\n", 3) != first
+
+
+def test_what_is_no_file_of_a_served_type_is_not_found(root: Path) -> None:
+    (root / "notes.md").write_text("")
+    for name in ("js", "js/", "", "absent.js", "notes.md", "../" + root.name + "/../x.js", "a\0.js"):
+        with pytest.raises(Refused, match="not-found"):
+            asset(root, name)
