@@ -28,6 +28,8 @@ from typing import Literal
 
 from aioice import stun
 
+from rooms.nomination import Nomination, Rank
+
 #: As the socket reports it: host, port, and for IPv6 flow and scope. Only compared and answered. A stream has
 #: a pseudo address instead: its path and a number of its own, such as ``("tcp", 7)``.
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -52,6 +54,8 @@ _PORT = re.compile(r"[0-9a-f]{4}", re.ASCII)
 _ROLE_CONFLICT = (487, "Role Conflict")
 # RFC 8445 §5.1.2.1, as a peer-reflexive candidate: type preference 110, local 65535, component 1.
 _PRIORITY = 110 << 24 | 65535 << 8 | 255
+# What a browser goes through only where the one before is closed to it.
+_BEST_LAST: tuple[Path, ...] = ("turn", "tcp", "udp")
 # Octets kept of a transaction id.
 _ID_KEPT = 8
 
@@ -91,12 +95,14 @@ class BindingRequest:
         ufrag: ours, names the seat.
         remote_ufrag: the browser's.
         nominates: carries USE-CANDIDATE.
+        priority: of its way, as the browser has it; 0 when it does not say.
         controlled: the browser believes that we control; a lite agent never does.
     """
 
     ufrag: str = field(repr=False)
     remote_ufrag: str = field(repr=False)
     nominates: bool
+    priority: int
     controlled: bool
     message: stun.Message = field(repr=False)
 
@@ -144,6 +150,7 @@ def read_request(datagram: bytes) -> BindingRequest | None:
         ufrag=ufrag,
         remote_ufrag=remote,
         nominates="USE-CANDIDATE" in message.attributes,
+        priority=message.attributes.get("PRIORITY", 0),
         controlled="ICE-CONTROLLED" in message.attributes,
         message=message,
     )
@@ -191,6 +198,7 @@ class LiteAgent:
         self._previous_remote: Credentials | None = None
         self._tie_breaker = secrets.randbits(64)
         self._seen = bytearray()
+        self._nomination: Nomination[Address] = Nomination()
 
     @property
     def ufrags(self) -> tuple[str, ...]:
@@ -252,17 +260,23 @@ class LiteAgent:
         """An address is no more: its stream has closed. The next request says where to send."""
         if address in self.addresses:
             self.addresses.remove(address)
+        self._nomination.forget(address)
         if self.address == address:
             self.address = None
 
     def check(
-        self, request: BindingRequest, address: Address, mapped: Address | None = None
+        self,
+        request: BindingRequest,
+        address: Address,
+        mapped: Address | None = None,
+        path: Path | None = None,
     ) -> Checked | None:
         """Verify a request and take note of where it came from.
 
         Args:
             address: where it came from and the answer goes.
             mapped: the same as the browser's side of the network knows it, when that is another.
+            path: which way it came, where the address does not tell.
 
         Returns:
             What to answer, or ``None`` when it is not authentic.
@@ -277,8 +291,9 @@ class LiteAgent:
         key = credentials.pwd.encode()
         if not request.message.check_message_integrity(key):
             return None
-        if credentials is self.credentials:
+        if credentials is self.credentials and self._previous is not None:
             self._previous = self._previous_remote = None
+            self._nomination = Nomination()
         if request.controlled:
             # RFC 8445 §7.3.1.1: the browser switches its role and asks again.
             return Checked(_respond(request, mapped or address, key, conflict=True))
@@ -292,8 +307,11 @@ class LiteAgent:
             if len(self.addresses) > MAX_ADDRESSES:
                 dropped = next(known for known in self.addresses if known != self.address)
                 self.addresses.remove(dropped)
-        if self.address is None or (request.nominates and not repeated):
-            self.address = address
+                self._nomination.forget(dropped)
+        if not repeated:
+            rank: Rank = (_BEST_LAST.index(path or path_of(address)), request.priority)
+            self._nomination.check(address, rank, nominates=request.nominates)
+        self.address = self._nomination.chosen or self.address or address
         return Checked(_respond(request, mapped or address, key), added, dropped)
 
     def _repeated(self, transaction: bytes) -> bool:

@@ -364,8 +364,10 @@ class MediaPort:
         owner = self._by_address.get(address)
         # Nobody takes over the address of a seat that is being heard, not even with a ticket of their own.
         taken = owner is not None and owner is not peer and self.now() - owner.last_heard < SILENCE
-        mapped = self._streams[address][1] if address in self._streams else detour and detour[1]
-        checked = None if peer is None or taken else peer.agent.check(request, address, mapped)
+        path, mapped = detour or (None, None)
+        if address in self._streams:
+            mapped = self._streams[address][1]
+        checked = None if peer is None or taken else peer.agent.check(request, address, mapped, path)
         if peer is None or checked is None:
             self.counters["dropped_unauthenticated"] += 1
             return

@@ -37,6 +37,7 @@ PURE = {
         "rooms.ingest_sdp",
         "rooms.lateness",
         "rooms.mls_wire",
+        "rooms.nomination",
         "rooms.pages",
         "rooms.quality",
         "rooms.room",

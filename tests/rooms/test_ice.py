@@ -12,6 +12,7 @@ from rooms.ice import (
     Checked,
     Credentials,
     LiteAgent,
+    Path,
     named_port,
     path_of,
     read_request,
@@ -28,11 +29,12 @@ def request(
     *,
     remote: str = "abcd",
     nominates: bool = True,
+    priority: int = 1,
     extra: dict[str, object] | None = None,
 ) -> bytes:
     message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
     message.attributes["USERNAME"] = f"{ufrag}:{remote}"
-    message.attributes["PRIORITY"] = 1
+    message.attributes["PRIORITY"] = priority
     message.attributes["ICE-CONTROLLING"] = 5
     if nominates:
         message.attributes["USE-CANDIDATE"] = None
@@ -48,14 +50,16 @@ def ask(
     by: Credentials | None = None,
     remote: str = "abcd",
     nominates: bool = True,
+    priority: int = 1,
+    path: Path | None = None,
     extra: dict[str, object] | None = None,
 ) -> Checked | None:
-    credentials = by or agent.credentials
+    by = by or agent.credentials
     parsed = read_request(
-        request(credentials.ufrag, credentials.pwd, remote=remote, nominates=nominates, extra=extra)
+        request(by.ufrag, by.pwd, remote=remote, nominates=nominates, priority=priority, extra=extra)
     )
     assert parsed is not None
-    return agent.check(parsed, address)
+    return agent.check(parsed, address, HOME if path_of(address) != "udp" else None, path)
 
 
 def test_an_authentic_request_is_answered_and_its_address_taken() -> None:
@@ -123,6 +127,47 @@ def test_only_a_nomination_moves_the_seat() -> None:
     ask(agent, AWAY)
     assert agent.address == AWAY
     assert agent.addresses == [HOME, AWAY]
+
+
+def test_a_browser_that_nominates_every_way_gets_the_best_of_them() -> None:
+    agent = LiteAgent()
+    stream: Address = ("tcp", 7)
+    ask(agent, stream, priority=9)
+    ask(agent, HOME, priority=2)
+    assert agent.address == HOME
+    ask(agent, AWAY, priority=1)
+    ask(agent, stream, priority=9)
+    ask(agent, ("127.0.0.1", 9), priority=9, path="turn")
+    assert agent.address == HOME
+    ask(agent, stream, nominates=False)
+    assert agent.address == stream, "the way it uses"
+
+
+def test_a_browser_that_chose_a_lesser_way_gets_it_at_once() -> None:
+    agent = LiteAgent()
+    for nominates in (False, True):
+        ask(agent, HOME, priority=2, nominates=nominates)
+    for nominates in (False, True):
+        ask(agent, ("tcp", 7), priority=1, nominates=nominates)
+    assert agent.address == ("tcp", 7)
+
+
+def test_a_restart_weighs_the_ways_anew() -> None:
+    agent = LiteAgent()
+    ask(agent, HOME, priority=2)
+    agent.restart()
+    ask(agent, AWAY, priority=1)
+    assert agent.address == AWAY
+
+
+def test_an_address_that_was_pushed_out_is_weighed_anew() -> None:
+    agent = LiteAgent()
+    ask(agent, HOME, priority=2)
+    ask(agent, AWAY, priority=1)
+    for port in range(MAX_ADDRESSES):
+        ask(agent, ("192.0.2.1", port), nominates=False)
+    ask(agent, AWAY, nominates=False)
+    assert agent.address == HOME, "it is not known as one that was nominated"
 
 
 def test_a_recorded_request_moves_nobody() -> None:

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rooms.nomination import INSISTING, Nomination, Rank
+
+UDP, TCP, TURN = 2, 1, 0
+BEST: Rank = (UDP, 9)
+SECOND: Rank = (UDP, 8)
+LAST: Rank = (TURN, 9)
+
+
+@dataclass
+class Play:
+    """Checks and what is to follow, in the order of a visit."""
+
+    nomination: Nomination[str] = field(default_factory=Nomination[str])
+
+    def nominates(self, address: str, rank: Rank = BEST, then: str | None = None) -> Play:
+        self.nomination.check(address, rank, nominates=True)
+        assert self.nomination.chosen == (then or address)
+        return self
+
+    def checks(self, address: str, rank: Rank = BEST, then: str | None = None) -> Play:
+        self.nomination.check(address, rank, nominates=False)
+        assert self.nomination.chosen == then
+        return self
+
+    def forgets(self, address: str, then: str | None) -> Play:
+        self.nomination.forget(address)
+        assert self.nomination.chosen == then
+        return self
+
+
+# ---------------------------------------------------------------- a browser that checks and then nominates
+
+
+def test_what_was_checked_first_is_wanted_once_it_is_nominated() -> None:
+    Play().checks("a").checks("b").nominates("a").nominates("a")
+
+
+def test_who_chooses_a_lesser_way_gets_it_at_once() -> None:
+    Play().checks("a", BEST).nominates("a", BEST).checks("b", LAST, "a").nominates("b", LAST)
+
+
+def test_the_way_that_was_left_does_not_come_back_by_a_plain_check() -> None:
+    play = Play().checks("a").nominates("a").checks("b", SECOND, "a").nominates("b", SECOND)
+    for _ in range(5):
+        play.checks("a", BEST, "b")
+    play.nominates("b", SECOND).nominates("a")
+
+
+def test_a_new_port_of_the_same_way_is_followed() -> None:
+    """Its address was translated anew: the first check from there nominates, as those before did."""
+    Play().checks("a").nominates("a").nominates("a, another port")
+
+
+def test_first_checks_that_come_in_another_order_change_nothing_for_long() -> None:
+    """The nomination overtakes the plain check."""
+    play = Play().nominates("a").checks("a", BEST, "a").nominates("a")
+    play.checks("b", SECOND, "a").nominates("b", SECOND).checks("a", BEST, "b")
+
+
+# ------------------------------------------------------------------------ a browser that nominates every way
+
+
+def test_a_lesser_way_takes_nothing_from_a_better_one() -> None:
+    Play().nominates("udp", (UDP, 1)).nominates("tcp", (TCP, 9), "udp").nominates("turn", (TURN, 9), "udp")
+
+
+def test_a_better_way_is_taken_as_it_comes() -> None:
+    Play().nominates("turn", (TURN, 9)).nominates("tcp", (TCP, 9)).nominates("udp", (UDP, 1))
+
+
+def test_of_equal_ways_the_last_counts() -> None:
+    Play().nominates("a").nominates("b").nominates("a")
+
+
+def test_the_way_it_uses_counts_whatever_its_rank() -> None:
+    """The answers on the better way did not reach it."""
+    Play().nominates("a", BEST).nominates("b", LAST, "a").checks("b", LAST, "b").checks("a", BEST, "a")
+
+
+def test_a_plain_check_from_where_nothing_was_nominated_moves_nothing() -> None:
+    Play().nominates("a", SECOND).checks("b", BEST, "a")
+
+
+def test_who_insists_on_a_lesser_way_gets_it() -> None:
+    play = Play().nominates("a", BEST)
+    for _ in range(INSISTING - 1):
+        play.nominates("b", LAST, "a")
+    play.nominates("b", LAST)
+
+
+def test_nobody_insists_while_the_better_way_goes_on() -> None:
+    play = Play().nominates("a", BEST)
+    for _ in range(5 * INSISTING):
+        play.nominates("b", LAST, "a").checks("a", BEST, "a")
+
+
+def test_two_lesser_ways_do_not_insist_together() -> None:
+    play = Play().nominates("a", BEST)
+    for _ in range(INSISTING):
+        play.nominates("b", LAST, "a").nominates("c", LAST, "a")
+
+
+# ----------------------------------------------------------------------------------------------------- both
+
+
+def test_what_is_no_more_is_not_wanted() -> None:
+    play = Play().nominates("a", BEST).nominates("b", LAST, "a")
+    play.forgets("b", "a").forgets("a", None).forgets("a", None).nominates("b", LAST)
+    assert not play.nomination.nominated("a")
+
+
+RANKS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=8)
+
+
+@given(ranks=RANKS, again=st.data())
+def test_in_every_order_the_best_way_of_those_that_all_were_nominated_is_wanted(
+    ranks: list[Rank], again: st.DataObject
+) -> None:
+    """Each once or twice, as Firefox does; never thrice, which would be to insist."""
+    nomination = Nomination[int]()
+    times = [number for number in range(len(ranks)) for _ in range(again.draw(st.integers(1, 2)))]
+    order = again.draw(st.permutations(times))
+    for number in order:
+        nomination.check(number, ranks[number], nominates=True)
+    best = max(ranks)
+    assert nomination.chosen == [number for number in order if ranks[number] == best][-1]
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30),
+    ranks=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=6, max_size=6),
+)
+def test_in_every_order_who_checks_first_gets_the_last_that_was_nominated(
+    steps: list[tuple[int, bool]], ranks: list[Rank]
+) -> None:
+    nomination = Nomination[int]()
+    nomination.check(0, ranks[0], nominates=False)
+    chosen = None
+    for number, nominates in steps:
+        nomination.check(number, ranks[number], nominates=nominates)
+        chosen = number if nominates else chosen
+        assert nomination.chosen == chosen
