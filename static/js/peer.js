@@ -38,6 +38,9 @@ const LOOK = 1_000; // ms between looks at what arrives
 const LIVELY = 20; // packets between two looks: others are seen or heard
 const FLOWS = LOOK; // ms since the newest packets: what is due at the same instant as a look may come after it
 const SILENCE = 2_000; // ms without any packet after that: the way is dead, however long the browser takes to say so
+const DOUBTS = 6; // times new ways are asked for in another network, until something comes over them
+const SETTLES = 400; // ms until something should come over new ways
+const COUNTS = 200; // ms in which it is waited for then
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
 const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
@@ -89,6 +92,8 @@ export class Peer {
   #patchyTimer = 0;
   #doubtful = false;
   #doubted = false; // new ways were asked for although nothing is known to be broken
+  #doubts = 0; // how often that may still be done
+  #doubtTimer = 0;
 
   /**
    * @param {object} options
@@ -243,15 +248,53 @@ export class Peer {
   /** The network has changed: what was connected may be dead without knowing it. */
   doubt() {
     this.#doubtful = this.#current !== null;
+    this.#endDoubt();
   }
 
   /** The server answers: if there was doubt, have it offer new ways, which disturbs nothing that works. */
   reassure() {
     if (this.#doubtful && this.#current !== null) {
-      this.#doubted = true;
-      this.#onTrouble({ fresh: false, unanswered: false });
+      this.#doubts = DOUBTS;
+      this.#askInDoubt();
     }
     this.#doubtful = false;
+  }
+
+  #endDoubt() {
+    window.clearTimeout(this.#doubtTimer);
+    this.#doubtTimer = 0;
+    this.#doubts = 0;
+  }
+
+  #askInDoubt() {
+    this.#doubts -= 1;
+    this.#doubted = true;
+    this.#onTrouble({ fresh: false, unanswered: false });
+  }
+
+  /** @param {Transport} transport */
+  #doubtLater(transport) {
+    window.clearTimeout(this.#doubtTimer);
+    this.#doubtTimer = window.setTimeout(() => void this.#doubtAgain(transport), SETTLES);
+  }
+
+  /**
+   * Ask again if nothing comes over the ways that were just offered: a browser may know of a network seconds before its
+   * WebRTC does, and then has looked for ways in the one that is gone.
+   *
+   * @param {Transport} transport
+   */
+  async #doubtAgain(transport) {
+    const timer = this.#doubtTimer;
+    const { packets } = await packetsOf(transport.pc);
+    if (timer !== this.#doubtTimer) return;
+    this.#doubtTimer = window.setTimeout(async () => {
+      const counting = this.#doubtTimer;
+      const now = await packetsOf(transport.pc);
+      if (counting !== this.#doubtTimer) return;
+      this.#doubtTimer = 0;
+      if (transport === this.#current && now.packets === packets) this.#askInDoubt();
+    }, COUNTS);
   }
 
   /**
@@ -275,6 +318,7 @@ export class Peer {
     window.clearTimeout(this.#troubleTimer);
     window.clearInterval(this.#watchTimer);
     window.clearTimeout(this.#patchyTimer);
+    this.#endDoubt();
     this.#guard?.close();
     this.#guard = undefined;
     for (const pc of this.#open) pc.close();
@@ -325,6 +369,7 @@ export class Peer {
     await pc.setLocalDescription();
     if (transport !== this.#current || pc.localDescription === null) return;
     this.#onAnswer(pc.localDescription.sdp);
+    if (doubted && this.#doubts > 0) this.#doubtLater(transport);
     if (kept) return;
     for (const source of /** @type {Source[]} */ (["camera", "screen"])) {
       const sender = find(pc, OURS[source])?.sender;
@@ -343,6 +388,8 @@ export class Peer {
    */
   #renew(configuration) {
     window.clearTimeout(this.#troubleTimer);
+    this.#endDoubt();
+    this.#doubtful = false;
     const pc = new RTCPeerConnection(configuration);
     /** @type {Transport} */
     const transport = {
@@ -359,6 +406,10 @@ export class Peer {
     pc.onconnectionstatechange = () => {
       if (transport === this.#current) this.#changed(pc.connectionState);
       else if (transport === this.#shown && this.#current) this.#show(this.#current); // there is nothing left to show
+    };
+    pc.onicecandidate = () => {
+      // A network that the browser knows only now: what comes over it has its time from here.
+      if (this.#doubtTimer !== 0 && transport === this.#current) this.#doubtLater(transport);
     };
     if (former) this.#watch(() => this.#overtake(transport, former), OVERTAKE);
     else if (this.#state !== "broken") this.#set("connecting");

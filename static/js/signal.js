@@ -32,6 +32,7 @@ const QUICK = 20; // attempts, in the seconds that a restart takes; then the ser
 const LATER_DELAY = 2_000; // ms
 const MOVED_WITHIN = 3_000; // ms a move may take before the page says that the connection is lost
 const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
+const NO_TICKET = 700; // ms without a ticket until another is asked for, over another connection
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
 const LONGEST_ATTEMPT = 10_000; // ms
 const REPLY_LIMIT = 5_000; // ms
@@ -235,7 +236,7 @@ export class Signal {
     }, limit);
     let ticket;
     try {
-      ticket = await this.#ticket();
+      ticket = await this.#anyTicket();
     } catch (error) {
       if (turn !== this.#turn) return;
       if (error instanceof ApiError && error.final) this.#end({ code: error.code, text: error.message });
@@ -264,6 +265,26 @@ export class Signal {
       if (bye !== null && !MAY_COME_BACK.has(bye.code)) this.#end({ code: bye.code, text: bye.text });
       else this.#lost(bye?.code === "moved");
     };
+  }
+
+  /**
+   * Ask for a ticket, and once more if none comes soon: a browser that has just changed networks asks over a connection
+   * of the former one, and takes seconds to give that up.
+   *
+   * @returns {Promise<string>}
+   * @throws {ApiError} what became of the first request
+   */
+  async #anyTicket() {
+    let timer = 0;
+    /** @type {Promise<string>} */
+    const another = new Promise((resolve) => {
+      timer = this.#world.later(() => this.#ticket().then(resolve, () => {}), NO_TICKET);
+    });
+    try {
+      return await Promise.race([this.#ticket(), another]);
+    } finally {
+      this.#world.cancel(timer);
+    }
   }
 
   /** @param {Exclude<ServerMessage, {type: 'bye'}>} message */

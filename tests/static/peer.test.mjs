@@ -377,6 +377,51 @@ test("after the network has changed new ways are asked for, once, as soon as the
   assert.equal(seen.troubles.length, 1);
 });
 
+test("another network is looked for again and again until something comes over it", async () => {
+  for (const [comesAfter, asked] of [[0, 1], [1_500, 3], [60_000, 6]]) {
+    made = [];
+    const { peer, seen } = await connected();
+    peer.doubt();
+    peer.reassure();
+    for (let at = 0, offered = 0; at < 6_000; at += 50) {
+      if (seen.troubles.length > offered) {
+        offered += 1;
+        await peer.offer({ type: "offer", sdp: `another ${offered}`, restart: true });
+      }
+      await pass(50);
+      if (at >= comesAfter) made[0].packets += 1;
+    }
+    assert.deepEqual(seen.troubles, Array(asked).fill({ fresh: false, unanswered: false }));
+    peer.close();
+  }
+});
+
+test("a network that the browser knows only now has its time before it is asked for another way", async () => {
+  const { peer, seen } = await connected();
+  peer.doubt();
+  peer.reassure();
+  await peer.offer({ type: "offer", sdp: "two", restart: true });
+  await pass(350);
+  made[0].onicecandidate();
+  await pass(350);
+  assert.equal(seen.troubles.length, 1);
+  await pass(300);
+  assert.equal(seen.troubles.length, 2);
+});
+
+test("a new transport, or its end, ends the doubt", async () => {
+  for (const ends of [(peer) => peer.close(), (peer) => peer.offer({ type: "offer", sdp: "new", restart: false })]) {
+    const { peer, seen } = await connected();
+    peer.doubt();
+    peer.reassure();
+    await peer.offer({ type: "offer", sdp: "two", restart: true });
+    await ends(peer);
+    await pass(2_000);
+    assert.equal(seen.troubles.length, 1);
+    peer.close();
+  }
+});
+
 test("an offer that cannot be taken asks for a new transport, and the next one is", async () => {
   const { peer, seen } = await connected();
   made[0].becomes("failed");

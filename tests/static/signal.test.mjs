@@ -143,6 +143,37 @@ test("a lost connection comes back with a new ticket", async () => {
   assert.deepEqual(seen.lines, ["connecting", "open", "lost", "open"]);
 });
 
+test("a ticket that does not come over a dead connection is asked for over another", async () => {
+  const asked = [];
+  const { world, seen, signal } = await play({
+    ticket: () => new Promise((resolve, reject) => asked.push({ resolve, reject })),
+  });
+  await world.pass(600);
+  assert.equal(asked.length, 1);
+  await world.pass(200);
+  asked[1].resolve("second");
+  await settled();
+  assert.deepEqual(last(world).protocols, ["quietroom.v1", "ticket.second"]);
+  asked[0].reject(new ApiError(0, "unreachable", "…"));
+  await open({ world });
+  assert.deepEqual([seen.lines, world.sockets.length], [["connecting", "open"], 1]);
+  signal.stop();
+});
+
+test("a ticket that comes late, or is refused, is not asked for again when the first answer is there", async () => {
+  const asked = [];
+  const { world, seen } = await play({ ticket: () => new Promise((resolve, reject) => asked.push({ resolve, reject })) });
+  await world.pass(800);
+  asked[1].reject(new ApiError(0, "unreachable", "…"));
+  await settled();
+  assert.deepEqual(seen.ends, []);
+  asked[0].reject(new ApiError(403, "seat-locked", "Ask the practice."));
+  await settled();
+  assert.deepEqual(seen.ends, [{ code: "seat-locked", text: "Ask the practice." }]);
+  await world.pass(5_000);
+  assert.deepEqual([asked.length, world.timers], [2, 0]);
+});
+
 test("a server that returns after some seconds is found within half a second", async () => {
   let up = true;
   const { world } = await opened({
@@ -180,12 +211,14 @@ test("a server that returns is found within five seconds, however long it was aw
 
 test("an attempt that hangs is given up, each later one with more patience", async () => {
   const { world, seen } = await play({ ticket: () => new Promise(() => {}) });
-  await world.pass(4_000 + 100);
-  assert.equal(seen.tickets, 2);
-  await world.pass(4_000 + 200);
-  assert.equal(seen.tickets, 2);
-  await world.pass(2_000);
+  await world.pass(4_000);
+  assert.equal(seen.tickets, 2); // each attempt asks twice
+  await world.pass(100);
   assert.equal(seen.tickets, 3);
+  await world.pass(4_000 + 200);
+  assert.equal(seen.tickets, 4);
+  await world.pass(2_000);
+  assert.equal(seen.tickets, 5);
   assert.deepEqual(seen.lines, ["connecting"]);
 });
 
