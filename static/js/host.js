@@ -10,6 +10,7 @@ import { START, advance, inTheRoom, own, pendingKey, shouldEnter, someoneCame, w
 import { hostView } from "./host-view.js";
 import { announcement, titleOf } from "./host-words.js";
 import { announce, painter } from "./page.js";
+import { Painting } from "./painting.js";
 import { CANNOT_SEAL, canSeal } from "./support.js";
 import { followThePage } from "./signal.js";
 import { NO_CODE } from "./encryption-state.js";
@@ -39,6 +40,8 @@ let onPresent = () => {};
 const PRESENT_WITHIN = 5_000; // ms for our own sound and picture to come up
 
 const paint = painter();
+const painting = new Painting(paintNow);
+const repaint = () => painting.repaint();
 
 const { signal, peer, sealing } = connect({
   ticket: async () => (await post("/api/host-ticket", { meeting }, { "Quietroom-Role": "therapist" })).ticket,
@@ -48,6 +51,7 @@ const { signal, peer, sealing } = connect({
   onEnd: ({ code, text }) => void ended(code, text),
   apply,
   onTracks: repaint,
+  painting,
 });
 
 /** Actions after which a seat must not understand what is said in the room. */
@@ -110,7 +114,7 @@ async function useSecret(secret) {
   apply({ type: "secret-given" });
 }
 
-function repaint() {
+function paintNow() {
   paint(
     hostView(state, actions, {
       now: Date.now() + state.skew,
@@ -248,6 +252,7 @@ const actions = {
     if (PUTS_OUT.has(action)) sealing.keys?.remove(seats); // at once, whatever the server does
     apply({ type: "asked", key });
     apply({ type: "question", question: null });
+    if (LETS_IN.has(action) && sealing.keys !== null) painting.hold(); // their keys follow the answer
     if (reply === null) {
       if (!state.roster?.entered && !(await openRoom())) {
         apply({ type: "answered", key, problem: null });
@@ -258,6 +263,7 @@ const actions = {
     }
     const { code, text } = await reply;
     const problem = code === null ? null : (text ?? "That was not possible. Please try again.");
+    if (code !== null) painting.release();
     if (code !== null && PUTS_OUT.has(action)) sealing.keys?.keep(seats);
     apply({ type: "answered", key, problem });
   },

@@ -4,6 +4,8 @@
 //
 //   server ──about groups──▶ Keys ──state, messages, check──▶ the page's `apply`
 //   the page's state ──open to us? who is in which slot, who inside?──▶ Peer, Keys
+//
+// While keys change, what the server and the worker say to each other goes before painting (painting.js).
 
 import { NO_CHECK, promised } from "./encryption-state.js";
 import { Keys, isGroupTold } from "./keys.js";
@@ -13,14 +15,21 @@ import { said } from "./talk.js";
 /** @typedef {import('./chat-state.js').ChatEvent} ChatEvent */
 /** @typedef {import('./encryption-state.js').KeysNow} KeysNow */
 /** @typedef {import('./link-secret.js').LinkKeys} LinkKeys */
+/** @typedef {import('./messages.js').ClientMessage} ClientMessage */
 /** @typedef {import('./messages.js').ServerMessage} ServerMessage */
+
+const ROOM = "room";
+
+/** What the server says when keys change; `ready` is the worker's word that they have. @type {ReadonlySet<string>} */
+const CHANGES = new Set(["candidate", "commit", "accepted", "group-welcome"]);
 
 export class Sealing {
   #mayCommit;
   /** @type {import('./peer.js').Peer} */ #peer;
-  /** @type {(message: import('./messages.js').ClientMessage) => void} */ #send;
+  /** @type {(message: ClientMessage) => void} */ #send;
   /** @type {import('./keys.js').Ask} */ #ask;
   /** @type {(event: {type: 'keys', keys: KeysNow} | ChatEvent) => void} */ #apply;
+  /** @type {Pick<import('./painting.js').Painting, 'hold' | 'release'>} */ #painting;
   /** @type {Keys | null} */ #keys = null;
   #open = false;
   #written = "";
@@ -29,16 +38,18 @@ export class Sealing {
    * @param {object} options
    * @param {boolean} options.mayCommit whether this is a clinician's page, the only kind that lets people in
    * @param {import('./peer.js').Peer} options.peer
-   * @param {(message: import('./messages.js').ClientMessage) => void} options.send says something to the server
+   * @param {(message: ClientMessage) => void} options.send says something to the server
    * @param {import('./keys.js').Ask} options.ask says something that is answered
    * @param {(event: {type: 'keys', keys: KeysNow} | ChatEvent) => void} options.apply
+   * @param {Pick<import('./painting.js').Painting, 'hold' | 'release'>} options.painting waits while keys change
    */
-  constructor({ mayCommit, peer, send, ask, apply }) {
+  constructor({ mayCommit, peer, send, ask, apply, painting }) {
     this.#mayCommit = mayCommit;
     this.#peer = peer;
     this.#send = send;
     this.#ask = ask;
     this.#apply = apply;
+    this.#painting = painting;
   }
 
   /** @returns {Keys | null} null in a session that is not end-to-end encrypted, and before `begin`. */
@@ -67,7 +78,7 @@ export class Sealing {
         me: { pid: seat, name: label },
         mayCommit: this.#mayCommit,
         keys: { psk: link.psk, kpKey: link.kpKey },
-        send: this.#send,
+        send: (message) => this.#say(message),
         ask: this.#ask,
         onState: () => this.#changed(),
         onOpened: (group, from, payload) => this.#opened(group, from, payload),
@@ -84,6 +95,7 @@ export class Sealing {
    */
   hear(message) {
     if (message.type === "welcome") this.#keys?.reconnected();
+    if (this.#keys !== null && this.#changesKeys(message)) this.#painting.hold();
     if (!isGroupTold(message)) return false;
     this.#keys?.receive(message);
     return true;
@@ -113,6 +125,18 @@ export class Sealing {
     this.#keys?.close();
     this.#keys = null;
     this.#written = "";
+  }
+
+  /** @param {ServerMessage} message */
+  #changesKeys(message) {
+    if (message.type === "place") return message.state === "admitted" && this.#keys?.sends === false; // they follow
+    return CHANGES.has(message.type) && "group" in message && message.group === ROOM;
+  }
+
+  /** @param {ClientMessage} message */
+  #say(message) {
+    this.#send(message);
+    if (message.type === "ready" && message.group === ROOM) this.#painting.release();
   }
 
   #changed() {

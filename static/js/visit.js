@@ -7,6 +7,7 @@ import { meetingOfPath, readEntry, seatOfToken } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
 import { installExit } from "./exit.js";
 import { announce, copy, painter } from "./page.js";
+import { Painting } from "./painting.js";
 import { delayBefore, followThePage } from "./signal.js";
 import { canSeal, lackOf } from "./support.js";
 import { NO_CODE } from "./encryption-state.js";
@@ -48,6 +49,8 @@ let chosen = { camera: remembered()?.camera ?? true, microphoneId: "", cameraId:
 let screenTrack = null;
 
 const paint = painter();
+const painting = new Painting(paintNow);
+const repaint = () => painting.repaint();
 
 const { signal, peer, sealing } = connect({
   ticket: async () => (await post("/api/seat-ticket", place())).ticket,
@@ -57,6 +60,7 @@ const { signal, peer, sealing } = connect({
   onEnd: ({ code, text }) => apply({ type: "over", code: ENDS[code] ?? code, text }),
   apply,
   onTracks: repaint,
+  painting,
 });
 
 /** @type {Readonly<Record<string, string>>} codes that mean the same to a patient */
@@ -97,7 +101,7 @@ function follow(before) {
   if (shouldKnock(state) && !knockAsked) void knock();
 }
 
-function repaint() {
+function paintNow() {
   if (gone) return;
   paint(
     visitView(state, actions, {

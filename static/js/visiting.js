@@ -30,9 +30,10 @@ import { Signal, socketUrl } from "./signal.js";
  * @param {(end: {code: string, text: string}) => void} page.onEnd
  * @param {(event: ConnectionEvent) => void} page.apply
  * @param {() => void} page.onTracks fires when streams or moving pictures are others
+ * @param {import('./painting.js').Painting} page.painting
  * @returns {{signal: Signal, peer: Peer, sealing: Sealing}}
  */
-export function connect({ ticket, mayCommit, onMessage, onLine, onEnd, apply, onTracks }) {
+export function connect({ ticket, mayCommit, onMessage, onLine, onEnd, apply, onTracks, painting }) {
   const signal = new Signal({
     url: socketUrl(location),
     ticket,
@@ -64,6 +65,7 @@ export function connect({ ticket, mayCommit, onMessage, onLine, onEnd, apply, on
     send: (message) => void signal.send(message),
     ask: (message) => signal.ask(message),
     apply,
+    painting,
   });
   return { signal, peer, sealing };
 }

@@ -25,7 +25,7 @@ const MEMBERS = [
 const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef", epoch: 1, sending: 1, members: MEMBERS };
 
 function page() {
-  const seen = { protected: [], closed: 0, open: [], events: [], sent: [] };
+  const seen = { protected: [], closed: 0, open: [], events: [], sent: [], painting: [] };
   const sealing = new Sealing({
     mayCommit: false,
     peer: {
@@ -36,6 +36,7 @@ function page() {
     send: (message) => seen.sent.push(message),
     ask: async () => ({ code: null }),
     apply: (event) => seen.events.push(event),
+    painting: { hold: () => seen.painting.push("hold"), release: () => seen.painting.push("release") },
   });
   return { sealing, seen };
 }
@@ -154,4 +155,35 @@ test("a patient's keys commit for nobody, and hear of every new connection", () 
   assert.equal(sealing.hear({ type: "welcome", now: 0 }), false);
   assert.equal(started[0].told[0].mayCommit, false);
   assert.deepEqual(started[0].told.slice(1), [{ type: "reconnected" }]);
+});
+
+test("painting waits from what the server says of the room's keys until the worker has them", () => {
+  const group = { group: "room", generation: "0123456789abcdef" };
+  for (const type of ["candidate", "commit", "accepted", "group-welcome"]) {
+    const { sealing, seen } = page();
+    sealing.hear({ type, ...group });
+    assert.deepEqual(seen.painting, [], "there are no keys yet");
+    sealing.begin(SEALED, { ...ME, link: LINK });
+    sealing.hear({ type, ...group, group: "A" });
+    assert.deepEqual(seen.painting, [], "nobody waits for a pair");
+    sealing.hear({ type, ...group });
+    assert.deepEqual(seen.painting, ["hold"]);
+    started.at(-1).says({ type: "send", message: { type: "ready", ...group, group: "A", epoch: 1 } });
+    assert.deepEqual(seen.painting, ["hold"]);
+    started.at(-1).says({ type: "send", message: { type: "ready", ...group, epoch: 1 } });
+    assert.deepEqual(seen.painting, ["hold", "release"]);
+    assert.equal(seen.sent.length, 2, "the server hears of it first");
+  }
+});
+
+test("a patient who is let in is shown that when the keys are there; one who has them, at once", () => {
+  const { sealing, seen } = page();
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  sealing.hear({ type: "place", state: "waiting" });
+  assert.deepEqual(seen.painting, []);
+  sealing.hear({ type: "place", state: "admitted" });
+  assert.deepEqual(seen.painting, ["hold"]);
+  started[0].says({ type: "state", group: "room", state: SECURED, sends: true });
+  sealing.hear({ type: "place", state: "admitted" });
+  assert.deepEqual(seen.painting, ["hold"]);
 });
