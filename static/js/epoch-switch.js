@@ -8,7 +8,8 @@
 // it waits for them in bounded time is for the caller to see to (`release`).
 //
 // Those who stay learn the new key before anybody sends on it, so that no frame is lost; for somebody new nobody waits, for
-// they can open nothing of before. Who left has none of what is sent from then on. The second is counted here: a server
+// they can open nothing of before. They need whole pictures, from when we send on what they can open; and once more when
+// they say that they have it, for the first may have come too early. Who left has none of what is sent from then on. The second is counted here: a server
 // that holds back the word of the others delays nothing longer. Whoever is barred is in no epoch that is sent on,
 // whatever the server accepts, and when. Clock and timers are given.
 
@@ -41,6 +42,7 @@ export class EpochSwitch {
   #timers;
   #switched;
   #forgotten;
+  #newcomers;
   /** @type {{epoch: number, index: number, others: Set<string>, members: EpochKey["members"]} | null} */ #current = null;
   /** @type {EpochKey["members"]} */ #reached = []; // who can open what is sent
   /** @type {number | null} */ #sending = null;
@@ -48,6 +50,7 @@ export class EpochSwitch {
   /** @type {number | null} installed before the server accepted it */ #early = null;
   /** @type {Map<number, Set<string>>} who has said to be ready, by epoch */ #ready = new Map();
   /** @type {readonly string[]} the others who can open the epoch before too */ #staying = [];
+  /** @type {Set<string>} the others who cannot, and have not said that they can open this one */ #coming = new Set();
   /** @type {ReadonlySet<string> | null} who must be in before we send here at all */ #awaited = null;
   /** @type {unknown} */ #wait = null;
   /** @type {Set<unknown>} */ #keeping = new Set();
@@ -58,12 +61,14 @@ export class EpochSwitch {
    * @param {Timers} settings.timers
    * @param {() => void} settings.switched called when another epoch is sent on than before, or none
    * @param {() => void} settings.forgotten called when an earlier epoch has had its time
+   * @param {() => void} settings.newcomers called when somebody can open what we send from now on, and nothing of before
    */
-  constructor({ ring, timers, switched, forgotten }) {
+  constructor({ ring, timers, switched, forgotten, newcomers }) {
     this.#ring = ring;
     this.#timers = timers;
     this.#switched = switched;
     this.#forgotten = forgotten;
+    this.#newcomers = newcomers;
   }
 
   /** @returns {number | null} the epoch that is sent on; null while nobody can open what is sealed. */
@@ -109,6 +114,7 @@ export class EpochSwitch {
     this.#staying = key.members.flatMap((member) =>
       others.has(member.pid) && was.some(({ entry }) => entry === member.entry) ? [member.pid] : [],
     );
+    this.#coming = new Set([...others].filter((seat) => !this.#staying.includes(seat)));
     for (const epoch of [...this.#ready.keys()]) if (epoch < key.epoch) this.#ready.delete(epoch);
     // Whoever is put in again has another entry: who is not in here is out for good.
     for (const barred of this.#barred) if (!key.members.some(({ entry }) => entry === barred)) this.#barred.delete(barred);
@@ -137,6 +143,7 @@ export class EpochSwitch {
     if (seats.size < MAX_SEATS) this.#ready.set(epoch, seats.add(seat));
     const isPending = this.#wait !== null || this.#awaited !== null;
     if (isPending && this.#allReady()) this.#switch();
+    else if (this.#sending === epoch && this.#coming.delete(seat)) this.#newcomers();
   }
 
   /**
@@ -230,8 +237,10 @@ export class EpochSwitch {
     this.#awaited = null;
     if (!this.#current || this.#holdsBarred(this.#current.members)) return;
     const { epoch, index, members } = this.#current;
+    const isNew = this.#sending !== epoch;
     this.#ring?.sendOn({ epoch, index });
     this.#sent(epoch, members);
+    if (isNew && this.#sending === epoch && this.#coming.size > 0) this.#newcomers();
   }
 
   /**

@@ -66,6 +66,7 @@ import { digitOf, isGeneration } from "./key-ring.js";
  * @property {(state: GroupState) => void} changed
  * @property {(seat: string, payload: Uint8Array, epoch: number) => void} opened something sealed; `seat`: whose signature it
  *   bears; `epoch`: the one it was sealed in
+ * @property {() => void} [newcomers] somebody can open our frames who could not open those before
  * @property {() => void} [missed] something was sealed for members whose epoch we have not
  * @property {() => number} now milliseconds that never go back
  * @property {Timers} timers
@@ -406,6 +407,7 @@ export class GroupSession {
         this.#show();
       },
       forgotten: () => void group.forgetEarlier().catch(() => {}),
+      newcomers: () => this.#settings.newcomers?.(),
     });
     this.#in = { group, generation, epochs };
     if (this.#former?.life) epochs.waitFor(this.#former.others);

@@ -65,6 +65,7 @@ export class Guard {
     this.#onChange = onChange;
     this.#onClear = onClear;
     keys.onReplaced = () => this.#replaced();
+    keys.onNewcomers = () => this.#renew();
   }
 
   /** What every connection is made with. Browsers that do not know it take no notice. */
@@ -133,6 +134,20 @@ export class Guard {
     window.clearInterval(this.#lookTimer);
     this.#senders.clear();
     this.#covers.close();
+  }
+
+  /**
+   * Send whole pictures: nobody who has just come can begin with what builds on others. Firefox knows no such option; there
+   * they are asked for by those who receive, and take a way more. What is asked for over the network a browser does only
+   * once in 300 ms.
+   */
+  #renew() {
+    for (const [sender, { source }] of this.#senders) {
+      if (source === "audio" || sender.track === null) continue;
+      const set = /** @type {(to: RTCRtpSendParameters, how: object) => Promise<void>} not in the page library */ (sender.setParameters);
+      // Somebody else may be setting them at this moment.
+      void set.call(sender, sender.getParameters(), { encodingOptions: [{ keyFrame: true }] }).catch(() => undefined);
+    }
   }
 
   /** Another worker has taken over: cover everything, then give it the senders and receivers. */

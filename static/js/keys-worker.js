@@ -47,6 +47,7 @@ import { Unopened } from "./unopened.js";
  *   | {type: 'state', group: string, state: GroupState, sends: boolean}
  *   | {type: 'opened', group: string, seat: string, payload: Uint8Array, epoch: number}
  *   | {type: 'missed', group: string}
+ *   | {type: 'newcomers'}
  *   | {type: 'not-sealed', asking: number}
  *   | {type: 'unopened', seats: readonly string[]}
  *   | {type: 'check', check: CheckState}
@@ -122,6 +123,7 @@ function sessionOf(group) {
       send: (message) => say({ type: "send", message }),
       changed: (state) => changed(group, state),
       opened: (seat, payload, epoch) => opened(group, seat, payload, epoch),
+      newcomers: () => group === ROOM && say({ type: "newcomers" }),
       missed: () => say({ type: "missed", group }),
       now: () => performance.now(),
       timers: {

@@ -105,6 +105,8 @@ export class Keys {
   #deadline = 0;
   /** Resolves when transforms can be made: one made before the worker has loaded may never be told of. */
   ready = Promise.resolve();
+  /** Fires when somebody can open our frames who could not open those before: they need whole pictures. */
+  onNewcomers = () => {};
   /** Fires after the worker was replaced: every transform must be made anew, at once. */
   onReplaced = () => {};
 
@@ -368,6 +370,9 @@ export class Keys {
         break;
       case "missed":
         this.#onMissed(said.group);
+        break;
+      case "newcomers":
+        this.onNewcomers();
         break;
       case "not-sealed":
         this.#sealing.get(said.asking)?.(NOT_SEALED);

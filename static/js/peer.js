@@ -565,8 +565,10 @@ async function limit(sender, source) {
   if (source === "audio") return;
   const parameters = sender.getParameters();
   const encoding = parameters.encodings[0];
-  if (encoding === undefined) return; // some browsers have none before the transport is up; the default will do
-  encoding.maxBitrate = source === "camera" ? CAMERA_BITRATE : SCREEN_BITRATE;
+  const most = source === "camera" ? CAMERA_BITRATE : SCREEN_BITRATE;
+  // Some browsers have none before the transport is up; the default will do.
+  if (encoding === undefined || encoding.maxBitrate === most) return;
+  encoding.maxBitrate = most;
   try {
     await sender.setParameters(parameters);
   } catch {

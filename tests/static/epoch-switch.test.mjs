@@ -125,18 +125,47 @@ test("nobody waits for a page that is put in anew, which can open nothing of bef
   assert.equal(await world.sights(), ALL);
 });
 
+const key = (epoch, members) => ({ epoch, members, baseKey: new Uint8Array(32) });
+const people = [
+  { pid: T, name: "", role: "host", index: 0, entry: "t" },
+  { pid: "B", name: "", role: "guest", index: 1, entry: "b" },
+  { pid: "A", name: "", role: "guest", index: 2, entry: "a" },
+];
+
+test("who comes gets whole pictures as soon as they are sent something, and when they say that they can open it; once", () => {
+  const clock = new Clock();
+  const seen = [];
+  const [switched, newcomers] = [() => seen.push(epochs.sending), () => seen.push("whole")];
+  const epochs = new EpochSwitch({ ring: null, timers: clock.timers, switched, forgotten: () => {}, newcomers });
+  epochs.enter(key(1, people.slice(0, 1)), { index: 0, atOnce: true });
+  epochs.enter(key(2, people.slice(0, 2)), { index: 0, atOnce: false });
+  assert.deepEqual(seen, [1, 2, "whole"], "after the epoch that it is for");
+  for (let time = 0; time < 3; time += 1) epochs.ready(2, "B");
+  epochs.ready(2, "A");
+  assert.deepEqual(seen, [1, 2, "whole", "whole"]);
+  // Whoever stays has what was sent before, and is waited for.
+  epochs.enter(key(3, people), { index: 0, atOnce: false });
+  epochs.ready(3, "A");
+  assert.deepEqual(seen.slice(4), []);
+  epochs.ready(3, "B");
+  assert.deepEqual(seen.slice(4), [3, "whole"]);
+  epochs.enter(key(4, people), { index: 0, atOnce: false });
+  for (const seat of ["A", "B"]) epochs.ready(4, seat);
+  epochs.enter(key(5, people.slice(0, 2)), { index: 0, atOnce: true });
+  epochs.ready(5, "B");
+  assert.deepEqual(seen.slice(6), [4, 5], "nobody has come");
+});
+
 test("an end of waiting sends nothing to whoever is barred", () => {
   const { timers } = new Clock();
-  const people = [{ pid: T, name: "", role: "host", index: 0, entry: "t" }, { pid: "B", name: "", role: "guest", index: 1, entry: "b" }];
-  const epochs = new EpochSwitch({ ring: null, timers, switched: () => {}, forgotten: () => {} });
-  const key = (epoch, members) => ({ epoch, members, baseKey: new Uint8Array(32) });
+  const epochs = new EpochSwitch({ ring: null, timers, switched: () => {}, forgotten: () => {}, newcomers: () => {} });
   epochs.waitFor(["A"]);
-  epochs.enter(key(1, people), { index: 0, atOnce: true });
+  epochs.enter(key(1, people.slice(0, 2)), { index: 0, atOnce: true });
   epochs.bar(["b"]);
   epochs.release();
   epochs.ready(1, "B");
   assert.equal(epochs.sending, null);
-  epochs.enter(key(2, people), { index: 0, atOnce: true });
+  epochs.enter(key(2, people.slice(0, 2)), { index: 0, atOnce: true });
   assert.equal(epochs.sending, null);
   epochs.enter(key(3, people.slice(0, 1)), { index: 0, atOnce: false });
   assert.equal(epochs.sending, 3);

@@ -30,6 +30,7 @@ class Sender {
   transform = null;
   packets = 0;
   frames = 0;
+  whole = 0; // pictures that were to be whole
 
   constructor(kind) {
     this.kind = kind;
@@ -37,6 +38,16 @@ class Sender {
 
   async replaceTrack(track) {
     this.track = track;
+  }
+
+  getParameters() {
+    return { encodings: [{}] };
+  }
+
+  async setParameters({ encodings }, { encodingOptions }) {
+    assert.equal(encodings.length, encodingOptions.length);
+    if (encodingOptions[0].keyFrame) this.whole += 1;
+    if (this.refuses) throw new Error("InvalidModificationError");
   }
 
   async getStats() {
@@ -312,3 +323,14 @@ for (const isSealed of [true, false]) {
     at.guard.close();
   });
 }
+
+test("who has just come gets whole pictures of what is sent; no sound is asked for, and no track that is not there", async () => {
+  const { keys, pc } = play();
+  const [audio, camera, screen] = pc.senders;
+  audio.track = camera.track = new Track("camera");
+  keys.onNewcomers();
+  camera.refuses = true; // somebody else sets them at this moment
+  keys.onNewcomers();
+  await settled();
+  assert.deepEqual([audio, camera, screen].map(({ whole }) => whole), [0, 2, 0]);
+});

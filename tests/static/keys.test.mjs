@@ -72,6 +72,10 @@ test("the worker gets the secrets first, and what the server says about groups",
 
 test("what the worker says reaches the server and the page", () => {
   const { keys, seen } = play();
+  let came = 0;
+  keys.onNewcomers = () => (came += 1);
+  started[0].says({ type: "newcomers" });
+  assert.equal(came, 1);
   started[0].says({ type: "send", message: { type: "ready", group: "room", generation: "0123456789abcdef", epoch: 1 } });
   assert.equal(seen.sent[0].type, "ready");
   assert.equal(keys.kept, null);
