@@ -97,6 +97,11 @@ def _read(root: Path, path: Path, kind: str, changed: int) -> Asset:
     plain = path.read_bytes()
     if path.suffix == ".js" and path.relative_to(root).parts[0] != VENDOR:
         plain = without_comments(plain.decode()).encode()
+    return packed(path, kind, plain)
+
+
+def packed(path: Path, kind: str, plain: bytes) -> Asset:
+    """These bytes, ready to be sent."""
     return Asset(path, kind, plain, gzip.compress(plain, mtime=0), hashlib.sha256(plain).hexdigest()[:32])
 
 

@@ -1,8 +1,8 @@
 """Pages, files, health and the API's description: what anybody may read, since none of it holds data.
 
 A page is one HTML file whatever its address says: ``/j/<meeting>`` of a session that exists, has ended or
-never was is the same bytes. Pages are never stored by the browser; files are, and asked for again with their
-ETag, so that a new version is seen at once. Text goes out compressed.
+never was is the same bytes. Pages are never stored by the browser; files are, for ever at the address that a
+page names, and else asked for again with their ETag: a new version is seen at once. Text goes out compressed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import hmac
 import re
 from ipaddress import IPv6Address, ip_address
-from pathlib import Path
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from broker.errors import Refused
 from broker.policy import Permission
-from signaling.assets import asset
+from signaling import preload
+from signaling.assets import Asset
 from signaling.metrics import CONTENT_TYPE, Metrics
 from signaling.routing import Call, Handler, Route
 
@@ -25,6 +25,8 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 OPENAPI: Final = web.AppKey("openapi", bytes)
 
 _GZIP: Final = re.compile(r"\bgzip\s*(?!\s*;\s*q\s*=\s*0(\.0*)?\s*(,|$))")  # RFC 9110 §12.5.3
+
+_FOREVER: Final = "public, max-age=31536000, immutable"
 
 PAGES: Final = {
     "/": ("index.html", "Where a patient types the meeting ID, seat code and password."),
@@ -40,7 +42,7 @@ def page(name: str) -> Handler:
     """The handler of one page."""
 
     async def show(call: Call, body: None) -> web.StreamResponse:
-        response = _file(call.request, call.services.static_dir, name)
+        response = _answer(call.request, preload.page(call.services.static_dir, name))
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 
@@ -49,19 +51,15 @@ def page(name: str) -> Handler:
 
 async def static_file(call: Call, body: None) -> web.StreamResponse:
     """One file of the browser's half."""
-    response = _file(call.request, call.services.static_dir, call.request.match_info["path"])
-    # Kept, but asked for again each time, and answered with 304 by its ETag.
-    response.headers[hdrs.CACHE_CONTROL] = "no-cache"
+    file, forever = preload.versioned(call.services.static_dir, call.request.match_info["path"])
+    response = _answer(call.request, file)
+    # Without its version, or with another one: kept, but asked for again each time, and answered with 304.
+    response.headers[hdrs.CACHE_CONTROL] = _FOREVER if forever else "no-cache"
     return response
 
 
-def _file(request: web.Request, root: Path, name: str) -> web.StreamResponse:
-    """A file below ``root``; text is compressed for whoever can read that.
-
-    Raises:
-        Refused: ``not-found``.
-    """
-    file = asset(root, name)
+def _answer(request: web.Request, file: Asset) -> web.StreamResponse:
+    """A file; text is compressed for whoever can read that."""
     headers = {hdrs.CONTENT_TYPE: file.kind}
     if file.plain is None:
         return web.FileResponse(file.path, headers=headers)

@@ -27,7 +27,7 @@ async def test_every_state_looks_right(path: str, script: str, practice: Practic
         real = await route.fetch()
         await route.fulfill(response=real, body=GALLERY.read_text())
 
-    await person.page.route(f"**/static/js/{script}.js", gallery)
+    await person.page.route(f"**/js/{script}.js", gallery)
     await person.page.goto(f"{practice.url}{path}")
     await person.page.wait_for_selector("body[data-gallery]")
     states = await person.page.evaluate("window.states")

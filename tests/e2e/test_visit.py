@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.e2e.people import Patient, People, Therapist
+from tests.e2e.people import Patient, People, Person, Therapist
 from tests.e2e.practice import Practice, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,6 +23,18 @@ def arrives(seat: str) -> list[tuple[str, str | None, str, str | None]]:
         ("seat.knocked", seat, seat, None),
         ("media.up", seat, seat, None),
     ]
+
+
+NAMED = """() => [...document.querySelectorAll("link[rel=modulepreload], script[src]")]
+  .map(({href, src}) => href ?? src)"""
+FETCHED = """() => performance.getEntriesByType("resource").filter(({name}) => name.endsWith(".js"))
+  .map(({name, transferSize}) => [name, transferSize])"""
+
+
+async def fetched(person: Person) -> list[tuple[str, int]]:
+    """Each module that a page and its worker have asked for, and how many bytes the network brought of it."""
+    (worker,) = person.page.workers
+    return [(name, size) for asked in (person.page, worker) for name, size in await asked.evaluate(FETCHED)]
 
 
 async def couple_waiting(people: People, visit: Visit) -> tuple[Patient, Patient, Therapist]:
@@ -158,9 +170,15 @@ async def test_the_removed_cannot_return_until_readmitted(practice: Practice, pe
 async def test_a_reload_comes_back_into_the_same_seat_and_room(practice: Practice, people: People) -> None:
     visit = await practice.book()
     a, b, _ = await couple_in_the_room(people, visit)
+    first = await fetched(a)
+    # What the page names is what it and its worker load, all of it; and each part comes once.
+    named = await a.page.evaluate(NAMED)
+    assert sorted(named) == sorted({name for name, _ in first})
+    assert sorted(named) == sorted(name for name, size in first if size > 0)
     await a.reload()
     await a.is_in_the_room()
     await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2))
+    assert {size for _, size in await fetched(a)} == {0}
     events = await practice.audit(visit.meeting)
     assert [e[0] for e in events if e[1] == "A"].count("seat.knocked") == 1
     assert [e[0] for e in events if e[1] == "A"].count("seat.admitted") == 1

@@ -27,8 +27,21 @@ async def test_a_file_is_kept_by_its_etag(front: Front) -> None:
     script = await front.get("/static/js/page.js")
     assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert script.headers["X-Content-Type-Options"] == "nosniff"
+    assert script.headers["Cache-Control"] == "no-cache"
     again = await front.get("/static/js/page.js", headers={"If-None-Match": script.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
+
+
+async def test_a_file_is_kept_for_ever_where_a_page_says_it_lies(front: Front, tmp_path: Path) -> None:
+    (tmp_path / "static" / "login.html").write_text('<script src="/static/js/page.js"></script>')
+    address = (await front.get("/login")).body.decode().split('"')[1]
+    assert address != "/static/js/page.js"
+    script = await front.get(address)
+    assert script.body == (await front.get("/static/js/page.js")).body == b"export {};\n"
+    assert script.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    elsewhere = await front.get("/static/0123456789abcdef/js/page.js")  # of another version, before or after
+    assert elsewhere.body == script.body
+    assert elsewhere.headers["Cache-Control"] == "no-cache"
 
 
 async def test_text_is_compressed_for_who_can_read_that_and_kept_under_another_etag(
