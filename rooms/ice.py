@@ -1,16 +1,19 @@
 """The server's side of ICE: the lite agent, which seeks no way and only answers (RFC 8445 §2.5, RFC 8489).
 
-    binding request ──▶ read ──▶ LiteAgent.check ──▶ response
+    binding request ──▶ read ──▶ LiteAgent.check ──▶ response, and a question where nobody has answered yet
                                      │ integrity verified
                                      ▼
-                     this address may send, and is sent to once nominated
+                     this address may send, and is sent to once it is wanted and answered from
 
-    question of ours ──▶ the browser ──▶ response ──▶ read ──▶ LiteAgent.verify (``rooms.hearing``)
+    question of ours ──▶ the browser ──▶ response ──▶ read ──▶ LiteAgent.verify (``rooms.hearing``) or found
 
 An address enters the server's tables here or nowhere: only a request whose MESSAGE-INTEGRITY fits the seat's
 password puts it there. That proves a browser with our offer in hand, so DTLS needs no cookie exchange.
-Roaming is the same step: an authenticated, nominating request from elsewhere moves the seat. Each request
-does so once: whoever recorded one on its way and sends it again from another address moves nobody.
+Roaming is the same step, and one more: the seat moves to where it wants to be (``rooms.nomination``) once it
+has answered from there (``rooms.proof``). Browsers nominate only what has carried a check already, with which
+the question went down, so this costs them no time. Only the first address of all is sent to without an
+answer: nothing goes there but a handshake, which its end proves. Each request counts once: whoever recorded
+one on its way and sends it again from another address moves nobody.
 
 Requests that fail are dropped without the error responses of RFC 8489 §9.1.3: to answer strangers would only
 tell them that somebody is here.
@@ -29,6 +32,7 @@ from typing import Literal
 from aioice import stun
 
 from rooms.nomination import Nomination, Rank
+from rooms.proof import Proofs
 
 #: As the socket reports it: host, port, and for IPv6 flow and scope. Only compared and answered. A stream has
 #: a pseudo address instead: its path and a number of its own, such as ``("tcp", 7)``.
@@ -167,11 +171,13 @@ class Checked:
 
     Args:
         response: to send back to where it came from.
+        question: to send there as well: whether it is the seat that is there.
         added: the request's address is new to this seat.
         dropped: an address that is the seat's no more, to make room.
     """
 
     response: bytes
+    question: bytes | None = None
     added: bool = False
     dropped: Address | None = None
 
@@ -183,7 +189,7 @@ class LiteAgent:
         port: see ``Credentials.fresh``.
 
     Attributes:
-        address: where media goes; ``None`` until the first authenticated request.
+        address: where media goes; ``None`` until the first authenticated request, and when its stream closed.
         addresses: every address the seat may send from, in order of arrival.
     """
 
@@ -199,6 +205,8 @@ class LiteAgent:
         self._tie_breaker = secrets.randbits(64)
         self._seen = bytearray()
         self._nomination: Nomination[Address] = Nomination()
+        self._proofs: Proofs[Address] = Proofs()
+        self._begun = False
 
     @property
     def ufrags(self) -> tuple[str, ...]:
@@ -232,6 +240,18 @@ class LiteAgent:
         message.add_fingerprint()
         return bytes(message)
 
+    def questions(self) -> list[tuple[bytes, Address]]:
+        """Questions to every address that has not been asked; its checks may have come before the answer."""
+        unasked = [each for each in self.addresses if not (self._trusts(each) or self._proofs.asked(each))]
+        return [(asked, each) for each in unasked if (asked := self._ask(each)) is not None]
+
+    def found(self, response: stun.Message, address: Address) -> bool:
+        """Take in a verified response: the seat is where we asked. Returns whether that was waited for."""
+        if not self._proofs.answer(response.transaction_id, address):
+            return False
+        self._settle(address)
+        return True
+
     def verify(self, response: stun.Message) -> bool:
         """Whether a response is the browser's."""
         known = (self._remote, self._previous_remote)
@@ -261,6 +281,7 @@ class LiteAgent:
         if address in self.addresses:
             self.addresses.remove(address)
         self._nomination.forget(address)
+        self._proofs.forget(address)
         if self.address == address:
             self.address = None
 
@@ -308,11 +329,45 @@ class LiteAgent:
                 dropped = next(known for known in self.addresses if known != self.address)
                 self.addresses.remove(dropped)
                 self._nomination.forget(dropped)
+                self._proofs.forget(dropped)
+        path = path or path_of(address)
+        if path != "udp":
+            self._proofs.add(address)  # nobody can forge the source of a stream
+        question = None
         if not repeated:
-            rank: Rank = (_BEST_LAST.index(path or path_of(address)), request.priority)
+            rank: Rank = (_BEST_LAST.index(path), request.priority)
             self._nomination.check(address, rank, nominates=request.nominates)
-        self.address = self._nomination.chosen or self.address or address
-        return Checked(_respond(request, mapped or address, key), added, dropped)
+            question = None if self._trusts(address) else self._ask(address)
+        self._settle(address)
+        return Checked(_respond(request, mapped or address, key), question, added, dropped)
+
+    def _ask(self, address: Address) -> bytes | None:
+        transaction = secrets.token_bytes(TRANSACTION)
+        if (question := self.question(transaction)) is not None:
+            self._proofs.ask(transaction, address)
+        return question
+
+    def _trusts(self, address: Address) -> bool:
+        """Whether media may go there: the seat has answered from there, or is one that is asked nothing."""
+        _, remote = self._in_use
+        return address in self._proofs or (remote is not None and not remote.pwd)
+
+    def _settle(self, heard: Address) -> None:
+        """Decide anew where media goes, since the seat was heard at this address."""
+        wanted = self._nomination.chosen
+        if wanted is not None and self._trusts(wanted):
+            self._go(wanted)
+        elif not self._begun or (
+            # Better where it is for certain than where it may be.
+            (self.address is None or (not self._trusts(self.address) and self._nomination.nominated(heard)))
+            and self._trusts(heard)
+        ):
+            self._go(heard)
+
+    def _go(self, address: Address) -> None:
+        if address != self.address:
+            self.address, self._begun = address, True
+            self._proofs.only(address)
 
     def _repeated(self, transaction: bytes) -> bool:
         """Whether this very request has come before; from now on it has."""

@@ -372,6 +372,8 @@ class MediaPort:
             self.counters["dropped_unauthenticated"] += 1
             return
         self.send(checked.response, address)
+        if checked.question is not None:
+            self.send(checked.question, address)
         if checked.dropped is not None and self._by_address.get(checked.dropped) is peer:
             self._assign(checked.dropped, None)
         if address in peer.agent.addresses:
@@ -385,18 +387,20 @@ class MediaPort:
         peer.proceed()
 
     def _on_response(self, data: bytes, address: Address) -> None:
-        """What answers a question of ours: the seat at that address hears."""
+        """What answers a question of ours: the seat is at that address, and hears."""
         response = read_response(data)
         if response is None:
             self.counters["dropped_malformed"] += 1
             return
         peer = self._by_address.get(address)
-        if (
-            peer is None
-            or not peer.agent.verify(response)
-            or not peer.hearing.answer(response.transaction_id, self.now())
-        ):
-            self.counters["dropped_unauthenticated"] += 1
+        if peer is not None and peer.agent.verify(response):
+            if peer.agent.found(response, address):
+                peer.moved()
+                peer.proceed()
+                return
+            if peer.hearing.answer(response.transaction_id, self.now()):
+                return
+        self.counters["dropped_unauthenticated"] += 1
 
     def _on_srtp(self, peer: Peer, data: bytes) -> None:
         # The SSRC is readable before decryption: libsrtp must not keep state for unannounced ones.

@@ -62,8 +62,9 @@ class Nomination(Generic[A]):
             self._insists = (None, 0)
         if not nominates:
             self._plain.add(address)
-            if self._every and address in self._ranks:
-                self.chosen = address
+            if self._every:
+                self.chosen = address  # also from a new port, when its address was translated anew
+                self._ranks.setdefault(address, rank)
             return
         self._ranks[address] = rank
         best = self.chosen is None or rank >= self._ranks[self.chosen]

@@ -39,6 +39,7 @@ PURE = {
         "rooms.mls_wire",
         "rooms.nomination",
         "rooms.pages",
+        "rooms.proof",
         "rooms.quality",
         "rooms.room",
         "rooms.rtcp",

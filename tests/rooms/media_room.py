@@ -57,6 +57,13 @@ class Room:
     def gate(self, seats: str, muted: str = "") -> None:
         self.port.set_gate(ROOM, frozenset(seats), frozenset(muted))
 
+    async def moves(self, seat: Seat) -> None:
+        """This client changes networks, and is sent to where it is now."""
+        seat.client.move()
+        await seat.client.check()
+        here = seat.client.sock.getsockname()
+        await until(lambda: seat.peer.agent.address == here, "it has answered from there")
+
     async def settled(self, seat: Seat) -> None:
         """Everything this client sent has been dealt with: the port answers in order."""
         await seat.client.check()

@@ -239,8 +239,7 @@ class Walk:
                 assert isinstance(self.room.port, Frozen)
                 self.room.port.at += seconds
             case Move(who):
-                self.seats[who].client.move()
-                await self.room.settled(self.seats[who])
+                await self.room.moves(self.seats[who])
 
 
 async def walked(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from aioice import stun
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rooms.ice import (
@@ -21,6 +21,7 @@ from rooms.ice import (
 
 HOME: Address = ("192.0.2.1", 5000)
 AWAY: Address = ("198.51.100.2", 6000)
+PASSWORD = "p" * 24
 
 
 def request(
@@ -62,6 +63,38 @@ def ask(
     return agent.check(parsed, address, HOME if path_of(address) != "udp" else None, path)
 
 
+def respond(question: bytes, pwd: str, kind: stun.Class = stun.Class.RESPONSE) -> stun.Message:
+    asked = stun.parse_message(question)
+    response = stun.Message(stun.Method.BINDING, kind, transaction_id=asked.transaction_id)
+    response.add_message_integrity(pwd.encode())
+    read = read_response(bytes(response))
+    assert read is not None
+    return read
+
+
+def browser() -> LiteAgent:
+    """An agent whose browser has answered."""
+    agent = LiteAgent()
+    agent.answered("abcd", PASSWORD)
+    return agent
+
+
+def comes(
+    agent: LiteAgent,
+    address: Address,
+    *,
+    remote: str = "abcd",
+    nominates: bool = True,
+    priority: int = 1,
+    path: Path | None = None,
+) -> None:
+    """A check from there, where the browser hears what it is asked and answers."""
+    checked = ask(agent, address, remote=remote, nominates=nominates, priority=priority, path=path)
+    assert checked is not None
+    if checked.question is not None:
+        assert agent.found(respond(checked.question, PASSWORD), address)
+
+
 def test_an_authentic_request_is_answered_and_its_address_taken() -> None:
     agent = LiteAgent()
     checked = ask(agent)
@@ -75,7 +108,7 @@ def test_an_authentic_request_is_answered_and_its_address_taken() -> None:
 
 
 def test_a_stream_is_told_its_far_end_and_forgotten_when_it_closes() -> None:
-    agent = LiteAgent()
+    agent = browser()
     stream: Address = ("tcp", 7)
     parsed = read_request(request(agent.credentials.ufrag, agent.credentials.pwd))
     assert parsed is not None
@@ -86,7 +119,9 @@ def test_a_stream_is_told_its_far_end_and_forgotten_when_it_closes() -> None:
     agent.forget(stream)
     agent.forget(stream)
     assert (agent.address, agent.addresses) == (None, [AWAY])
-    assert ask(agent, AWAY, nominates=False) is not None
+    assert ask(agent, HOME, nominates=False) is not None
+    assert agent.address is None, "nobody has answered from there"
+    comes(agent, AWAY, nominates=False)
     assert agent.address == AWAY
 
 
@@ -120,58 +155,61 @@ def test_requests_may_overtake_the_answer_but_not_contradict_it() -> None:
 
 
 def test_only_a_nomination_moves_the_seat() -> None:
-    agent = LiteAgent()
-    ask(agent)
-    ask(agent, AWAY, nominates=False)
+    agent = browser()
+    comes(agent, HOME, nominates=False)
+    comes(agent, HOME)
+    comes(agent, AWAY, nominates=False)
     assert agent.address == HOME
-    ask(agent, AWAY)
+    comes(agent, AWAY)
     assert agent.address == AWAY
     assert agent.addresses == [HOME, AWAY]
 
 
 def test_a_browser_that_nominates_every_way_gets_the_best_of_them() -> None:
-    agent = LiteAgent()
+    agent = browser()
     stream: Address = ("tcp", 7)
-    ask(agent, stream, priority=9)
-    ask(agent, HOME, priority=2)
+    comes(agent, stream, priority=9)
+    comes(agent, HOME, priority=2)
     assert agent.address == HOME
-    ask(agent, AWAY, priority=1)
-    ask(agent, stream, priority=9)
-    ask(agent, ("127.0.0.1", 9), priority=9, path="turn")
+    comes(agent, AWAY, priority=1)
+    comes(agent, stream, priority=9)
+    comes(agent, ("127.0.0.1", 9), priority=9, path="turn")
     assert agent.address == HOME
-    ask(agent, stream, nominates=False)
+    comes(agent, stream, nominates=False)
     assert agent.address == stream, "the way it uses"
 
 
 def test_a_browser_that_chose_a_lesser_way_gets_it_at_once() -> None:
-    agent = LiteAgent()
+    agent = browser()
     for nominates in (False, True):
-        ask(agent, HOME, priority=2, nominates=nominates)
+        comes(agent, HOME, priority=2, nominates=nominates)
     for nominates in (False, True):
-        ask(agent, ("tcp", 7), priority=1, nominates=nominates)
+        comes(agent, ("tcp", 7), priority=1, nominates=nominates)
     assert agent.address == ("tcp", 7)
 
 
 def test_a_restart_weighs_the_ways_anew() -> None:
-    agent = LiteAgent()
-    ask(agent, HOME, priority=2)
+    agent = browser()
+    comes(agent, HOME, priority=2)
     agent.restart()
-    ask(agent, AWAY, priority=1)
+    agent.answered("wxyz", PASSWORD)
+    comes(agent, AWAY, priority=1, remote="wxyz")
     assert agent.address == AWAY
 
 
-def test_an_address_that_was_pushed_out_is_weighed_anew() -> None:
-    agent = LiteAgent()
-    ask(agent, HOME, priority=2)
-    ask(agent, AWAY, priority=1)
+def test_an_address_that_was_pushed_out_is_asked_and_weighed_anew() -> None:
+    agent = browser()
+    comes(agent, HOME, priority=2)
+    comes(agent, AWAY, priority=1)
     for port in range(MAX_ADDRESSES):
-        ask(agent, ("192.0.2.1", port), nominates=False)
-    ask(agent, AWAY, nominates=False)
-    assert agent.address == HOME, "it is not known as one that was nominated"
+        ask(agent, ("192.0.2.1", port), priority=1)
+    assert AWAY not in agent.addresses
+    comes(agent, AWAY, priority=2)
+    assert agent.address == AWAY
 
 
 def test_a_recorded_request_moves_nobody() -> None:
-    agent = LiteAgent()
+    agent = browser()
     recorded = request(agent.credentials.ufrag, agent.credentials.pwd)
 
     def sent_from(address: Address) -> Checked | None:
@@ -182,7 +220,7 @@ def test_a_recorded_request_moves_nobody() -> None:
     assert sent_from(HOME) is not None
     assert sent_from(AWAY) is None
     assert agent.addresses == [HOME]
-    ask(agent, AWAY)
+    comes(agent, AWAY)
     assert sent_from(HOME) is not None, "a retransmission is answered"
     assert agent.address == AWAY
 
@@ -230,7 +268,6 @@ def test_the_old_credentials_serve_until_the_new_ones_are_used() -> None:
     assert ask(agent, by=old) is not None
     assert ask(agent, by=old, remote="wxyz") is None
     assert ask(agent, AWAY, remote="wxyz") is not None
-    assert agent.address == AWAY
     assert set(agent.ufrags) == {agent.credentials.ufrag}
     assert ask(agent, by=old) is None
 
@@ -316,15 +353,6 @@ def test_any_fragment_names_a_port_or_none(text: str) -> None:
     assert named_port(text) in range(65_536) or named_port(text) is None
 
 
-def respond(question: bytes, pwd: str, kind: stun.Class = stun.Class.RESPONSE) -> stun.Message:
-    asked = stun.parse_message(question)
-    response = stun.Message(stun.Method.BINDING, kind, transaction_id=asked.transaction_id)
-    response.add_message_integrity(pwd.encode())
-    read = read_response(bytes(response))
-    assert read is not None
-    return read
-
-
 def test_a_question_of_ours_is_one_that_the_browser_takes_for_a_check() -> None:
     agent = LiteAgent()
     assert agent.question(b"x" * 12) is None, "before its answer nobody knows how"
@@ -373,10 +401,146 @@ def test_during_a_restart_the_question_goes_over_the_path_in_use() -> None:
     assert agent.verify(respond(again, "r" * 24))
 
 
+def test_a_seat_moves_to_where_it_has_answered() -> None:
+    agent = browser()
+    comes(agent, HOME)
+    checked = ask(agent, AWAY)
+    assert checked is not None
+    assert checked.question is not None
+    assert agent.address == HOME
+    assert not agent.found(respond(checked.question, PASSWORD), HOME), "it was asked elsewhere"
+    assert agent.found(respond(checked.question, PASSWORD), AWAY)
+    assert agent.address == AWAY
+    assert not agent.found(respond(checked.question, PASSWORD), AWAY), "once"
+
+
+def test_who_answered_before_the_nomination_moves_with_it() -> None:
+    agent = browser()
+    comes(agent, HOME, nominates=False)
+    comes(agent, AWAY, nominates=False)
+    assert agent.address == HOME
+    checked = ask(agent, AWAY)
+    assert checked is not None
+    assert (agent.address, checked.question) == (AWAY, None)
+
+
+def test_who_is_wanted_elsewhere_by_then_does_not_move() -> None:
+    agent = browser()
+    comes(agent, HOME)
+    checked = ask(agent, AWAY)
+    comes(agent, HOME)
+    assert checked is not None
+    assert checked.question is not None
+    assert agent.found(respond(checked.question, PASSWORD), AWAY)
+    assert agent.address == HOME
+
+
+def test_an_address_that_was_left_is_asked_again() -> None:
+    agent = browser()
+    comes(agent, HOME)
+    comes(agent, AWAY)
+    checked = ask(agent, HOME)
+    assert checked is not None
+    assert checked.question is not None
+    assert agent.address == AWAY
+    assert agent.found(respond(checked.question, PASSWORD), HOME)
+    assert agent.address == HOME
+
+
+def test_the_first_address_is_sent_to_before_it_has_answered() -> None:
+    """The handshake goes there, and ends only where the browser is."""
+    agent = LiteAgent()
+    checked = ask(agent)
+    assert checked is not None
+    assert checked.question is None, "nobody knows how to ask"
+    assert agent.address == HOME
+    assert ask(agent, AWAY) is not None
+    assert agent.address == HOME
+    agent.answered("abcd", PASSWORD)
+    asked = {to: question for question, to in agent.questions()}
+    assert list(asked) == [HOME, AWAY]
+    assert agent.questions() == [], "each is asked once"
+    assert agent.found(respond(asked[AWAY], PASSWORD), AWAY)
+    assert agent.address == AWAY
+
+
+def test_where_it_is_for_certain_is_better_than_where_it_may_be() -> None:
+    """An interface went just after it was nominated: the better way leads nowhere."""
+    agent = browser()
+    ask(agent, HOME, priority=2)
+    assert agent.address == HOME
+    comes(agent, AWAY, priority=1)
+    assert agent.address == AWAY
+    comes(agent, HOME, priority=2)
+    assert agent.address == HOME, "it is there after all"
+
+
+def test_what_was_only_tried_is_not_where_it_is() -> None:
+    agent = browser()
+    ask(agent, HOME, nominates=False)
+    comes(agent, AWAY, nominates=False)
+    assert agent.address == HOME
+
+
+def test_a_stream_needs_no_question() -> None:
+    agent = browser()
+    comes(agent, HOME, nominates=False)
+    ways: list[tuple[Address, Path | None]] = [(("tcp", 7), None), (("127.0.0.1", 9), "turn")]
+    for address, path in ways:
+        checked = ask(agent, address, path=path)
+        assert checked is not None
+        assert (checked.question, agent.address) == (None, address)
+
+
+def test_an_address_that_was_forgotten_is_asked_again() -> None:
+    agent = browser()
+    comes(agent, HOME)
+    checked = ask(agent, AWAY, nominates=False)
+    assert checked is not None
+    assert checked.question is not None
+    agent.forget(AWAY)
+    assert not agent.found(respond(checked.question, PASSWORD), AWAY)
+    ask(agent, AWAY)
+    assert agent.address == HOME
+
+
+def test_a_retransmission_asks_nothing() -> None:
+    agent = browser()
+    recorded = read_request(request(agent.credentials.ufrag, agent.credentials.pwd))
+    assert recorded is not None
+    checked = [agent.check(recorded, HOME) for _ in range(2)]
+    assert [each is not None and each.question is not None for each in checked] == [True, False]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 2), st.booleans()), min_size=1, max_size=20
+    )
+)
+@settings(deadline=None)
+def test_in_every_order_nothing_goes_where_nobody_has_answered_but_to_the_first(
+    steps: list[tuple[int, bool, int, bool]],
+) -> None:
+    agent = browser()
+    found = {("192.0.2.1", steps[0][0])}
+    for port, nominates, priority, answers in steps:
+        address = ("192.0.2.1", port)
+        checked = ask(agent, address, nominates=nominates, priority=priority)
+        assert checked is not None
+        if answers and checked.question is not None:
+            agent.found(respond(checked.question, PASSWORD), address)
+            found.add(address)
+        assert agent.address in found
+
+
 def test_a_program_without_a_password_is_asked_nothing() -> None:
     agent = LiteAgent()
     agent.answered("abcd")
     assert agent.question(b"x" * 12) is None
+    for address in (HOME, AWAY):
+        checked = ask(agent, address)
+        assert checked is not None
+        assert (checked.question, agent.address) == (None, address)
     forged = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)
     forged.add_message_integrity(b"")
     assert not agent.verify(forged)

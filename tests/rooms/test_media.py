@@ -354,8 +354,7 @@ async def test_a_request_with_the_wrong_password_does_not_move_a_seat(room: Room
 async def test_a_seat_that_changes_networks_is_followed(room: Room) -> None:
     a, b = await room.seat("a", 0), await room.seat("b", 1)
     room.gate("ab")
-    b.client.move()
-    await b.client.check()
+    await room.moves(b)
     a.client.send_rtp(Kind.CAMERA, 1)
     await until(lambda: len(b.client.rtp) == 1, "media follows")
     b.client.send_rtp(Kind.CAMERA, 1)
@@ -417,8 +416,7 @@ async def test_an_ice_restart_keeps_keys_slots_and_media(room: Room) -> None:
     await until(lambda: len(b.client.rtp) == 1, "media goes on during the restart")
     b.client.credentials = Credentials.fresh()
     b.peer.answer(b.client.answer())
-    b.client.move()
-    await b.client.check()
+    await room.moves(b)
     a.client.send_rtp(Kind.CAMERA, 2)
     await until(lambda: len(b.client.rtp) == 2, "media goes on after the restart")
     assert b.states == [PeerState.CONNECTING, PeerState.CONNECTED]

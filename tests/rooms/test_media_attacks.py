@@ -127,14 +127,48 @@ async def test_a_recorded_check_does_not_bring_back_a_seat_that_moved_on(room: R
     b.client.send(check)
     await room.settled(b)
     left = b.client.sock.dup()
-    b.client.move()
-    await b.client.check()
+    await room.moves(b)
     moved = b.peer.agent.address
     left.sendto(check, b.client.address)
     await room.settled(b)
     assert b.peer.agent.address == moved
     await hears(room, a, b, 1)
     left.close()
+
+
+async def test_who_forges_the_source_of_a_check_of_their_own_leads_no_media_there(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    home = b.peer.agent.address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third:
+        third.setblocking(False)
+        third.bind(("127.0.0.1", 0))
+        for sequence in range(1, 4):
+            third.sendto(b.client.request(), b.client.address)
+            await room.settled(a)
+            await hears(room, a, b, sequence)
+            assert b.peer.agent.address == home
+        come = [third.recv(4096) for _ in range(6)]
+        assert all(data[0] < 4 for data in come), "checks and their answers, and nothing else"
+        with pytest.raises(BlockingIOError):
+            third.recv(4096)
+
+
+async def test_a_check_held_back_and_sent_from_elsewhere_first_diverts_nothing(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    home, held_back = b.peer.agent.address, b.client.request()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third:
+        third.sendto(held_back, b.client.address)
+        await room.settled(a)
+        await hears(room, a, b, 1)
+        # The question that went there is carried on to the seat, which answers it from where it is.
+        third.setblocking(False)
+        asked = next(data for data in (third.recv(4096), third.recv(4096)) if data[0] == 0)
+        b.client._arrived(asked)
+        await room.settled(b)
+    assert b.peer.agent.address == home
+    await hears(room, a, b, 2)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +209,8 @@ async def test_what_stands_behind_the_integrity_counts_for_nothing(room: Room, s
     stranger.sock.sendto(stun.set_body_length(stretched, len(stretched) - 20), a.client.address)
     await room.settled(a)
     assert a.peer.agent.address == home
-    await until(
-        lambda: not stranger.heard_nothing(), "a check of the seat's own is answered where it came from"
-    )
+    for what in ("a check of the seat's own is answered where it came from", "and asked there who that is"):
+        await until(lambda: not stranger.heard_nothing(), what)
 
 
 async def test_a_recorded_report_is_taken_once(room: Room, stranger: Stranger) -> None:

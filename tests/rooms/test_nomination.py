@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rooms.nomination import INSISTING, Nomination, Rank
@@ -84,8 +84,10 @@ def test_the_way_it_uses_counts_whatever_its_rank() -> None:
     Play().nominates("a", BEST).nominates("b", LAST, "a").checks("b", LAST, "b").checks("a", BEST, "a")
 
 
-def test_a_plain_check_from_where_nothing_was_nominated_moves_nothing() -> None:
-    Play().nominates("a", SECOND).checks("b", BEST, "a")
+def test_the_way_it_uses_is_followed_to_a_new_port() -> None:
+    Play().nominates("a", SECOND).checks("a, another port", BEST, "a, another port").nominates(
+        "b", LAST, "a, another port"
+    )
 
 
 def test_who_insists_on_a_lesser_way_gets_it() -> None:
@@ -120,6 +122,7 @@ RANKS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, ma
 
 
 @given(ranks=RANKS, again=st.data())
+@settings(deadline=None)
 def test_in_every_order_the_best_way_of_those_that_all_were_nominated_is_wanted(
     ranks: list[Rank], again: st.DataObject
 ) -> None:
@@ -137,6 +140,7 @@ def test_in_every_order_the_best_way_of_those_that_all_were_nominated_is_wanted(
     steps=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30),
     ranks=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=6, max_size=6),
 )
+@settings(deadline=None)
 def test_in_every_order_who_checks_first_gets_the_last_that_was_nominated(
     steps: list[tuple[int, bool]], ranks: list[Rank]
 ) -> None:
