@@ -171,6 +171,27 @@ async def test_a_check_held_back_and_sent_from_elsewhere_first_diverts_nothing(r
     await hears(room, a, b, 2)
 
 
+async def test_the_first_check_held_back_and_sent_from_elsewhere_gets_no_media(room: Room) -> None:
+    """Nobody has answered yet: a handshake may begin there, and is led with the seat once that is heard."""
+    a, b = await room.seat("a", 0), room.open("b", 1)
+    b.peer.answer(b.client.answer())
+    room.gate("ab")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third:
+        third.setblocking(False)
+        third.sendto(b.client.request(), b.client.address)
+        await room.settled(a)
+        assert b.peer.agent.address is not None
+        await b.client.check()
+        await until(lambda: b.peer.agent.address == b.client.sock.getsockname(), "it has answered")
+        await b.client.shake_hands()
+        await until(lambda: b.peer.state is PeerState.CONNECTED, "connected")
+        await hears(room, a, b, 1)
+        come = [third.recv(4096) for _ in range(2)]
+        assert all(data[0] < 4 for data in come), "an answer and a question"
+        with pytest.raises(BlockingIOError):
+            third.recv(4096)
+
+
 @pytest.mark.parametrize(
     "forgery", ["another key", "no integrity", "half an integrity", "a guess", "a response"]
 )
