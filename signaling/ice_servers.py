@@ -2,21 +2,29 @@
 
 Our own is this very server, spoken to over its TCP port: it costs nothing and tells nobody. An external one
 is named by the operator (``QUIETROOM_TURN_URLS``) and shares a secret with us, coturn's
-``static-auth-secret``. A credential names nobody and is void when the session ends; ours is
-the same for all offers of a seat, which so has only so many streams.
+``static-auth-secret``. A credential names nobody and is void when the session ends. Ours is
+the same for all offers of a seat, which so has only so many streams, and leads nowhere else. An external
+server relays to anywhere and knows of nobody's removal, so its credentials are for the next minutes: they are
+looked at when a way through it is made (coturn lets it be refreshed afterwards), and each ICE restart brings
+new ones.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from broker.private import Private
 from rooms.turn import Credential, mint
 from signaling.messages import IceServer
 from signaling.settings import Settings
+
+EXTERNAL_FOR: Final = 900
+"""Seconds for which an external server takes a credential; its clock may differ by some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +36,14 @@ class IceServers:
         credential: makes a credential for it, good until then (seconds since 1970), of that seat.
         external: URLs of the operator's.
         secret: shared with it.
+        clock: seconds since 1970.
     """
 
     own: tuple[str, ...]
     credential: Callable[[int, str], Credential]
     external: tuple[str, ...] = ()
     secret: Private[str] | None = None
+    clock: Callable[[], float] = time.time
 
     def until(self, ends_ms: int, whose: str) -> tuple[IceServer, ...]:
         """The ICE servers of one offer.
@@ -48,7 +58,8 @@ class IceServers:
             found.append(_server(self.own, self.credential(until, whose)))
         if self.external and self.secret is not None:
             key = Private(self.secret.reveal().encode())
-            found.append(_server(self.external, mint(key, until, secrets.token_hex(8))))
+            soon = min(until, int(self.clock()) + EXTERNAL_FOR)
+            found.append(_server(self.external, mint(key, soon, secrets.token_hex(8))))
         return tuple(found)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from broker.private import Private
 from rooms.turn import Credential, mint
-from signaling.ice_servers import IceServers, own_urls
+from signaling.ice_servers import EXTERNAL_FOR, IceServers, own_urls
 from signaling.settings import Settings
 
 SECRET = Private(b"s" * 32)
@@ -27,6 +27,7 @@ def test_each_offer_has_credentials_that_end_with_the_session() -> None:
         of_this_server,
         ("turn:turn.example.org:3478", "turns:turn.example.org:5349?transport=tcp"),
         Private("north-of-the-border"),
+        clock=lambda: 1_799_999_999.5,
     )
     own, external = servers.until(1_800_000_000_001, "meeting/A")
     assert (own.urls, own.username) == (("turn:127.0.0.1:8443?transport=tcp",), "1800000001:opaque")
@@ -42,6 +43,20 @@ def test_each_offer_has_credentials_that_end_with_the_session() -> None:
     assert external.credential not in repr(external)
     assert external.username not in repr(external)
     assert "north" not in repr(servers)
+
+
+def test_those_of_an_external_server_are_for_the_next_minutes() -> None:
+    """It knows of nobody's removal, and relays to anywhere."""
+    servers = IceServers(
+        ("turn:127.0.0.1:8443?transport=tcp",),
+        of_this_server,
+        ("turn:turn.example.org:3478",),
+        Private("north-of-the-border"),
+        clock=lambda: 1_800_000_000.5,
+    )
+    own, external = servers.until(1_800_007_200_000, "meeting/A")
+    assert own.username == "1800007200:opaque"
+    assert external.username.partition(":")[0] == str(1_800_000_000 + EXTERNAL_FOR)
 
 
 def test_without_any_there_are_none() -> None:
