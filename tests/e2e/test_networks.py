@@ -1,7 +1,7 @@
 """A visit on bad networks: what is lost, late or interrupted for one partner, and that the visit goes on.
 
 One couple session serves all of it: partner A has the bad network, partner B and the therapist are the
-control.
+control; the therapist's network is bad once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OWN_CAMERA = "1"
 
 @dataclass
 class Session:
-    """A couple and their therapist in the room; A's network is the link."""
+    """A couple and their therapist in the room; A's network is the link, the therapist's the other one."""
 
     practice: Practice
     visit: Visit
@@ -51,6 +51,7 @@ class Session:
     b: Patient
     therapist: Therapist
     link: Link
+    therapists_link: Link
 
     async def everybody_sees_and_hears(self, *, frames: int = 10) -> None:
         await asyncio.gather(
@@ -121,14 +122,14 @@ def assert_audio_stays(track: dict[str, float], loss: float, lossless: dict[str,
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def together(practice: Practice, browser: Browser) -> AsyncIterator[Session]:
     people = People(practice, browser)
-    visit, link = await practice.book(), people.link()
-    therapist = await people.therapist(visit)
+    visit, link, therapists_link = await practice.book(), people.link(), people.link()
+    therapist = await people.therapist(visit, link=therapists_link)
     # The control goes through a link too, a clear one: what this machine does to them happens to both.
     a, b = await people.patient(visit, "A", link=link), await people.patient(visit, "B", link=people.link())
     await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
     await therapist.presses("Admit both")
     await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
-    yield Session(practice, visit, a, b, therapist, link)
+    yield Session(practice, visit, a, b, therapist, link, therapists_link)
     await people.go_home()
 
 
@@ -199,6 +200,23 @@ async def test_a_blackout_is_over_when_it_is_over(session: Session) -> None:
         await session.everybody_sees_and_hears(frames=3)
         took = time.monotonic() - until
         await session.therapist.sees_seat("A", state="admitted", presence="connected")
+        return took
+
+    await soon(BACK_WITHIN, goes_dark)
+
+
+async def test_partners_are_on_hold_while_their_therapists_network_is_dark_and_no_longer(session: Session) -> None:
+    async def goes_dark(_: int) -> float:
+        until = session.therapists_link.blackout(5.0)
+        partners = (session.a, session.b)
+        await asyncio.gather(*(partner.sees("On hold") for partner in partners))
+        await asyncio.gather(*(partner.receives_no_more() for partner in partners))
+        assert time.monotonic() < until
+        await asyncio.sleep(until - time.monotonic())
+        await session.everybody_sees_and_hears(frames=3)
+        took = time.monotonic() - until
+        for seat in "AB":
+            await session.therapist.sees_seat(seat, state="admitted", presence="connected")
         return took
 
     await soon(BACK_WITHIN, goes_dark)
