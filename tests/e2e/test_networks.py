@@ -205,7 +205,7 @@ async def test_a_blackout_is_over_when_it_is_over(session: Session) -> None:
     await soon(BACK_WITHIN, goes_dark)
 
 
-async def test_partners_are_on_hold_while_their_therapists_network_is_dark_and_no_longer(session: Session) -> None:
+async def test_partners_are_on_hold_only_while_their_therapists_network_is_dark(session: Session) -> None:
     async def goes_dark(_: int) -> float:
         until = session.therapists_link.blackout(5.0)
         partners = (session.a, session.b)
