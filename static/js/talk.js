@@ -3,6 +3,8 @@
 //
 //   typed ──▶ is anything in the way? ──no──▶ sealed by the worker ──▶ forwarded? ──yes──▶ a line of the thread
 //                    └──yes──▶ the text stays in the box ◀───────────────────no──┘
+//
+// Two who begin to write to each other need keys first. Whoever is faster than these waits a moment and presses nothing again.
 
 import { MAX_TEXT, ROOM, notSent, obstacle, threadOf, tidyText } from "./chat-state.js";
 import { groupOf } from "./encryption-state.js";
@@ -23,6 +25,9 @@ import { chatPayload, readPayload } from "./payloads.js";
  * @property {(same: boolean) => void} answerCheck
  */
 
+const SECURED_WITHIN = 5_000; // ms that what was written to one person waits for the keys of these two
+const LOOK = 50; // ms between looks whether they are there
+
 /**
  * @typedef {object} TalkSettings
  * @property {() => {chat: Chat, keys: KeysView, line: string}} state
@@ -37,6 +42,18 @@ import { chatPayload, readPayload } from "./payloads.js";
  * @param {TalkSettings} settings
  */
 export function talkActions({ state, apply, seals, pair }) {
+  const obstacleIn = (/** @type {string} */ group) => {
+    const { keys, line } = state();
+    const { phase, members } = groupOf(keys, group);
+    return obstacle({ connected: line === "open", phase, members: members.length });
+  };
+  /**
+   * Whether keys are on their way, by themselves. In the room it may be others who are in when they are there.
+   *
+   * @param {string} group
+   */
+  const isComing = (group) =>
+    group !== ROOM && state().line === "open" && seals() !== null && groupOf(state().keys, group).phase !== "failed";
   return {
     openChat(/** @type {string} */ group) {
       apply({ type: "chat-opened", group });
@@ -45,16 +62,17 @@ export function talkActions({ state, apply, seals, pair }) {
     closeChat: (/** @type {string} */ group) => apply({ type: "chat-closed", group }),
     typeChat: (/** @type {string} */ group, /** @type {string} */ text) => apply({ type: "chat-typed", group, text }),
     async sendChat(/** @type {string} */ group) {
-      const { chat, keys, line } = state();
-      const payload = chatPayload(tidyText(threadOf(chat, group).draft));
-      const { phase, members } = groupOf(keys, group);
+      const payload = chatPayload(tidyText(threadOf(state().chat, group).draft));
+      apply({ type: "chat-sending", group });
+      for (let waited = 0; waited < SECURED_WITHIN && obstacleIn(group) !== null && isComing(group); waited += LOOK) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK));
+      }
       const by = seals();
-      const problem = obstacle({ connected: line === "open", phase, members: members.length });
+      const problem = obstacleIn(group);
       if (problem !== null || by === null || payload === null) {
         apply({ type: "chat-not-sent", group, problem: problem ?? notSent(null, group) });
         return;
       }
-      apply({ type: "chat-sending", group });
       let code = await by.seal(group, payload);
       // A commit was under way. What leads to the epoch that stands came before this answer, so it is sealed in that one.
       if (code === "keys-changed") code = await by.seal(group, payload);

@@ -1,7 +1,7 @@
 // Writing through the keys: what is sealed, for whom, and what happens when it cannot be.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 
 import { NO_CHAT, ROOM, advanceChat, threadOf } from "../../static/js/chat-state.js";
 import { NO_KEYS } from "../../static/js/encryption-state.js";
@@ -47,6 +47,60 @@ test("nothing is sealed while the line or the group is away, and the text stays"
     assert.match(problem, /^Not sent/);
     assert.equal(at.sealed.length, 0);
   }
+});
+
+/** Let time pass until this has come to an end, for so many milliseconds at most. */
+async function ends(promise, most) {
+  let isOver = false;
+  void promise.then(() => (isOver = true));
+  let passed = 0;
+  for (; passed <= most; passed += 10) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isOver) return passed;
+    mock.timers.tick(10);
+  }
+  return Infinity;
+}
+
+test("what is written to one person before there are keys waits for them, and is sent by itself", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const at = page();
+  at.openChat("A");
+  at.typeChat("A", "Hello");
+  const sent = at.sendChat("A");
+  for (const pair of [{ phase: "securing", members: [] }, { phase: "secured", members: members.slice(0, 1) }]) {
+    at.now.keys = { ...at.now.keys, pairs: { A: pair } };
+    assert.equal(await ends(sent, 1_000), Infinity);
+    assert.deepEqual([at.sealed, threadOf(at.now.chat, "A").sending], [[], "Hello"]);
+  }
+  at.typeChat("A", "Hello. And");
+  at.now.keys = { ...at.now.keys, pairs: { A: { phase: "secured", members } } };
+  assert.ok((await ends(sent, 100)) <= 100);
+  assert.deepEqual(at.sealed, [["A", "Hello"]], "what stood there when it was sent");
+  const { lines, draft, problem } = threadOf(at.now.chat, "A");
+  assert.deepEqual([lines.map(({ text }) => text), draft, problem], [["Hello"], ". And", null]);
+  mock.timers.reset();
+});
+
+test("where no keys come the text stays, and that is said after 5 s; where none can come, at once", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const at = page({ pairs: { A: { phase: "securing", members: [] }, B: { phase: "failed", members: [] } } });
+  for (const [group, least, most] of [["A", 4_900, 5_100], ["B", 0, 0]]) {
+    at.typeChat(group, "Hello");
+    const took = await ends(at.sendChat(group), 6_000);
+    assert.ok(took >= least && took <= most, `${took} ms`);
+    const { draft, lines, problem, sending } = threadOf(at.now.chat, group);
+    assert.deepEqual([draft, lines, sending], ["Hello", [], null]);
+    assert.match(problem, /^Not sent: the conversation is being secured/);
+  }
+  at.typeChat("A", "Hello");
+  const sent = at.sendChat("A");
+  assert.equal(await ends(sent, 200), Infinity);
+  at.now.line = "lost";
+  assert.ok((await ends(sent, 100)) <= 100);
+  assert.match(threadOf(at.now.chat, "A").problem, /^Not sent: the connection is interrupted/);
+  assert.deepEqual(at.sealed, []);
+  mock.timers.reset();
 });
 
 test("what was forwarded to nobody is not shown as sent, in the room or between two", async () => {
