@@ -10,7 +10,7 @@
 /** @typedef {import('./epoch-switch.js').Timers} Timers */
 
 const HOLD = 100; // ms without a word about keys, after which the page is painted
-const AT_MOST = 300; // ms that it is not painted, whatever is said: nobody may wonder whether their click was heard
+const AT_MOST = 200; // ms that it is not painted, whatever is said: nobody may wonder whether their click was heard
 
 export class Painting {
   #paint;

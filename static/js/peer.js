@@ -133,10 +133,11 @@ export class Peer {
    * and silence go out of a visit that is end-to-end encrypted.
    *
    * @param {boolean} open
+   * @returns {Promise<void>} when what goes out is what may.
    */
-  setOpen(open) {
+  async setOpen(open) {
     if (!this.#guard?.setOpen(open)) return;
-    for (const source of /** @type {Source[]} */ (["audio", "camera", "screen"])) void this.#send(source);
+    await Promise.all(/** @type {Source[]} */ (["audio", "camera", "screen"]).map((source) => this.#send(source)));
   }
 
   /** @returns {TransportState} */

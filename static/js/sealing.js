@@ -31,6 +31,7 @@ export class Sealing {
   /** @type {(event: {type: 'keys', keys: KeysNow} | ChatEvent) => void} */ #apply;
   /** @type {Pick<import('./painting.js').Painting, 'hold' | 'release'>} */ #painting;
   /** @type {Keys | null} */ #keys = null;
+  /** @type {Promise<unknown>} when what we send is what may be sent */ #sent = Promise.resolve();
   #open = false;
   #written = "";
 
@@ -110,7 +111,7 @@ export class Sealing {
    */
   follow(open, others, inside) {
     this.#open = open;
-    this.#peer.setOpen(open && this.#keys?.sends === true);
+    this.#letOut();
     const slots = others.map(({ seat, slot }) => ({ seat, mids: Object.values(midsOf(slot)) }));
     const seats = open && inside !== null ? [...inside] : null;
     const written = JSON.stringify([slots, seats]);
@@ -136,13 +137,21 @@ export class Sealing {
   /** @param {ClientMessage} message */
   #say(message) {
     this.#send(message);
-    if (message.type === "ready" && message.group === ROOM) this.#painting.release();
+    if (message.type !== "ready" || message.group !== ROOM) return;
+    // The others wait for our picture. What cannot be sent is told elsewhere.
+    const release = () => this.#painting.release();
+    void this.#sent.then(release, release);
+  }
+
+  /** Let the real tracks out as soon as they may be, and not a moment longer. */
+  #letOut() {
+    this.#sent = Promise.all([this.#sent.catch(() => undefined), this.#peer.setOpen(this.#open && this.#keys?.sends === true)]);
   }
 
   #changed() {
     const keys = this.#keys;
     if (keys === null) return;
-    this.#peer.setOpen(this.#open && keys.sends);
+    this.#letOut();
     this.#apply({ type: "keys", keys: viewOf(keys) });
   }
 

@@ -24,6 +24,8 @@ const MEMBERS = [
 ];
 const SECURED = { ...NO_GROUP, phase: "secured", generation: "0123456789abcdef", epoch: 1, sending: 1, members: MEMBERS };
 
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 function page() {
   const seen = { protected: [], closed: 0, open: [], events: [], sent: [], painting: [] };
   const sealing = new Sealing({
@@ -31,7 +33,10 @@ function page() {
     peer: {
       protect: (keys) => seen.protected.push(keys),
       close: () => (seen.closed += 1),
-      setOpen: (open) => seen.open.push(open),
+      setOpen: async (open) => {
+        seen.open.push(open);
+        await seen.out;
+      },
     },
     send: (message) => seen.sent.push(message),
     ask: async () => ({ code: null }),
@@ -157,7 +162,7 @@ test("a patient's keys commit for nobody, and hear of every new connection", () 
   assert.deepEqual(started[0].told.slice(1), [{ type: "reconnected" }]);
 });
 
-test("painting waits from what the server says of the room's keys until the worker has them", () => {
+test("painting waits from what the server says of the room's keys until the worker has them", async () => {
   const group = { group: "room", generation: "0123456789abcdef" };
   for (const type of ["candidate", "commit", "accepted", "group-welcome"]) {
     const { sealing, seen } = page();
@@ -171,8 +176,28 @@ test("painting waits from what the server says of the room's keys until the work
     started.at(-1).says({ type: "send", message: { type: "ready", ...group, group: "A", epoch: 1 } });
     assert.deepEqual(seen.painting, ["hold"]);
     started.at(-1).says({ type: "send", message: { type: "ready", ...group, epoch: 1 } });
-    assert.deepEqual(seen.painting, ["hold", "release"]);
     assert.equal(seen.sent.length, 2, "the server hears of it first");
+    await settled();
+    assert.deepEqual(seen.painting, ["hold", "release"]);
+  }
+});
+
+test("painting waits until what goes out is what may; and not for a picture that cannot", async () => {
+  for (const end of ["resolve", "reject"]) {
+    const { sealing, seen } = page();
+    sealing.begin(SEALED, { ...ME, link: LINK });
+    const worker = started.at(-1);
+    sealing.follow(true, [], ["T"]);
+    sealing.hear({ type: "group-welcome", group: "room", generation: "0123456789abcdef" });
+    let over;
+    seen.out = new Promise((resolve, reject) => (over = { resolve, reject }));
+    worker.says({ type: "state", group: "room", state: SECURED, sends: true });
+    worker.says({ type: "send", message: { type: "ready", group: "room", generation: "0123456789abcdef", epoch: 1 } });
+    await settled();
+    assert.deepEqual(seen.painting, ["hold"]);
+    over[end](new Error("The device is gone."));
+    await settled();
+    assert.deepEqual(seen.painting, ["hold", "release"]);
   }
 });
 
