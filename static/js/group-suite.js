@@ -1,6 +1,6 @@
 // @ts-check
 // The cryptography behind our groups, put together by us: ts-mls's own provider brings every suite it knows along.
-// Hashes, AES-GCM and Ed25519 are the browser's; X25519 and ML-KEM-768 of X-Wing are plain JavaScript, for keys used once.
+// Hashes, AES-GCM, X25519 and Ed25519 are the browser's; ML-KEM-768 of X-Wing is plain JavaScript, for keys used once.
 
 import * as mls from "../vendor/mls.js";
 
@@ -9,43 +9,34 @@ import * as mls from "../vendor/mls.js";
 // Hybrid of X25519 and ML-KEM-768, AES-256 throughout. A draft; ts-mls 2 writes its number differently, so that changing
 // the version of the library is a new version of our protocol.
 export const SUITE = "MLS_256_XWING_AES256GCM_SHA512_Ed25519";
-/** RFC 9420's mandatory suite: for its official vectors, nothing else. */
-export const SUITE_1 = "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519";
 
-const MAKERS = {
-  [SUITE]: () => {
-    const parts = { kem: new mls.XWing(), kdf: new mls.HkdfSha512(), aead: new mls.Aes256Gcm() };
-    return assembled(SUITE, { kem: "X-Wing", kdf: "HKDF-SHA512", aead: "AES256GCM" }, "SHA-512", parts);
-  },
-  [SUITE_1]: () => {
-    const parts = { kem: new mls.DhkemX25519HkdfSha256(), kdf: new mls.HkdfSha256(), aead: new mls.Aes128Gcm() };
-    return assembled(SUITE_1, { kem: "DHKEM-X25519-HKDF-SHA256", kdf: "HKDF-SHA256", aead: "AES128GCM" }, "SHA-256", parts);
-  },
-};
-
-/** @type {Map<string, Promise<CiphersuiteImpl>>} */
-const made = new Map();
+/** @type {Promise<CiphersuiteImpl> | undefined} */
+let made;
 
 /**
- * A suite, made once.
+ * Our suite, made once.
  *
- * @param {typeof SUITE | typeof SUITE_1} [name]
  * @returns {Promise<CiphersuiteImpl>}
  */
-export function suite(name = SUITE) {
-  const known = made.get(name) ?? MAKERS[name]();
-  made.set(name, known);
-  return known;
+export function suite() {
+  made ??= assembled(SUITE, { kem: "X-Wing", kdf: "HKDF-SHA512", aead: "AES256GCM" }, "SHA-512", {
+    kem: new mls.XWing(),
+    kdf: new mls.HkdfSha512(),
+    aead: new mls.Aes256Gcm(),
+  });
+  return made;
 }
 
 /**
+ * A suite of these parts; any other than ours is for tests.
+ *
  * @param {import("ts-mls/crypto/ciphersuite.js").CiphersuiteName} name
  * @param {import("ts-mls/crypto/hpke.js").HpkeAlgorithm} algorithm
  * @param {import("ts-mls/crypto/hash.js").HashAlgorithm} hash
  * @param {ConstructorParameters<typeof mls.CipherSuite>[0] & {kdf: any}} parts
  * @returns {Promise<CiphersuiteImpl>}
  */
-async function assembled(name, algorithm, hash, parts) {
+export async function assembled(name, algorithm, hash, parts) {
   return {
     name,
     hash: mls.makeHashImpl(crypto.subtle, hash),

@@ -20,6 +20,28 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 // Node's own, for versions without a global one; a browser never asks for it.
 const NOT_BUNDLED = ["crypto"];
 
+// In their place stands a file of this folder, which says why.
+const REPLACED = { "@hpke/dhkem-x25519": "./x25519.mjs" };
+
+/**
+ * Leaves out what nobody imports of the packages that allow it. esbuild reads that in the nearest package.json, and these
+ * packages have another one, without it, below their own.
+ *
+ * @type {import("esbuild").Plugin}
+ */
+const unused = {
+  name: "unused",
+  setup(build) {
+    build.onResolve({ filter: /./ }, async ({ path, pluginData, ...from }) => {
+      if (pluginData === unused || from.kind === "entry-point") return undefined;
+      const found = await build.resolve(path, { ...from, pluginData: unused });
+      const folder = /.*node_modules\/(?:@[^/]+\/)?[^/]+\//.exec(found.path)?.[0];
+      if (folder === undefined) return found;
+      return { ...found, sideEffects: JSON.parse(readFileSync(`${folder}package.json`, "utf8")).sideEffects !== false };
+    });
+  },
+};
+
 /**
  * One module out of an entry file and the packages it names.
  *
@@ -38,6 +60,8 @@ export async function bundled(entry) {
     legalComments: "none",
     charset: "utf8",
     external: NOT_BUNDLED,
+    alias: REPLACED,
+    plugins: [unused],
     banner: { js: `/*! Built by build.mjs from ${entry}; packages, versions and licences: manifest.json */` },
     metafile: true,
     write: false,

@@ -3,11 +3,11 @@
  * build.mjs bundles it.
  *
  * Deep imports, because the package's own index brings two providers of cryptography with everything they can.
- * `processMessage` is left out on purpose: in 1.6.4 it forgets the pre-shared keys of private messages. `processPublicMessage`,
- * `decodeRatchetTree` and the algorithms of suite 1 are there for the official vectors only, which run against this very file.
+ * `processMessage` is left out on purpose: in 1.6.4 it forgets the pre-shared keys of private messages. `processPublicMessage`
+ * and `decodeRatchetTree` are there for vectors only, which run against this very file.
  */
 
-export { Aes128Gcm, Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256, HkdfSha512 } from "@hpke/core";
+export { Aes256Gcm, CipherSuite, HkdfSha512 } from "@hpke/core";
 export { XWing } from "@hpke/hybridkem-x-wing";
 export { createGroup, joinGroup } from "ts-mls/clientState.js";
 export { createCommit } from "ts-mls/createCommit.js";

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Route
 
+from tests.architecture.tree import ROOT
 from tests.e2e.people import People
 from tests.e2e.practice import Practice
 from tests.support.firefox import running_firefox
@@ -44,6 +46,18 @@ GROUP = """async () => {
 LIVED = {"out": [False, True], "same": True, "heard": "hello", "from": "Host"}
 
 
+def bundled(module: Path) -> str:
+    """A module of the tests with the packages that it imports."""
+    command = [
+        ROOT / "node_modules" / ".bin" / "esbuild",
+        module,
+        "--bundle",
+        "--format=esm",
+        "--external:crypto",
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
 def with_last_bit_flipped(text: str) -> str:
     return f"{int(text, 16) ^ 1:0{len(text)}x}"
 
@@ -56,13 +70,18 @@ async def test_frozen_scenarios_of_ours_and_of_others_are_followed_in_chromium(p
     async def checker(route: Route) -> None:
         await route.fulfill(path=VECTORS / "mls.mjs", content_type="text/javascript")
 
+    async def other_suite(route: Route) -> None:
+        await route.fulfill(body=bundled(VECTORS / "suites.mjs"), content_type="text/javascript")
+
     person = await people.therapist()
     await person.page.route("**/static/mls-check.mjs", checker)
+    await person.page.route("**/static/mls-suites.mjs", other_suite)
     await person.page.goto(people.practice.url)
     found = await person.page.evaluate(
         """async (each) => {
           const {check} = await import("/static/mls-check.mjs");
-          const suites = await import("/static/js/group-suite.js");
+          const {suitesBeside} = await import("/static/mls-suites.mjs");
+          const suites = suitesBeside(await import("/static/js/group-suite.js"));
           const mls = await import("/static/vendor/mls.js");
           return await Promise.all(each.map((scenarios) => check(mls, suites, scenarios)));
         }""",

@@ -33,12 +33,14 @@ import { treeHashRoot } from "ts-mls/treeHash.js";
 import { applyUpdatePath } from "ts-mls/updatePath.js";
 
 import { utf8 } from "../../static/js/bytes.js";
-import { SUITE_1, drawSigner, suite } from "../../static/js/group-suite.js";
+import * as suites from "../../static/js/group-suite.js";
 import { checkProposals, linkPsk } from "../../static/js/group-policy.js";
 import { drawLinkSecret, linkKeys } from "../../static/js/link-secret.js";
 import * as mls from "../../static/vendor/mls.js";
+import { SUITE_1, suitesBeside } from "../vectors/suites.mjs";
 import { HOST, ID, KEYS, Raw, baseKeyOf, guest, offerOf, openGroup, prepare, rawKeyPackage, refusal, roomOf, tagOf } from "./group-kit.mjs";
 
+const { drawSigner, suite } = suites;
 const OTHER = await linkKeys(drawLinkSecret());
 const WRONG_PSK = new Uint8Array(64).fill(7);
 
@@ -441,7 +443,7 @@ test("groups with extensions, other suites, no host at leaf 0", async () => {
   await assert.rejects(joining({ person: { ...guest("B"), role: "guest" } }), refusal("identity"));
 
   const room = await host();
-  const cs = await suite(SUITE_1);
+  const cs = await suitesBeside(suites)[1]();
   const weaker = await rawKeyPackage({ ...guest("A"), role: "guest" }, { cs, capabilities: { versions: ["mls10"], ciphersuites: [SUITE_1], extensions: [], proposals: [], credentials: ["basic"] } });
   await assert.rejects(room.commit({ add: [{ pid: "A", ...(await offerOf(weaker.publicPackage)) }] }), refusal("key-package"));
   const extended = await rawKeyPackage({ ...guest("A"), role: "guest" }, { extensions: [{ extensionType: 0xf001, extensionData: new Uint8Array() }] });

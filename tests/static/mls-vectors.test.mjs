@@ -6,10 +6,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import * as suites from "../../static/js/group-suite.js";
+import * as ours from "../../static/js/group-suite.js";
 import * as mls from "../../static/vendor/mls.js";
 import { check } from "../vectors/mls.mjs";
+import { suitesBeside } from "../vectors/suites.mjs";
 
+const suites = suitesBeside(ours);
 const read = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), "utf8"));
 const FROZEN = read("mls.json");
 const OTHERS = read("mls-others.json").scenarios;

@@ -7,11 +7,13 @@ import { createInterface } from "node:readline";
 
 import { utf8 } from "../../static/js/bytes.js";
 import { CLIENT } from "../../static/js/group-policy.js";
-import * as suites from "../../static/js/group-suite.js";
+import * as ours from "../../static/js/group-suite.js";
 import * as mls from "../../static/vendor/mls.js";
 import { check } from "./mls.mjs";
+import { SUITE_1, suitesBeside } from "./suites.mjs";
 
-const suite = await suites.suite(suites.SUITE_1);
+const suites = suitesBeside(ours);
+const suite = await suites[1]();
 const hex = (bytes) => Buffer.from(bytes).toString("hex");
 const bytes = (text) => Uint8Array.from(Buffer.from(text, "hex"));
 const encoded = (message) => hex(mls.encodeMlsMessage({ version: "mls10", ...message }));
@@ -29,7 +31,7 @@ const ASKED = {
     const now = BigInt(Math.floor(Date.now() / 1000));
     own = await mls.generateKeyPackageWithKey(
       { credentialType: "basic", identity: bytes(identity) },
-      { versions: ["mls10"], ciphersuites: [suites.SUITE_1], extensions: [], proposals: [], credentials: ["basic", "x509"] }, // Wire's groups want both
+      { versions: ["mls10"], ciphersuites: [SUITE_1], extensions: [], proposals: [], credentials: ["basic", "x509"] }, // Wire's groups want both
       { notBefore: now - 3600n, notAfter: now + 28n * 86_400n },
       [],
       await suite.signature.keygen(),

@@ -1,14 +1,12 @@
 // Plays the passive client of scenarios in the form of the official RFC 9420 vectors, with the vendored MLS module: the same
 // code in Node and in real browsers.
 
-const SUITES = /** @type {const} */ ({ 1: "SUITE_1", 83: "SUITE" });
-
 /**
- * Follow every scenario of a suite that is in the module: join by the welcome, apply the proposals and commits, and be in
+ * Follow every scenario of the suites: join by the welcome, apply the proposals and commits, and be in
  * the same epoch as the group each time.
  *
  * @param {typeof import("../../static/vendor/mls.js")} mls
- * @param {typeof import("../../static/js/group-suite.js")} suites
+ * @param {Record<number, () => Promise<import("ts-mls/crypto/ciphersuite.js").CiphersuiteImpl>>} suites by their numbers
  * @param {any[]} scenarios as in passive-client-*.json of github.com/mlswg/mls-implementations. Where who made one does not
  *   tell its epoch authenticator, `exporter` stands for it, as in key-schedule.json there; `messages`: what members wrote
  * @returns {Promise<{faults: string[], scenarios: number, epochs: number, messages: number}>} what differs, and how much
@@ -20,11 +18,11 @@ export async function check(mls, suites, scenarios) {
   let epochs = 0;
   let messages = 0;
   for (const [at, scenario] of scenarios.entries()) {
-    const name = SUITES[/** @type {keyof typeof SUITES} */ (scenario.cipher_suite)];
-    if (name === undefined) continue;
+    const suite = suites[scenario.cipher_suite];
+    if (suite === undefined) continue;
     followed += 1;
     try {
-      const seen = await follow(mls, await suites.suite(suites[name]), scenario);
+      const seen = await follow(mls, await suite(), scenario);
       epochs += seen.epochs;
       messages += seen.messages;
     } catch (error) {
