@@ -88,9 +88,9 @@ def page(root: Path, name: str) -> Asset:
 def _page(root: Path, written: Asset, now: str) -> Asset:
     def with_imports(script: re.Match[str]) -> str:
         needed = list(modules(root, script[2]).items())[1:]
-        # A worker starts after its page has first asked the server for something: that must not wait for it.
-        late = ("", ' fetchpriority="low"')
-        hints = (f'<link rel="modulepreload" href="/static/{name}"{late[later]} />' for name, later in needed)
+        # A worker starts later: nothing of its page may wait for that.
+        rel = ("modulepreload", "prefetch")
+        hints = (f'<link rel="{rel[later]}" href="/static/{name}" />' for name, later in needed)
         return script[0] + "".join(f"{script[1]}{hint}\n" for hint in hints)
 
     text = _ENTRY.sub(with_imports, (written.plain or b"").decode())

@@ -25,7 +25,7 @@ def arrives(seat: str) -> list[tuple[str, str | None, str, str | None]]:
     ]
 
 
-NAMED = """() => [...document.querySelectorAll("link[rel=modulepreload], script[src]")]
+NAMED = """() => [...document.querySelectorAll("link[href$=js], script[src]")]
   .map(({href, src}) => href ?? src)"""
 FETCHED = """() => performance.getEntriesByType("resource").filter(({name}) => name.endsWith(".js"))
   .map(({name, transferSize}) => [name, transferSize])"""

@@ -14,9 +14,7 @@ from signaling.preload import modules, page, version, versioned
 from tests.architecture.tree import ROOT
 
 STATIC = ROOT / "static"
-HINT = re.compile(
-    r'<link rel="modulepreload" href="/static/([0-9a-f]{16})/([^"]+)"( fetchpriority="low")? />'
-)
+HINT = re.compile(r'<link rel="(modulepreload|prefetch)" href="/static/([0-9a-f]{16})/([^"]+)" />')
 
 
 def write(root: Path, **files: str) -> None:
@@ -72,14 +70,14 @@ def test_a_page_names_what_it_will_need_under_the_version_of_all_files(root: Pat
     written = (root / "a.html").read_text()
     shown = (page(root, "a.html").plain or b"").decode()
     assert HINT.findall(shown) == [
-        (now, "js/b.js", ""),
-        (now, "js/d.js", ""),
-        (now, "vendor/c.js", ""),
-        (now, "js/e.js", ""),
-        (now, "js/w.js", ' fetchpriority="low"'),
-        (now, "js/f.js", ' fetchpriority="low"'),
+        ("modulepreload", now, "js/b.js"),
+        ("modulepreload", now, "js/d.js"),
+        ("modulepreload", now, "vendor/c.js"),
+        ("modulepreload", now, "js/e.js"),
+        ("prefetch", now, "js/w.js"),
+        ("prefetch", now, "js/f.js"),
     ]
-    assert re.sub(r" *<link rel=.modulepreload.*\n", "", shown).replace(f"/{now}/", "/") == written
+    assert re.sub(r" *<link rel=.(modulepreload|prefetch).*\n", "", shown).replace(f"/{now}/", "/") == written
 
 
 def test_what_lies_at_a_version_never_changes(root: Path) -> None:
@@ -115,7 +113,7 @@ def test_every_page_of_ours_names_all_that_its_modules_import(name: str) -> None
     """However an import is written: whatever names a file of ours in a module must have been found."""
     shown = (page(STATIC, name).plain or b"").decode()
     (entry,) = re.findall(r'<script type="module" src="/static/[0-9a-f]{16}/([^"]+)">', shown)
-    named = {entry, *(path for _, path, _ in HINT.findall(shown))}
+    named = {entry, *(path for _, _, path in HINT.findall(shown))}
     for path in named:
         text = (STATIC / path).read_text() if not path.startswith("vendor/") else ""
         code = re.sub(r"^\s*(//|\*|/\*).*$|/\*\*.*?\*/", "", text, flags=re.MULTILINE)
