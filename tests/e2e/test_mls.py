@@ -48,13 +48,8 @@ LIVED = {"out": [False, True], "same": True, "heard": "hello", "from": "Host"}
 
 def bundled(module: Path) -> str:
     """A module of the tests with the packages that it imports."""
-    command = [
-        ROOT / "node_modules" / ".bin" / "esbuild",
-        module,
-        "--bundle",
-        "--format=esm",
-        "--external:crypto",
-    ]
+    esbuild = str(ROOT / "node_modules" / ".bin" / "esbuild")
+    command = [esbuild, str(module), "--bundle", "--format=esm", "--external:crypto"]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
