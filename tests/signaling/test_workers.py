@@ -7,8 +7,8 @@ import os
 import re
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from cryptography import x509
 
 from broker.placement import Placement
 from broker.private import Private
-from rooms.framing import Deframer, measure_turn
+from rooms.framing import Deframer, measure_ice_tcp, measure_turn
+from rooms.ice import Credentials
 from rooms.turn import Credential
 from signaling.app import Server
 from signaling.practice import Practice, open_practice
@@ -31,7 +32,7 @@ from signaling.tenancy import COME_BACK_WITHIN
 from signaling.tls import self_signed, try_pair
 from signaling.workers import Supervisor, WorkerFailed, decode_settings, encode_settings
 from tests.e2e.practice import QUIETROOM, free_port
-from tests.rooms.test_streams import TurnClient, Wire
+from tests.rooms.test_streams import IceTcpClient, TurnClient, Wire
 from tests.signaling.test_app import alive, booked, children, events
 from tests.signaling.visits import Page, Visit, book, browser, hire, settings_for
 from tests.support.heard import Heard
@@ -194,24 +195,78 @@ def shown_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
 
 
-async def by_turn(running: Node, owner: str, offer: dict[str, Any]) -> tuple[TurnClient, asyncio.Task[None]]:
-    """A client of an offer whose TURN stream has reached the worker that does not run the room."""
-    (server,) = offer["ice-servers"]
-    port = running.supervisor.settings.port
-    assert server["urls"] == [f"turn:127.0.0.1:{port}?transport=tcp"]
-    credential = Credential(server["username"], Private(server["credential"]))
-    os.kill(running.pids[owner], signal.SIGSTOP)  # it accepts nobody now
+@contextmanager
+def asleep(pid: int) -> Iterator[None]:
+    """A process accepts nobody meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
     try:
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", port), Deframer(measure_turn))
-        client = TurnClient(offer["sdp"], wire, credential, ("", 0))
-        reading = asyncio.create_task(wire.read())
-        client.peer = client.address
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+Answers = Callable[[str], Awaitable[None]]
+
+
+class ByStream:
+    """One page's media over a stream that may be replaced by another.
+
+    Args:
+        path: ``tcp`` or ``turn``.
+    """
+
+    def __init__(self, running: Node, path: str) -> None:
+        self._port = running.supervisor.settings.port
+        self._path = path
+        self._reading: asyncio.Task[None] | None = None
+        self.client: IceTcpClient | TurnClient | None = None
+
+    async def comes(self, offer: dict[str, Any]) -> IceTcpClient | TurnClient:
+        """A client of an offer, on a stream that some worker has taken."""
+        wire = await self._wire()
+        (server,) = offer["ice-servers"]
+        user = Credential(server["username"], Private(server["credential"]))
+        if self._path == "tcp":
+            self.client = IceTcpClient(offer["sdp"], wire)
+        else:
+            self.client = TurnClient(offer["sdp"], wire, user, ("", 0))
+            self.client.peer = self.client.address
+            await self._allocate(self.client)
+        return self.client
+
+    async def comes_again(self, offer: dict[str, Any], answers: Answers) -> None:
+        """The same client restarts ICE, over a new stream."""
+        client = self.client
+        assert client is not None
+        await self.ends()
+        client.take(offer["sdp"])
+        client.credentials = Credentials.fresh()
+        await answers(client.answer())
+        wire = client.wire = await self._wire()
+        if isinstance(client, TurnClient):
+            client.answers, wire.on_frame = [], client._unwrapped
+            await self._allocate(client)
+        else:
+            wire.on_frame = client._arrived
+        await client.check()  # by ICE-TCP at once: what a stream begins with tells what it is
+
+    async def ends(self) -> None:
+        """The page closes its stream."""
+        assert self.client is not None
+        assert self._reading is not None
+        self.client.wire.writer.close()
+        await self._reading
+
+    async def _wire(self) -> Wire:
+        measure = measure_turn if self._path == "turn" else measure_ice_tcp
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", self._port), Deframer(measure))
+        self._reading = asyncio.create_task(wire.read())
+        return wire
+
+    async def _allocate(self, client: TurnClient) -> None:
         assert (await client.allocate()).error_code is None
         permitted = await client.ask(stun.Method.CREATE_PERMISSION, XOR_PEER_ADDRESS=client.peer)
         assert permitted.error_code is None
-    finally:
-        os.kill(running.pids[owner], signal.SIGCONT)
-    return client, reading
 
 
 async def test_one_port_carries_media_whichever_worker_its_stream_reaches(tmp_path: Path) -> None:
@@ -220,7 +275,13 @@ async def test_one_port_carries_media_whichever_worker_its_stream_reaches(tmp_pa
         assert await host.ask("enter") is None
         offer = (await eventually(lambda: host.of("offer")))[-1]
         owner = await running.owner(visit)
-        client, reading = await by_turn(running, owner, offer)
+        assert offer["ice-servers"][0]["urls"] == [
+            f"turn:127.0.0.1:{running.supervisor.settings.port}?transport=tcp"
+        ]
+        way = ByStream(running, "turn")
+        with asleep(running.pids[owner]):
+            client = await way.comes(offer)
+        assert isinstance(client, TurnClient)
         secret = running.supervisor._secret.reveal()
         for pid in running.pids.values():
             assert b"signaling.worker" in shown_of(pid)
@@ -254,8 +315,72 @@ async def test_one_port_carries_media_whichever_worker_its_stream_reaches(tmp_pa
             return bool(asked.attributes.get("ERROR-CODE", (0,))[0] == 403)
 
         await eventually(forgotten)  # its port may be anybody's now
-        client.wire.writer.close()
-        await reading
+        await way.ends()
+
+
+@pytest.mark.parametrize("path", ["tcp", "turn"])
+async def test_a_visit_comes_back_when_the_worker_that_held_its_stream_is_renewed(
+    tmp_path: Path, path: str
+) -> None:
+    async with node(tmp_path / "data") as (running, (visit,)):
+        way = ByStream(running, path)
+        host = await visit.page("T")
+
+        async def answers(sdp: str) -> None:
+            await host.say("answer", sdp=sdp)
+            assert await host.ask("act", action="hold") == "no-seat"  # so the answer has been taken
+
+        assert await host.ask("enter") is None
+        offer = (await eventually(lambda: host.of("offer")))[-1]
+        owner = await running.owner(visit)
+        (holder,) = set(running.pids) - {owner}
+        with asleep(running.pids[owner]):
+            client = await way.comes(offer)
+            # Connections are accepted in order, so once this is answered the other worker has the stream.
+            async with visit.http.get(f"{visit.server.url}/healthz", headers={"Connection": "close"}):
+                pass
+        host.heard = Heard(offer["sdp"], answers)
+        unused, host.heard.client = host.heard.client, client
+        await unused.close()
+        await host.heard.connect()
+        await eventually(lambda: host.view["clinician-present"])
+        pages = {seat: await visit.page(seat) for seat in ("A", "B")}
+        for page in pages.values():
+            assert await page.ask("knock") is None
+        assert await host.ask("act", action="admit", seats=["A", "B"]) is None
+        for page in pages.values():
+            await page.until("admitted")
+        before = await audit(running, visit)
+
+        os.kill(running.pids[holder], signal.SIGTERM)
+        await eventually(lambda: client.wire.ended, timeout=15.0)
+        # As pages do by themselves: whose connection that worker held connects again, and ICE begins anew.
+        for seat, page in pages.items():
+            if page.socket.closed:
+                pages[seat] = await visit.page(seat, media_kept=True)
+        if host.socket.closed:
+            heard, host.heard = host.heard, None
+            host = await visit.page("T", media_kept=True)
+            host.heard = heard
+        told = len(host.of("offer"))
+        await host.say("restart-media")
+        offer = (await eventually(lambda: host.of("offer")[told:]))[-1]
+        assert offer["restart"]
+        await way.comes_again(offer, answers)
+        await eventually(lambda: host.view["clinician-present"])
+        await eventually(
+            lambda: {seat["path"] for seat in host.view["seats"] if seat["seat"] == "T"} == {path}
+        )
+        for page in pages.values():
+            await page.until("admitted")
+        assert await running.owner(visit) == owner
+        after = await audit(running, visit)
+        assert after[: len(before)] == before
+        for once in ("seat.knocked", "seat.admitted"):
+            assert [kind for kind, _ in after].count(once) == 2, "nobody came anew"
+        assert "seat.left" not in {kind for kind, _ in after}
+        await running.serving(holder)
+        await way.ends()
 
 
 async def test_a_node_that_stops_leaves_no_process(tmp_path: Path) -> None:
