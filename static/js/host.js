@@ -250,9 +250,9 @@ const actions = {
     // Painting takes as long as the server does: what can be asked now is asked before.
     let reply = CLOSES.has(action) ? signal.insist(request) : ready ? signal.ask(request) : null;
     if (PUTS_OUT.has(action)) sealing.keys?.remove(seats); // at once, whatever the server does
-    if (LETS_IN.has(action) && reply !== null && sealing.keys !== null) painting.hold(); // their keys follow the answer
     apply({ type: "asked", key });
     apply({ type: "question", question: null });
+    if (LETS_IN.has(action) && reply !== null && sealing.keys !== null) painting.hold(); // their keys follow the answer
     if (reply === null) {
       if (!state.roster?.entered && !(await openRoom())) {
         apply({ type: "answered", key, problem: null });
