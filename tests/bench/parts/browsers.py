@@ -33,7 +33,8 @@ WINDOW: Final = {"width": 360, "height": 240}
 """Small: no GPU paints the pictures here, and on two cores that work would be most of what is measured."""
 
 # Reads every picture this page decodes, before it is painted, and notes the first one after a click. A frame
-# that was on its way from before cannot be taken for it: the click comes only after a while without any.
+# that was on its way from before cannot be taken for it: the click comes only after a while without any. Nor
+# can the black that a patient sends until the keys are there, which is smaller than what any camera gives.
 WATCH: Final = """() => {
   window.watched = {lastFrame: performance.now(), clicked: null, firstFrame: null};
   const clicked = (event) => Object.assign(watched, {clicked: event.timeStamp, firstFrame: null});
@@ -45,9 +46,10 @@ WATCH: Final = """() => {
       for (;;) {
         const {done, value} = await reader.read();
         if (done) return;
+        const black = value.codedWidth <= 160;
         value.close();
         watched.lastFrame = performance.now();
-        if (watched.clicked !== null && watched.lastFrame > watched.clicked)
+        if (!black && watched.clicked !== null && watched.lastFrame > watched.clicked)
           watched.firstFrame ??= watched.lastFrame;
       }
     })();
