@@ -32,6 +32,7 @@ from broker.store import Store
 from rooms.detour import Detours, Mark
 from rooms.media import MediaPort
 from rooms.streams import Streams
+from signaling import preload
 from signaling.front_door import FrontDoor
 from signaling.front_runner import FrontRunner
 from signaling.ice_servers import IceServers, own_urls
@@ -212,6 +213,7 @@ class Server:
             other_workers=None if self._listening is None else self.neighbours,
             metrics_token=None if settings.metrics_token is None else Private(settings.metrics_token),
         )
+        preload.read_all(STATIC)
         await self.neighbours.start()
         stack.push_async_callback(self.neighbours.closed, NEIGHBOURS_WITHIN)
         stack.push_async_callback(self.neighbours.close)

@@ -55,15 +55,22 @@ def modules(root: Path, entry: str) -> dict[str, bool]:
     return found
 
 
+def read_all(root: Path) -> None:
+    """Read and compress every file of the pages: media must not wait for that when the first is asked for."""
+    version(root)
+
+
 def version(root: Path) -> str:
     """Which files the pages are made of, as 16 hexadecimal digits: others as soon as one of them changes."""
     root = root.resolve()
     files: list[tuple[str, int]] = []
     for folder in _FOLDERS:
         with suppress(FileNotFoundError), os.scandir(root / folder) as entries:
-            files += [
-                (entry.path, entry.stat().st_mtime_ns) for entry in entries if entry.name.endswith(_PARTS)
-            ]
+            # Links are left out: an editor's lead nowhere, and others may lead out of the folder.
+            parts = (
+                one for one in entries if one.name.endswith(_PARTS) and one.is_file(follow_symlinks=False)
+            )
+            files += [(one.path, one.stat().st_mtime_ns) for one in parts]
     return _version(root, tuple(sorted(files)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import signal
 import socket
@@ -362,6 +363,19 @@ PROXIED: Final[dict[str, Any]] = {
     "public_url": "http://localhost:1",
     "media_host": "127.0.0.1",
 }
+
+
+async def test_the_first_page_costs_no_reading_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held_up(*_: object, **__: object) -> bytes:
+        raise AssertionError("Media of this process waits while a file is compressed.")
+
+    async with Server(settings_for(tmp_path / "data")) as server, browser() as http:
+        monkeypatch.setattr(gzip, "compress", held_up)
+        for path in ("/static/js/visit.js", "/static/style.css", "/static/vendor/mls.js"):
+            async with http.get(f"{server.url}{path}") as answer:
+                assert answer.status == 200
 
 
 async def test_only_behind_a_proxy_media_has_a_tcp_port_of_its_own(tmp_path: Path) -> None:

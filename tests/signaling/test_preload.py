@@ -94,6 +94,16 @@ def test_what_lies_at_a_version_never_changes(root: Path) -> None:
     assert version(root) == before
 
 
+def test_links_and_missing_folders_are_no_part_of_the_pages(root: Path) -> None:
+    before = version(root)
+    (root / "js" / ".#a.js").symlink_to("somebody@somewhere.1234")
+    (root / "js" / "out.js").symlink_to("/etc/hostname")
+    assert version(root) == before
+    (root / "vendor" / "c.js").unlink()
+    (root / "vendor").rmdir()
+    assert version(root) != before
+
+
 def test_a_version_opens_no_other_way_in(root: Path) -> None:
     now = version(root)
     for name in (
