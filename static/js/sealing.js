@@ -20,7 +20,7 @@ import { said } from "./talk.js";
 
 const ROOM = "room";
 
-/** What the server says when keys change; `ready` is the worker's word that they have. @type {ReadonlySet<string>} */
+/** What the server says when keys change; the worker's `commit` or `ready` is what others wait for. @type {ReadonlySet<string>} */
 const CHANGES = new Set(["candidate", "commit", "accepted", "group-welcome"]);
 
 export class Sealing {
@@ -137,8 +137,9 @@ export class Sealing {
   /** @param {ClientMessage} message */
   #say(message) {
     this.#send(message);
-    if (message.type !== "ready" || message.group !== ROOM) return;
-    // The others wait for our picture. What cannot be sent is told elsewhere.
+    if ((message.type !== "commit" && message.type !== "ready") || message.group !== ROOM) return;
+    // Who commits has time until the newcomer's picture comes; the others wait for ours. What cannot be sent is told
+    // elsewhere.
     const release = () => this.#painting.release();
     void this.#sent.then(release, release);
   }

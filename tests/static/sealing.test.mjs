@@ -212,3 +212,17 @@ test("a patient who is let in is shown that when the keys are there; one who has
   sealing.hear({ type: "place", state: "admitted" });
   assert.deepEqual(seen.painting, ["hold"]);
 });
+
+test("whoever lets somebody in is shown them as soon as the commit is out", async () => {
+  const { sealing, seen } = page();
+  const group = { group: "room", generation: "0123456789abcdef" };
+  sealing.begin(SEALED, { ...ME, link: LINK });
+  sealing.hear({ type: "candidate", ...group });
+  started[0].says({ type: "send", message: { type: "commit", ...group, group: "A" } });
+  await settled();
+  assert.deepEqual(seen.painting, ["hold"]);
+  started[0].says({ type: "send", message: { type: "commit", ...group } });
+  await settled();
+  assert.deepEqual(seen.painting, ["hold", "release"]);
+  assert.equal(seen.sent.at(-1).type, "commit", "the server has it first");
+});
