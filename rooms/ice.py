@@ -18,7 +18,7 @@ one on its way and sends it again from another address moves nobody.
 Requests that fail are dropped without the error responses of RFC 8489 §9.1.3: to answer strangers would only
 tell them that somebody is here.
 
-Pure: datagrams in, datagrams out.
+Pure: datagrams and ``now`` in, datagrams out.
 """
 
 from __future__ import annotations
@@ -291,6 +291,8 @@ class LiteAgent:
         address: Address,
         mapped: Address | None = None,
         path: Path | None = None,
+        *,
+        now: float,
     ) -> Checked | None:
         """Verify a request and take note of where it came from.
 
@@ -298,6 +300,7 @@ class LiteAgent:
             address: where it came from and the answer goes.
             mapped: the same as the browser's side of the network knows it, when that is another.
             path: which way it came, where the address does not tell.
+            now: monotonic seconds.
 
         Returns:
             What to answer, or ``None`` when it is not authentic.
@@ -336,7 +339,7 @@ class LiteAgent:
         question = None
         if not repeated:
             rank: Rank = (_BEST_LAST.index(path), request.priority)
-            self._nomination.check(address, rank, nominates=request.nominates)
+            self._nomination.check(address, rank, nominates=request.nominates, now=now)
             question = None if self._trusts(address) else self._ask(address)
         self._settle(address)
         return Checked(_respond(request, mapped or address, key), question, added, dropped)

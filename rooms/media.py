@@ -367,7 +367,9 @@ class MediaPort:
         path, mapped = detour or (None, None)
         if address in self._streams:
             mapped = self._streams[address][1]
-        checked = None if peer is None or taken else peer.agent.check(request, address, mapped, path)
+        checked = None
+        if peer is not None and not taken:
+            checked = peer.agent.check(request, address, mapped, path, now=self.now())
         if peer is None or checked is None:
             self.counters["dropped_unauthenticated"] += 1
             return

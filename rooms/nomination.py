@@ -11,15 +11,20 @@ way that it has left (pion/ice#739): a browser that tried before it nominated ha
 ranks lower. Which kind it is shows at the first check: none has been answered by then, so a nomination there
 chooses nothing.
 
-One ``Nomination`` is one generation of credentials: an ICE restart begins with a new one. Pure.
+Firefox has the same PRIORITY for the checks of an interface and of a TURN server reached through it, and goes
+through the server only where it must. Of equals so the first stays for as long as it is alive; not against
+another port of the same host, for then its address was translated anew, and the old one leads nowhere.
+
+One ``Nomination`` is one generation of credentials: an ICE restart begins with a new one. Pure: ``now``
+comes in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
-A = TypeVar("A", bound=Hashable)
+A = TypeVar("A", bound=tuple[object, ...])
+"""An address: its host, and what follows."""
 
 Rank = tuple[int, int]
 """How good a way is: its path, then the PRIORITY of its checks. The greater is the better."""
@@ -27,6 +32,11 @@ Rank = tuple[int, int]
 INSISTING: Final = 3
 """Nominations in a row, with no check from the way in use between them, that count whatever their rank: the
 answers that went the better way did not arrive. Firefox repeats one, and once, when it is asked itself."""
+
+ALIVE: Final = 3.0
+"""Seconds after a check for which a way keeps off others of its rank. A TURN server opens another in less;
+and the checks of a way in use are four to six apart (RFC 7675 §5.1), so that the first from another network
+is followed."""
 
 
 class Nomination(Generic[A]):
@@ -42,17 +52,19 @@ class Nomination(Generic[A]):
         self._plain: set[A] = set()
         self._ranks: dict[A, Rank] = {}
         self._insists: tuple[A | None, int] = (None, 0)
+        self._heard = 0.0
 
     def nominated(self, address: A) -> bool:
         """Whether media was ever wanted there."""
         return address in self._ranks
 
-    def check(self, address: A, rank: Rank, *, nominates: bool) -> None:
+    def check(self, address: A, rank: Rank, *, nominates: bool, now: float) -> None:
         """Take note of an authentic check that did not come before.
 
         Args:
             address: where it came from.
             nominates: it carries USE-CANDIDATE.
+            now: monotonic seconds.
         """
         if self._every is None:
             self._every = nominates
@@ -63,13 +75,22 @@ class Nomination(Generic[A]):
         if not nominates:
             self._plain.add(address)
             if self._every:
-                self.chosen = address  # also from a new port, when its address was translated anew
                 self._ranks.setdefault(address, rank)
+                self._choose(address, now)  # also from a new port, when its address was translated anew
             return
         self._ranks[address] = rank
-        best = self.chosen is None or rank >= self._ranks[self.chosen]
-        if not self._every or best or self._insistent(address):
-            self.chosen = address
+        if not self._every or self._better(address, now) or self._insistent(address):
+            self._choose(address, now)
+
+    def _choose(self, address: A, now: float) -> None:
+        self.chosen, self._heard = address, now
+
+    def _better(self, address: A, now: float) -> bool:
+        if self.chosen is None or self.chosen == address:
+            return True
+        rank, present = self._ranks[address], self._ranks[self.chosen]
+        gone = address[0] == self.chosen[0] or now - self._heard > ALIVE
+        return rank > present or (rank == present and gone)
 
     def _insistent(self, address: A) -> bool:
         before, times = self._insists

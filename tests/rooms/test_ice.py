@@ -18,10 +18,12 @@ from rooms.ice import (
     read_request,
     read_response,
 )
+from rooms.nomination import ALIVE
 
 HOME: Address = ("192.0.2.1", 5000)
 AWAY: Address = ("198.51.100.2", 6000)
 PASSWORD = "p" * 24
+LATER = ALIVE + 0.1
 
 
 def request(
@@ -53,6 +55,7 @@ def ask(
     nominates: bool = True,
     priority: int = 1,
     path: Path | None = None,
+    now: float = 0.0,
     extra: dict[str, object] | None = None,
 ) -> Checked | None:
     by = by or agent.credentials
@@ -60,7 +63,7 @@ def ask(
         request(by.ufrag, by.pwd, remote=remote, nominates=nominates, priority=priority, extra=extra)
     )
     assert parsed is not None
-    return agent.check(parsed, address, HOME if path_of(address) != "udp" else None, path)
+    return agent.check(parsed, address, HOME if path_of(address) != "udp" else None, path, now=now)
 
 
 def respond(question: bytes, pwd: str, kind: stun.Class = stun.Class.RESPONSE) -> stun.Message:
@@ -87,9 +90,10 @@ def comes(
     nominates: bool = True,
     priority: int = 1,
     path: Path | None = None,
+    now: float = 0.0,
 ) -> None:
     """A check from there, where the browser hears what it is asked and answers."""
-    checked = ask(agent, address, remote=remote, nominates=nominates, priority=priority, path=path)
+    checked = ask(agent, address, remote=remote, nominates=nominates, priority=priority, path=path, now=now)
     assert checked is not None
     if checked.question is not None:
         assert agent.found(respond(checked.question, PASSWORD), address)
@@ -112,7 +116,7 @@ def test_a_stream_is_told_its_far_end_and_forgotten_when_it_closes() -> None:
     stream: Address = ("tcp", 7)
     parsed = read_request(request(agent.credentials.ufrag, agent.credentials.pwd))
     assert parsed is not None
-    checked = agent.check(parsed, stream, HOME)
+    checked = agent.check(parsed, stream, HOME, now=0.0)
     assert checked is not None
     assert stun.parse_message(checked.response).attributes["XOR-MAPPED-ADDRESS"] == HOME
     assert ask(agent, AWAY, nominates=False) is not None
@@ -142,7 +146,7 @@ def test_a_request_without_integrity_changes_nothing() -> None:
     message.attributes["USERNAME"] = f"{agent.credentials.ufrag}:abcd"
     parsed = read_request(bytes(message))
     assert parsed is not None
-    assert agent.check(parsed, HOME) is None
+    assert agent.check(parsed, HOME, now=0.0) is None
     assert agent.address is None
 
 
@@ -188,6 +192,29 @@ def test_a_browser_that_chose_a_lesser_way_gets_it_at_once() -> None:
     assert agent.address == ("tcp", 7)
 
 
+def test_of_equal_ways_the_first_stays_while_it_is_alive() -> None:
+    """Firefox: the checks of an interface and of a TURN server reached through it have one priority."""
+    agent = browser()
+    for address in (HOME, AWAY, HOME, AWAY):
+        comes(agent, address)
+        assert agent.address == HOME
+    comes(agent, AWAY, nominates=False)
+    assert agent.address == AWAY, "the way it uses"
+    comes(agent, ("198.51.100.2", 6001))
+    assert agent.address == ("198.51.100.2", 6001), "its address was translated anew"
+    comes(agent, HOME, now=LATER)
+    assert agent.address == HOME, "another network"
+
+
+def test_of_equal_ways_the_first_that_answers_is_taken() -> None:
+    agent = browser()
+    ask(agent, HOME)
+    comes(agent, AWAY)
+    assert agent.address == AWAY
+    comes(agent, HOME)
+    assert agent.address == HOME, "it is there after all"
+
+
 def test_a_restart_weighs_the_ways_anew() -> None:
     agent = browser()
     comes(agent, HOME, priority=2)
@@ -204,7 +231,7 @@ def test_an_address_that_was_pushed_out_is_asked_and_weighed_anew() -> None:
     for port in range(MAX_ADDRESSES):
         ask(agent, ("192.0.2.1", port), priority=1)
     assert AWAY not in agent.addresses
-    comes(agent, AWAY, priority=2)
+    comes(agent, AWAY, priority=3)
     assert agent.address == AWAY
 
 
@@ -215,7 +242,7 @@ def test_a_recorded_request_moves_nobody() -> None:
     def sent_from(address: Address) -> Checked | None:
         parsed = read_request(recorded)
         assert parsed is not None
-        return agent.check(parsed, address)
+        return agent.check(parsed, address, now=0.0)
 
     assert sent_from(HOME) is not None
     assert sent_from(AWAY) is None
@@ -334,7 +361,7 @@ def test_a_damaged_request_is_never_authentic(where: int, damage: bytes, resize:
         damaged[2:4] = (len(damaged) - 20).to_bytes(2, "big")
     parsed = read_request(bytes(damaged))
     if parsed is not None and bytes(damaged) != datagram:
-        checked = agent.check(parsed, HOME)
+        checked = agent.check(parsed, HOME, now=0.0)
         # Only what the integrity covers counts: not the length field, and not FINGERPRINT and what follows.
         signed = slice(4, len(datagram) - 8)
         assert checked is None or bytes(damaged[signed]) == datagram[signed]
@@ -404,7 +431,7 @@ def test_during_a_restart_the_question_goes_over_the_path_in_use() -> None:
 def test_a_seat_moves_to_where_it_has_answered() -> None:
     agent = browser()
     comes(agent, HOME)
-    checked = ask(agent, AWAY)
+    checked = ask(agent, AWAY, now=LATER)
     assert checked is not None
     assert checked.question is not None
     assert agent.address == HOME
@@ -438,8 +465,8 @@ def test_who_is_wanted_elsewhere_by_then_does_not_move() -> None:
 def test_an_address_that_was_left_is_asked_again() -> None:
     agent = browser()
     comes(agent, HOME)
-    comes(agent, AWAY)
-    checked = ask(agent, HOME)
+    comes(agent, AWAY, now=LATER)
+    checked = ask(agent, HOME, now=2 * LATER)
     assert checked is not None
     assert checked.question is not None
     assert agent.address == AWAY
@@ -508,7 +535,7 @@ def test_a_retransmission_asks_nothing() -> None:
     agent = browser()
     recorded = read_request(request(agent.credentials.ufrag, agent.credentials.pwd))
     assert recorded is not None
-    checked = [agent.check(recorded, HOME) for _ in range(2)]
+    checked = [agent.check(recorded, HOME, now=0.0) for _ in range(2)]
     assert [each is not None and each.question is not None for each in checked] == [True, False]
 
 
@@ -537,8 +564,8 @@ def test_a_program_without_a_password_is_asked_nothing() -> None:
     agent = LiteAgent()
     agent.answered("abcd")
     assert agent.question(b"x" * 12) is None
-    for address in (HOME, AWAY):
-        checked = ask(agent, address)
+    for address, now in ((HOME, 0.0), (AWAY, LATER)):
+        checked = ask(agent, address, now=now)
         assert checked is not None
         assert (checked.question, agent.address) == (None, address)
     forged = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE)
