@@ -32,7 +32,6 @@ from broker.store import Store
 from rooms.detour import Detours, Mark
 from rooms.media import MediaPort
 from rooms.streams import Streams
-from signaling import preload
 from signaling.front_door import FrontDoor
 from signaling.front_runner import FrontRunner
 from signaling.ice_servers import IceServers, own_urls
@@ -40,6 +39,7 @@ from signaling.live import House
 from signaling.logs import AccessLog
 from signaling.neighbours import Neighbours
 from signaling.practice import Practice, open_practice
+from signaling.preload import Pages
 from signaling.process import PortBusy, Told, bound_process, listen, listen_anywhere
 from signaling.routes import application, numbers_of
 from signaling.services import Changes, Services
@@ -190,6 +190,8 @@ class Server:
         known = await self.store.log_size() - 1  # before any room is loaded, so that no change is missed
         self.sockets = Sockets(self.house, settings.public_url, self.neighbours)
         self.programs = Programs(self.house, self.practice.bearers)
+        pages = Pages(STATIC, settings.pages_salt)
+        pages.version()  # reads and compresses every file now: later, media would wait for that
         self.services = Services(
             booking=self.practice.booking,
             credentials=self.practice.credentials,
@@ -207,13 +209,12 @@ class Server:
             counters=lambda: self.media.counters,
             links=self.house.links,
             public_url=settings.public_url,
-            static_dir=STATIC,
+            pages=pages,
             behind_proxy=settings.behind_proxy,
             programs=settings.whip,
             other_workers=None if self._listening is None else self.neighbours,
             metrics_token=None if settings.metrics_token is None else Private(settings.metrics_token),
         )
-        preload.read_all(STATIC)
         await self.neighbours.start()
         stack.push_async_callback(self.neighbours.closed, NEIGHBOURS_WITHIN)
         stack.push_async_callback(self.neighbours.close)

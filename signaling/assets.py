@@ -5,7 +5,8 @@
     picture, font ──▶ as it is
 
 Nothing else is done to a module: what runs is what lies in the tree, under the same names, at the same lines.
-A file is read when it is first asked for, and again when it has changed. Its ETag is made from what is sent.
+A file is read when it is first asked for, and again when it has changed, or so lately that a further change
+would not show. Its ETag is made from what is sent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +39,9 @@ TYPES: Final = {
 
 TEXT: Final = frozenset({".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt"})
 """Those that are sent in gzip. Nobody's data is in them, so that their sizes tell nothing (BREACH)."""
+
+_TICK: Final = 2_000_000_000
+"""Nanoseconds within which two changes of a file may bear the same time: no file system is coarser."""
 
 VENDOR: Final = "vendor"
 """The folder of what others wrote: sent byte for byte, as its manifest says."""
@@ -84,20 +89,37 @@ def asset(root: Path, name: str) -> Asset:
         kind = TYPES.get(path.suffix)
         if kind is None or not path.is_file() or not path.is_relative_to(root):
             raise Refused("not-found")
-        return _read(root, path, kind, path.stat().st_mtime_ns)
+        told = path.stat()
+        # The time of the inode: that of the contents can be set back, as tools do that copy in place.
+        read = _read if settled(told.st_ctime_ns) else _read.__wrapped__
+        return read(root, path, kind, (told.st_ctime_ns, told.st_size, told.st_ino))
     except (OSError, ValueError, RuntimeError):  # absent, a null byte, a loop of links
         raise Refused("not-found") from None
 
 
+def settled(changed: int) -> bool:
+    """Whether a file that was changed at this time would show another change by another time.
+
+    Args:
+        changed: nanoseconds since 1970. Far in the future means a clock that was set back: that shows too.
+    """
+    return abs(time.time_ns() - changed) > _TICK
+
+
 @lru_cache(maxsize=256)
-def _read(root: Path, path: Path, kind: str, changed: int) -> Asset:
+def _read(root: Path, path: Path, kind: str, state: tuple[int, int, int]) -> Asset:
     """A file, for as long as it does not change."""
     if path.suffix not in TEXT:
         return Asset(path, kind)
     plain = path.read_bytes()
-    if path.suffix == ".js" and path.relative_to(root).parts[0] != VENDOR:
+    if is_ours(path.relative_to(root)):
         plain = without_comments(plain.decode()).encode()
     return packed(path, kind, plain)
+
+
+def is_ours(name: Path) -> bool:
+    """Whether a file of this name below ``static/`` is a module of ours, sent without its comments."""
+    return name.suffix == ".js" and name.parts[0] != VENDOR
 
 
 def packed(path: Path, kind: str, plain: bytes) -> Asset:

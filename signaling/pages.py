@@ -1,8 +1,9 @@
 """Pages, files, health and the API's description: what anybody may read, since none of it holds data.
 
 A page is one HTML file whatever its address says: ``/j/<meeting>`` of a session that exists, has ended or
-never was is the same bytes. Pages are never stored by the browser; files are, for ever at the address that a
-page names, and else asked for again with their ETag: a new version is seen at once. Text goes out compressed.
+never was is the same bytes. Pages are never stored by the browser; files are: for thirty days at the
+address that a page names, and else asked for again with their ETag: a new version is seen at once. Text goes
+out compressed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from aiohttp import hdrs, web
 
 from broker.errors import Refused
 from broker.policy import Permission
-from signaling import preload
 from signaling.assets import Asset
 from signaling.metrics import CONTENT_TYPE, Metrics
 from signaling.routing import Call, Handler, Route
@@ -26,7 +26,8 @@ OPENAPI: Final = web.AppKey("openapi", bytes)
 
 _GZIP: Final = re.compile(r"\bgzip\s*(?!\s*;\s*q\s*=\s*0(\.0*)?\s*(,|$))")  # RFC 9110 §12.5.3
 
-_FOREVER: Final = "public, max-age=31536000, immutable"
+_KEPT: Final = "public, max-age=2592000, immutable"
+"""For thirty days: what should not have been sent, and nobody noticed, is not in browsers for longer."""
 
 PAGES: Final = {
     "/": ("index.html", "Where a patient types the meeting ID, seat code and password."),
@@ -42,7 +43,7 @@ def page(name: str) -> Handler:
     """The handler of one page."""
 
     async def show(call: Call, body: None) -> web.StreamResponse:
-        response = _answer(call.request, preload.page(call.services.static_dir, name))
+        response = _answer(call.request, call.services.pages.page(name))
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 
@@ -51,10 +52,10 @@ def page(name: str) -> Handler:
 
 async def static_file(call: Call, body: None) -> web.StreamResponse:
     """One file of the browser's half."""
-    file, forever = preload.versioned(call.services.static_dir, call.request.match_info["path"])
+    file, forever = call.services.pages.file(call.request.match_info["path"])
     response = _answer(call.request, file)
     # Without its version, or with another one: kept, but asked for again each time, and answered with 304.
-    response.headers[hdrs.CACHE_CONTROL] = _FOREVER if forever else "no-cache"
+    response.headers[hdrs.CACHE_CONTROL] = _KEPT if forever else "no-cache"
     return response
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # for annotations only: the front starts no store by being imported
@@ -23,6 +22,7 @@ if TYPE_CHECKING:  # for annotations only: the front starts no store by being im
     from broker.tickets import Tickets
     from rooms.quality import Quality
     from signaling.messages import Board
+    from signaling.preload import Pages
 
 
 class Changes:
@@ -74,7 +74,7 @@ class Services:
         behind_proxy: whether a proxy passes requests on, so that everybody seems to come from it.
         metrics_token: what a request for the metrics must show; without one they are for this machine only.
         programs: whether programs may publish for a patient's seat.
-        static_dir: folder with ``index.html``, ``visit.html`` and the rest of the browser's half.
+        pages: ``index.html``, ``visit.html`` and the rest of the browser's half.
     """
 
     booking: Booking
@@ -93,7 +93,7 @@ class Services:
     counters: Callable[[], Mapping[str, float]]
     links: Callable[[], Sequence[Quality]]
     public_url: str
-    static_dir: Path
+    pages: Pages
     behind_proxy: bool = False
     programs: bool = False
     metrics_token: Private[str] | None = None

@@ -96,6 +96,7 @@ class Settings:
             flag, since others on the machine can read those.
         turn_urls: TURN servers beside our own, such as ``turn:turn.example.org:3478``, for browsers.
         turn_secret: the secret shared with them (coturn's ``static-auth-secret``). No flag either.
+        pages_salt: goes into the addresses of the pages' files: with another one browsers load all anew.
         practice: prefix of this practice's keys in the store.
         node: names this process in the audit stream; fresh for each process, so that two never share one.
 
@@ -120,6 +121,7 @@ class Settings:
     metrics_token: str | None = field(default=None, repr=False)
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = field(default=None, repr=False)
+    pages_salt: str = field(default="", repr=False)
     practice: str = "main"
     node: str = field(default_factory=_fresh_node)
 
@@ -149,6 +151,10 @@ class Settings:
         if self.metrics_token is not None and not _TOKEN.fullmatch(self.metrics_token):
             raise SettingsError(
                 "QUIETROOM_METRICS_TOKEN is 16 to 128 letters, digits and signs: openssl rand -hex 16."
+            )
+        if self.pages_salt and not _TOKEN.fullmatch(self.pages_salt):
+            raise SettingsError(
+                "QUIETROOM_PAGES_SALT is 16 to 128 letters, digits and signs: openssl rand -hex 16."
             )
         self._check_turn()
         for name, value in (("practice", self.practice), ("node", self.node)):

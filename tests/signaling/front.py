@@ -28,6 +28,7 @@ from broker.store import Store
 from broker.tickets import Tickets
 from signaling.front_runner import FrontRunner
 from signaling.messages import Board, BoardRoom, BoardSeat
+from signaling.preload import Pages
 from signaling.routes import application
 from signaling.routing import STAFF_COOKIES, Route, seat_cookie
 from signaling.services import Changes, Services
@@ -207,7 +208,7 @@ async def running_front(
         links=list,
         counters=lambda: {"packets_in": 7.0},
         public_url=ORIGIN,
-        static_dir=static,
+        pages=Pages(static),
     )
     server = FrontServer(application(services, *more))
     async with (

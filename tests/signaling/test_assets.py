@@ -6,31 +6,34 @@ import gzip
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from broker.errors import Refused
-from signaling.assets import asset, without_comments
+from signaling.assets import asset, is_ours, without_comments
 from tests.architecture.tree import ROOT
 
 STATIC = ROOT / "static"
-MODULES = sorted((STATIC / "js").glob("*.js"))
+MODULES = [path for path in sorted(STATIC.rglob("*.js")) if is_ours(path.relative_to(STATIC))]
 
-# Reads [[written, sent], …], each module as text; says which mean something else to a parser.
+# Reads [[written, sent], …], each module as text; says which mean the same to a parser. That what was written
+# means nothing to it is an error: two such are not the same.
 COMPARE = """
 import { readFileSync } from "node:fs";
 import { transformSync } from "esbuild";
 const options = { minifyWhitespace: true, legalComments: "none", target: "esnext", logLevel: "silent" };
-const meaning = (text) => {
+const meaning = (text) => transformSync(text, options).code;
+const same = ([written, sent]) => {
+  const meant = meaning(written);
   try {
-    return transformSync(text, options).code;
-  } catch (error) {
-    return error.message;
+    return meaning(sent) === meant;
+  } catch {
+    return false;
   }
 };
-const pairs = JSON.parse(readFileSync(0, "utf8"));
-console.log(JSON.stringify(pairs.map(([written, sent]) => meaning(written) === meaning(sent))));
+console.log(JSON.stringify(JSON.parse(readFileSync(0, "utf8")).map(same)));
 """
 
 
@@ -60,6 +63,11 @@ def test_every_module_means_what_was_written_to_a_real_parser() -> None:
 )
 def test_the_parser_would_see_a_text_that_was_taken_for_a_comment(written: str) -> None:
     assert same_meaning((written, written), (written, without_comments(written))) == [True, False]
+
+
+def test_what_a_parser_cannot_read_is_not_the_same_as_itself() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        same_meaning(("let let = 1;\n", "let let = 1;\n"))
 
 
 @pytest.mark.parametrize(
@@ -115,6 +123,33 @@ def test_the_tag_changes_with_what_is_sent_and_only_then(root: Path) -> None:
     first = tag_of("// why\na();\n", 1)
     assert tag_of("// because\na();\n", 2) == first
     assert tag_of("// because\nb();\n", 3) != first
+
+
+def test_a_file_that_was_half_written_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written in place, within one tick of the file system's clock, at the same length."""
+    path = root / "js" / "a.js"
+    path.write_text("half();\n")
+    at = path.stat()
+    assert asset(root, "js/a.js").plain == b"half();\n"
+    path.write_text("done();\n")
+    same = os.stat_result(at, {"st_ctime_ns": at.st_ctime_ns, "st_mtime_ns": at.st_mtime_ns})
+    monkeypatch.setattr(Path, "stat", lambda self, **how: same if self == path else os.stat(self, **how))
+    assert asset(root, "js/a.js").plain == b"done();\n"
+
+
+def test_a_file_that_lies_there_is_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 60 * 10**9)
+    assert asset(root, "js/a.js") is asset(root, "js/a.js")
+
+
+def test_a_file_whose_time_is_set_back_is_read_again(root: Path) -> None:
+    path = root / "js" / "a.js"
+    at = path.stat().st_mtime_ns
+    first = asset(root, "js/a.js").plain
+    path.write_text((first or b"").decode().replace("a", "b"))
+    os.utime(path, ns=(at, at))
+    assert asset(root, "js/a.js").plain != first
 
 
 def test_what_is_no_file_of_a_served_type_is_not_found(root: Path) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from signaling.pages import PAGES
+from tests.architecture.tree import ROOT
 from tests.signaling.front import Front
 from tests.support.stores import Server
 from tests.support.waiting import eventually
@@ -32,13 +38,13 @@ async def test_a_file_is_kept_by_its_etag(front: Front) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
-async def test_a_file_is_kept_for_ever_where_a_page_says_it_lies(front: Front, tmp_path: Path) -> None:
+async def test_a_file_is_kept_where_a_page_says_it_lies(front: Front, tmp_path: Path) -> None:
     (tmp_path / "static" / "login.html").write_text('<script src="/static/js/page.js"></script>')
     address = (await front.get("/login")).body.decode().split('"')[1]
     assert address != "/static/js/page.js"
     script = await front.get(address)
     assert script.body == (await front.get("/static/js/page.js")).body == b"export {};\n"
-    assert script.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert script.headers["Cache-Control"] == "public, max-age=2592000, immutable"
     elsewhere = await front.get("/static/0123456789abcdef/js/page.js")  # of another version, before or after
     assert elsewhere.body == script.body
     assert elsewhere.headers["Cache-Control"] == "no-cache"
@@ -72,6 +78,35 @@ async def test_a_module_is_sent_without_its_comments_to_everybody_alike(front: F
     for encoding in ("gzip", "identity"):
         sent = await front.get("/static/js/page.js", headers={"Accept-Encoding": encoding})
         assert sent.body == b"\na();\n"
+
+
+async def test_comparing_a_server_with_a_tree_looks_where_browsers_look(front: Front, tmp_path: Path) -> None:
+    served, tree = tmp_path / "static", tmp_path / "tree" / "static"
+    (served / "login.html").write_text('  <script type="module" src="/static/js/page.js"></script>\n')
+    (served / "js" / "page.js").write_text('import { a } from "./a.js"; // why\n')
+    (served / "js" / "a.js").write_text("export const a = 1;\n")
+    for name in ("neutral.html", "neutral.css"):
+        (served / name).write_text("")
+    shutil.copytree(served, tree)
+    written = (ROOT / "docs/decisions/0015-modules-go-out-as-written-but-for-comments.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", written, re.DOTALL)
+
+    async def differs() -> list[str]:
+        run = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, front.url, cwd=tree.parent,
+            env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        told, _ = await run.communicate()
+        assert run.returncode == 0
+        return told.decode().splitlines()
+
+    assert await differs() == []
+    address = re.findall(r'"(/static/\w{16}/js/a.js)"', (await front.get("/login")).body.decode())[0]
+    (tree / "js" / "a.js").write_text("export const a = 2;\n")
+    (tree / "neutral.css").write_text("a {}\n")
+    assert await differs() == [f"differs: {address}", "differs: /static/neutral.css"]
+    (tree / "login.html").write_text("")
+    assert await differs() == ["differs: /login", "differs: /static/neutral.css"]
 
 
 @pytest.mark.parametrize(

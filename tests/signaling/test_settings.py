@@ -125,6 +125,7 @@ def test_tls_or_a_proxy_opens_other_addresses() -> None:
         ({"port": 70_000}, "between 1 and 65535"),
         ({"media_port": -2}, "between 1 and 65535"),
         ({"redis_url": "http://store"}, "redis://"),
+        ({"pages_salt": "2026"}, "openssl"),
         ({"turn_urls": ("turn:turn.example.org",)}, "TURN_SECRET together"),
         ({"turn_secret": "s" * 32}, "TURN_URLS and QUIETROOM_TURN_SECRET together"),
         ({"turn_urls": ("turn:turn.example.org",), "turn_secret": "short"}, "openssl"),
