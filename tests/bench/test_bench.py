@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench.e2ee import size_gz
+from tests.bench.e2ee import page_gz, size_gz
 from tests.bench.rows import Row, table, write
 
 
@@ -94,3 +94,16 @@ def test_the_size_of_a_page_is_that_of_what_is_sent(tmp_path: Path) -> None:
     for name, comment in (("a", ""), ("b", "// The same with a comment that is not sent.")):
         (tmp_path / "js" / f"{name}.js").write_text(f"{comment}\nexport const a = 1;\n")
     assert size_gz(tmp_path, "js/a.js") == size_gz(tmp_path, "js/b.js")
+
+
+def test_the_size_of_a_whole_page_counts_all_that_is_loaded_for_it(tmp_path: Path) -> None:
+    (tmp_path / "js").mkdir()
+    (tmp_path / "js" / "a.js").write_text('import "./b.js";\n')
+    (tmp_path / "js" / "b.js").write_text("export {};\n")
+    page = tmp_path / "a.html"
+    page.write_text('<script type="module" src="/static/js/a.js"></script>\n')
+    modules = page_gz(tmp_path, "a.html")
+    assert modules > size_gz(tmp_path, "js/a.js") > 0
+    (tmp_path / "style.css").write_text("\n".join(f".a{number} {{}}" for number in range(1000)))
+    page.write_text('<link href="/static/style.css" />\n' + page.read_text())
+    assert page_gz(tmp_path, "a.html") > modules + 1
