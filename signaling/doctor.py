@@ -33,7 +33,7 @@ from broker.private import Private
 from broker.store import Store
 from rooms.relay_check import Granted, ask
 from rooms.turn import mint
-from signaling.settings import Settings, turn_address
+from signaling.settings import Settings, TurnAddress, turn_address
 from signaling.tls import TlsError, try_pair
 
 DISK_FLOOR: Final = 1 << 30
@@ -358,11 +358,25 @@ async def check_turn(settings: Settings) -> AsyncIterator[Finding]:
     secret = Private(settings.turn_secret.encode())
     for url in settings.turn_urls:
         at = turn_address(url)
-        credential = mint(secret, int(time.time()) + 60, "doctor")
-        granted = await ask(at.host, at.port, credential, tls=at.tls, tcp=at.tcp)
+        granted = await _granted(at, secret, 60)
         verdict = Verdict.OK if granted is Granted.YES else Verdict.FAILED
-        yield Finding(verdict, "turn", *(part.format(url=url) for part in _TURN[granted]))
+        said = _TURN[granted]
+        if granted is Granted.REFUSED and await _granted(at, secret, _DAY) is Granted.YES:
+            said = _AHEAD
+        yield Finding(verdict, "turn", *(part.format(url=url) for part in said))
 
+
+async def _granted(at: TurnAddress, secret: Private[bytes], seconds: int) -> Granted:
+    """What becomes of a credential that is good for that long by our clock."""
+    credential = mint(secret, int(time.time()) + seconds, "doctor")
+    return await ask(at.host, at.port, credential, tls=at.tls, tcp=at.tcp)
+
+
+_DAY: Final = 86_400
+_AHEAD: Final = (
+    "{url} takes our credential for void: its clock is ahead of ours.",
+    "Set both clocks by NTP: one that is fifteen minutes ahead refuses everybody.",
+)
 
 _TURN: Final = {
     Granted.YES: ("{url} grants an allocation.", ""),

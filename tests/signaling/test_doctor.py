@@ -8,11 +8,13 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -363,6 +365,24 @@ async def test_a_turn_server_is_asked_for_an_allocation(tmp_path: Path) -> None:
     await streams.close()
     away = failed(await examined(good), "turn")
     assert "does not answer" in away.text
+
+
+async def test_a_turn_server_whose_clock_is_ahead_is_told_from_one_with_another_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = Streams(MediaPort("localhost", 0), secret=Private(b"north-of-the-border"))
+    server = await asyncio.get_running_loop().create_server(streams.turn, "127.0.0.1", 0)
+    url = f"turn:127.0.0.1:{server.sockets[0].getsockname()[1]}?transport=tcp"
+    told = settings(tmp_path / "new", turn_urls=(url,), turn_secret="north-of-the-border")
+    now = time.time()
+    monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: now - 900))
+    (ahead,) = [finding async for finding in doctor.check_turn(told)]
+    assert ahead.verdict is Verdict.FAILED
+    assert "ahead of ours" in ahead.text
+    assert "NTP" in ahead.remedy
+    assert "static-auth-secret" not in ahead.remedy
+    server.close()
+    await streams.close()
 
 
 PROXIED: Final[dict[str, Any]] = {
