@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aioice import stun
+from aioice.turn import TurnClientUdpProtocol
 
 from broker.private import Private
 from rooms import relay_check
@@ -52,6 +54,40 @@ async def test_a_real_coturn_takes_our_credentials_and_no_others(tmp_path: Path,
         assert await ask("127.0.0.1", port, good, tls=False, tcp=tcp) is Granted.YES
         for wrong in (mint(Private(b"another"), int(time.time()) + 60, "doctor"), mint(SECRET, 1, "doctor")):
             assert await ask("127.0.0.1", port, wrong, tls=False, tcp=tcp) is Granted.REFUSED
+
+
+@pytest.mark.skipif(coturn.PROGRAM is None, reason=coturn.MISSING)
+async def test_coturn_lets_a_call_go_on_whose_credential_is_void_by_now(tmp_path: Path) -> None:
+    """A page's is for minutes, and a visit may last for hours."""
+
+    class Far(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, _: object) -> None:
+            arrived.set_result(data)
+
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Future[bytes] = loop.create_future()
+    far, _ = await loop.create_datagram_endpoint(Far, local_addr=("127.0.0.1", 0))
+    async with coturn.running_coturn(tmp_path, "shared with the other server") as port:
+        short = mint(SECRET, int(time.time()) + 3, "page")
+
+        async def refuses() -> bool:
+            return await ask("127.0.0.1", port, short, tls=False, tcp=False) is Granted.REFUSED
+
+        client = TurnClientUdpProtocol(("127.0.0.1", port), short.name, short.password.reveal(), 600, 500)
+        near, _ = await loop.create_datagram_endpoint(lambda: client, remote_addr=("127.0.0.1", port))
+        await client.connect()
+        await until(refuses, "the credential is void", every=0.2)
+        for method in (stun.Method.REFRESH, stun.Method.CREATE_PERMISSION):
+            request = stun.Message(method, stun.Class.REQUEST)
+            if method is stun.Method.CREATE_PERMISSION:
+                request.attributes["XOR-PEER-ADDRESS"] = far.get_extra_info("sockname")
+            answer, _ = await client.request_with_retry(request)
+            assert answer.message_class is stun.Class.RESPONSE
+        await client.send_data(b"still here", far.get_extra_info("sockname"))  # binds a channel first
+        assert await asyncio.wait_for(arrived, 5) == b"still here"
+        await client.delete()
+        near.close()
+    far.close()
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_told(streams: Streams, tmp_path: Path) -> None:
