@@ -48,6 +48,8 @@ class LiteIce:
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._out = send
         self._in: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUE)
+        self._flight: list[bytes] = []
+        self._answers = False
 
     def feed(self, datagram: bytes) -> bool:
         """Take in one DTLS datagram; false when it was dropped, as a network would."""
@@ -55,7 +57,16 @@ class LiteIce:
             self._in.put_nowait(datagram)
         except asyncio.QueueFull:
             return False
+        self._answers = True
         return True
+
+    def again(self) -> None:
+        """Send once more what was sent last: it went to an address where the other end is not.
+
+        OpenSSL would do so as well, a second later (RFC 6347 §4.2.4.1).
+        """
+        for datagram in self._flight:
+            self._out(datagram)
 
     def close(self) -> None:
         """End the reader: it waits for ever otherwise."""
@@ -70,6 +81,9 @@ class LiteIce:
         return datagram
 
     async def _send(self, datagram: bytes) -> None:
+        if self._answers:
+            self._flight, self._answers = [], False
+        self._flight.append(datagram)
         self._out(datagram)
 
 

@@ -156,6 +156,7 @@ class Peer:
         self._ice = LiteIce(self._send)
         self._dtls = DtlsServer(self._ice, port.certificate)
         self._handshake: asyncio.Task[None] | None = None
+        self._shakes_at: Address | None = None
         self._srtp: Sessions | None = None
         self._over = False
         self._rtcp_senders: set[int] = set()
@@ -311,6 +312,9 @@ class Peer:
     def moved(self) -> None:
         """Its address or its keys may be others than before."""
         address = self.agent.address
+        if self._srtp is None and self._handshake is not None and address != self._shakes_at:
+            self._ice.again()  # what went to the other address has not arrived
+        self._shakes_at = address
         self.direct = (
             None if self._srtp is None or address is None else self._port.direct(self._srtp, address)
         )

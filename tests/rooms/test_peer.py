@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -71,6 +73,42 @@ async def test_a_first_flight_before_the_answer_is_not_lost(peer: Peer, client: 
     await client.check()
     peer.answer(client.answer())
     await task
+    await until(lambda: peer.state is PeerState.CONNECTED, "connected")
+
+
+async def test_a_flight_that_went_where_the_seat_is_not_is_sent_again_at_once(
+    peer: Peer, client: RawClient
+) -> None:
+    """A device may check first from an address that has just gone; OpenSSL's own patience is a second."""
+    peer.answer(client.answer())
+    arrived: list[bytes] = []
+    feed = client._ice.feed
+
+    def listen_in(datagram: bytes) -> bool:
+        arrived.append(datagram)
+        return feed(datagram)
+
+    client._ice.feed = listen_in  # type: ignore[method-assign]  # to listen in
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.0.0.1", 0))
+        gone.setblocking(False)
+        gone.sendto(client.request(), client.address)
+        await until(lambda: peer.agent.address == gone.getsockname(), "it is sent to the first address")
+        client.deaf = True
+        await client.check()
+        shaking = asyncio.ensure_future(client.shake_hands())
+        lost: list[bytes] = []
+
+        def goes_astray() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                lost.append(gone.recv(4096))
+            return bool(lost) and lost[-1][0] == 22
+
+        await until(goes_astray, "the flight goes there")
+        client.deaf = False
+        await client.check()
+        await shaking
+    assert arrived[0] == lost[-1], "the very same: OpenSSL would have numbered it anew"
     await until(lambda: peer.state is PeerState.CONNECTED, "connected")
 
 
