@@ -2,7 +2,7 @@
 // What arrives over one transport, as the browser counts it: which pictures move, which voices come. The server never
 // says who shares a screen or lost their camera; frames do.
 
-const STILL = 3; // looks without a frame after which a picture counts as gone; a still screen sends one a second
+const STILL = 6; // looks, two a second, without a frame: a picture is gone; a still screen sends one a second
 
 export class Arrivals {
   #pc;
@@ -92,8 +92,13 @@ export async function packetsOf(pc) {
   if (pc.connectionState === "closed") return found;
   // It may be closed while it counts. Whoever asks waits for an answer: a reconnect, or another look at what is broken.
   const report = await pc.getStats().catch(() => /** @type {RTCStatsReport} */ (new Map()));
+  let counted = 0;
+  let all;
   report.forEach((entry) => {
-    if (entry.type === "transport") [found.packets, found.at] = [entry.packetsReceived ?? 0, entry.timestamp];
+    if (entry.type === "transport") [all, found.at] = [entry.packetsReceived, entry.timestamp];
+    else if (entry.type === "inbound-rtp") counted += entry.packetsReceived ?? 0;
+    else if (entry.type === "remote-inbound-rtp") counted += entry.roundTripTimeMeasurements ?? 0;
   });
+  found.packets = all ?? counted; // Firefox does not count for the transport: then media, and reports on what we send
   return found;
 }

@@ -19,6 +19,7 @@ import { isOurOffer } from "./offer.js";
 
 /** @typedef {'none' | 'connecting' | 'connected' | 'broken'} TransportState */
 /** @typedef {'audio' | 'camera' | 'screen'} Source */
+/** @typedef {{fresh: boolean, unanswered: boolean, silent: boolean}} Trouble */
 /** @typedef {import('./link-words.js').Level} Level */
 
 export const SLOTS = 3;
@@ -34,13 +35,13 @@ const SCREEN_BITRATE = 1_500_000;
 const PATIENCE = 1_000; // ms `disconnected` may heal by itself
 const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
-const LOOK = 1_000; // ms between looks at what arrives
-const LIVELY = 20; // packets between two looks: others are seen or heard
-const FLOWS = LOOK; // ms since the newest packets: what is due at the same instant as a look may come after it
-const SILENCE = 2_000; // ms without any packet after that: the way is dead, however long the browser takes to say so
+const LOOK = 500; // ms between looks at what arrives
+const LIVELY = 10; // packets between two looks: others are seen or heard
+const FLOWS = 1_000; // ms since the newest packets: who is alone gets a report every 500, which a look may just miss
+const SILENCE = 1_400; // ms without any packet after that, three looks: the way is dead, long before the browser says so
 const DOUBTS = 6; // times new ways are asked for in another network, until something comes over them
-const SETTLES = 400; // ms until something should come over new ways
-const COUNTS = 200; // ms in which it is waited for then
+const SETTLES = 200; // ms after which whatever comes has come over new ways
+const COUNTS = 600; // ms in which it is waited for then: who is alone gets no more than a report every 500
 const FADE = 1_000; // ms a camera that was turned off is still sent, black
 const OVERTAKE = 50; // ms between looks whether the new transport carries what the former one does
 const PATCHY = 3_000; // ms after its first packet that the new one may still lack something
@@ -70,7 +71,7 @@ export function midsOf(slot) {
 
 export class Peer {
   /** @type {(sdp: string) => void} */ #onAnswer;
-  /** @type {(trouble: {fresh: boolean, unanswered: boolean}) => void} */ #onTrouble;
+  /** @type {(trouble: Trouble) => void} */ #onTrouble;
   /** @type {(state: TransportState) => void} */ #onState;
   /** @type {() => void} */ #onTracks;
   /** @type {() => void} */ #onClear;
@@ -98,9 +99,9 @@ export class Peer {
   /**
    * @param {object} options
    * @param {(sdp: string) => void} options.onAnswer fires with our answer to each offer
-   * @param {(trouble: {fresh: boolean, unanswered: boolean}) => void} options.onTrouble fires when the server
+   * @param {(trouble: Trouble) => void} options.onTrouble fires when the server
    *   should be asked for a restart offer, or for a new transport (`fresh`); again every 3 s while it lasts.
-   *   `unanswered`: no offer has come for so long, nor anything else over the transport
+   *   `silent`: nothing comes over the transport. `unanswered`: nor has an offer come for so long
    * @param {(state: TransportState) => void} options.onState fires when the transport's state changed
    * @param {() => void} options.onTracks fires when received streams were replaced, and when a picture began
    *   or stopped moving
@@ -187,12 +188,14 @@ export class Peer {
 
   /** @param {Source} source */
   async #send(source) {
-    for (const pc of [...this.#open]) {
-      const transceiver = find(pc, OURS[source]);
-      if (!transceiver) continue;
-      await transceiver.sender.replaceTrack(this.#outgoing(source, transceiver.sender));
-      await limit(transceiver.sender, source);
-    }
+    await Promise.allSettled(
+      [...this.#open].map(async (pc) => {
+        const transceiver = find(pc, OURS[source]);
+        if (!transceiver) return;
+        await transceiver.sender.replaceTrack(this.#outgoing(source, transceiver.sender));
+        await limit(transceiver.sender, source);
+      }),
+    );
   }
 
   /**
@@ -270,7 +273,7 @@ export class Peer {
   #askInDoubt() {
     this.#doubts -= 1;
     this.#doubted = true;
-    this.#onTrouble({ fresh: false, unanswered: false });
+    this.#onTrouble({ fresh: false, unanswered: false, silent: false });
   }
 
   /** @param {Transport} transport */
@@ -481,14 +484,14 @@ export class Peer {
     const flows = this.#current !== null && (await this.#hear(this.#current));
     if (timer !== this.#troubleTimer) return; // it carries, or the server was asked meanwhile
     // While anything arrives, nothing is as dead as it seems: neither socket nor transport is given up.
-    if (flows) this.#trouble({ fresh: false });
+    if (flows) this.#trouble({ fresh: false, silent: false });
     else this.#trouble({ unanswered: this.#unanswered });
   }
 
-  /** @param {{fresh?: boolean, unanswered?: boolean}} [request] */
-  #trouble({ fresh = this.#restarts >= FRESH_AFTER, unanswered = false } = {}) {
+  /** @param {Partial<Trouble>} [request] */
+  #trouble({ fresh = this.#restarts >= FRESH_AFTER, unanswered = false, silent = true } = {}) {
     this.#set("broken");
-    this.#onTrouble({ fresh, unanswered });
+    this.#onTrouble({ fresh, unanswered, silent });
     this.#unanswered = true;
     this.#restarts += 1;
     this.#ponder(RETRY);

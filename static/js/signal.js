@@ -32,7 +32,8 @@ const QUICK = 20; // attempts, in the seconds that a restart takes; then the ser
 const LATER_DELAY = 2_000; // ms
 const MOVED_WITHIN = 3_000; // ms a move may take before the page says that the connection is lost
 const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
-const NO_TICKET = 700; // ms without a ticket until another is asked for, over another connection
+const NO_TICKET = 700; // ms without a ticket, in doubt, until another is asked for over another connection
+const NO_WORD = 700; // ms in which the server says something, if it is to be expected
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
 const LONGEST_ATTEMPT = 10_000; // ms
 const REPLY_LIMIT = 5_000; // ms
@@ -91,6 +92,8 @@ export class Signal {
   /** @type {number | null} */ #retry = null;
   /** @type {number | null} */ #deadline = null;
   /** @type {number | null} */ #tooLate = null;
+  /** @type {number | null} */ #expected = null;
+  #suspected = false; // the last connection was given up unheard
   #attempt = 0;
   #turn = 0; // counts connections: whatever belongs to an earlier one is ignored
   #openSince = 0;
@@ -153,7 +156,15 @@ export class Signal {
 
   /** The network went away: give this connection up at once instead of waiting for it to time out. */
   suspect() {
-    if (this.#line === "open") this.#lost();
+    if (this.#line !== "open") return;
+    this.#suspected = true;
+    this.#lost();
+  }
+
+  /** The server should answer what was just sent, and nothing else comes from it: unless it says something, suspect. */
+  expect() {
+    if (this.#line !== "open" || this.#expected !== null) return;
+    this.#expected = this.#world.later(() => this.suspect(), NO_WORD);
   }
 
   /**
@@ -255,6 +266,7 @@ export class Signal {
     };
     socket.onmessage = ({ data }) => {
       if (turn !== this.#turn) return;
+      this.#heard();
       const message = read(data);
       if (message === null) return;
       if (message.type === "bye") bye = message;
@@ -268,17 +280,19 @@ export class Signal {
   }
 
   /**
-   * Ask for a ticket, and once more if none comes soon: a browser that has just changed networks asks over a connection
-   * of the former one, and takes seconds to give that up.
+   * Ask for a ticket; after the network went away once more, if none comes soon: a browser asks over a connection of the
+   * former network, and takes seconds to give that up.
    *
    * @returns {Promise<string>}
-   * @throws {ApiError} what became of the first request
+   * @throws {ApiError} what became of the first request; or of the second, if asking again would not change it
    */
   async #anyTicket() {
+    if (!this.#suspected) return this.#ticket();
     let timer = 0;
     /** @type {Promise<string>} */
-    const another = new Promise((resolve) => {
-      timer = this.#world.later(() => this.#ticket().then(resolve, () => {}), NO_TICKET);
+    const another = new Promise((resolve, reject) => {
+      const refused = (/** @type {unknown} */ error) => error instanceof ApiError && error.final && reject(error);
+      timer = this.#world.later(() => this.#ticket().then(resolve, refused), NO_TICKET);
     });
     try {
       return await Promise.race([this.#ticket(), another]);
@@ -297,6 +311,7 @@ export class Signal {
       if (this.#deadline !== null) this.#world.cancel(this.#deadline);
       this.#deadline = null;
       this.#openSince = this.#world.now();
+      this.#suspected = false;
       this.#set("open");
     }
     this.#onMessage(message);
@@ -323,8 +338,14 @@ export class Signal {
     this.#onEnd(end);
   }
 
+  #heard() {
+    if (this.#expected !== null) this.#world.cancel(this.#expected);
+    this.#expected = null;
+  }
+
   #drop() {
     this.#turn += 1;
+    this.#heard();
     if (this.#retry !== null) this.#world.cancel(this.#retry);
     if (this.#deadline !== null) this.#world.cancel(this.#deadline);
     this.#retry = this.#deadline = null;

@@ -49,10 +49,10 @@ export function connect({ ticket, mayCommit, onMessage, onLine, onEnd, apply, on
   });
   const peer = new Peer({
     onAnswer: (sdp) => signal.send({ type: "answer", sdp }),
-    onTrouble: ({ fresh, unanswered }) => {
+    onTrouble: ({ fresh, unanswered, silent }) => {
       // Neither an offer nor a packet has come since the last request: both connections are dead.
       if (unanswered) signal.suspect();
-      signal.send({ type: "restart-media", fresh });
+      if (signal.send({ type: "restart-media", fresh }) && silent) signal.expect();
     },
     onState: (transport) => apply({ type: "transport", transport }),
     onTracks,

@@ -21,12 +21,27 @@ from tests.e2e.practice import Practice, Visit, free_port
 from tests.e2e.test_blocked_udp import blocked
 from tests.e2e.test_encrypted_visit import CHECKED, SEALED, conversation, hears_of, pictures, writes
 from tests.support.firefox import Firefox, running_firefox
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
+SOUNDS: Final = 100
+"""Packets in a second from two people who are only heard."""
 ENTER: Final = "\ue007"
 """That key, as WebDriver spells it."""
 PICTURES: Final = "async () => [...document.querySelectorAll('.comparing li')].map((item) => item.innerText)"
+
+COUNTING_RESTARTS: Final = """window.asked = 0;
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (text) {
+  window.asked += String(text).includes("restart-media");
+  return send.call(this, text);
+};"""
+ASKED: Final = "async () => window.asked"
+OTHER_NETWORK: Final = """async () => {
+  for (const event of ["offline", "online"]) window.dispatchEvent(new Event(event));
+}"""
+"""What a browser says of it; here the old one goes on to carry."""
 
 MADE_UP: Final = "10.77.0.1"
 """An address for a machine that has none but loopback."""
@@ -89,7 +104,9 @@ async def test_a_partner_comes_with_firefox_and_the_other_with_chromium(
 ) -> None:
     people, visit = People(reachable, browser), await reachable.book()
     therapist, a = await people.therapist(visit), await people.patient(visit, "A")
-    await asyncio.gather(therapist.opens_the_room(), a.waits(), knocks(firefox, visit, "B"))
+    await asyncio.gather(
+        therapist.opens_the_room(), a.waits(), knocks(firefox, visit, "B", COUNTING_RESTARTS)
+    )
     for seat in ("A", "B"):
         await therapist.sees_seat(seat, state="waiting", presence="connected")
     await therapist.receives_nothing()
@@ -104,6 +121,17 @@ async def test_a_partner_comes_with_firefox_and_the_other_with_chromium(
     await together()
     assert await firefox.evaluate(PLAYED) == [True, True]
     assert (await firefox.evaluate(CARRIED))["suite"] == "SRTP_AEAD_AES_256_GCM"
+
+    # Another network comes: other ways are asked for until something comes over them, which it does at once.
+    await firefox.evaluate(OTHER_NETWORK)
+    await eventually(lambda: firefox.evaluate(ASKED), 10)
+    before = (await firefox.evaluate(CARRIED))["packetsReceived"]
+
+    async def seconds_later() -> bool:
+        return bool((await firefox.evaluate(CARRIED))["packetsReceived"] > before + 2 * SOUNDS)
+
+    await eventually(seconds_later, 20)
+    assert await firefox.evaluate(ASKED) == 1
 
     # They write, both ways.
     for page in (therapist, firefox):
