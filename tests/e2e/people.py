@@ -58,7 +58,7 @@ async def flowing(carried: Callable[[], Awaitable[dict[str, Any]]], tracks: int,
 
     async def moving_and_heard() -> bool:
         more: list[dict[str, float]] = [
-            {what: count - before.get(mid, {}).get(what, 0) for what, count in track.items()}
+            {what: _since(before.get(mid, {}).get(what, 0), count) for what, count in track.items()}
             for mid, track in (await carried())["tracks"].items()
         ]
         moving = sum(track.get("frames", 0) >= frames for track in more)
@@ -67,6 +67,11 @@ async def flowing(carried: Callable[[], Awaitable[dict[str, Any]]], tracks: int,
 
     # From here and not by `wait_for_function`: that takes the promise of an async function for a yes.
     await eventually(moving_and_heard, WITHIN / 1000)
+
+
+def _since(before: float, count: float) -> float:
+    """How much was counted since; a new transport counts from nothing."""
+    return count - before if count >= before else count
 
 
 PersonType = TypeVar("PersonType", bound="Person")

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pyte
 
 BACK_WITHIN = 3.0
 """Seconds from the new network to media in both directions."""
+BACK_UNTOLD = 5.0
+"""The same if the browser never says that it has lost one: silence must tell."""
 
 ADDRESSES = """async () => {
   const pc = new (Object.getPrototypeOf(RTCPeerConnection))();  // not one of the page's
@@ -73,24 +75,27 @@ async def test_another_network_brings_everything_back(
     await patient.is_in_the_room()
     await asyncio.gather(patient.sees_and_hears(1), therapist.sees_and_hears(1))
 
-    transports = await patient.transports()
+    transports, network = await patient.transports(), 0
 
-    async def moves(before: int) -> float:
+    async def moves(untold: bool = False) -> float:
+        nonlocal network
+        network = 1 - network
         began = time.monotonic()
-        place.moves(to=1 - before % 2)
+        place.moves(network, untold=untold)
         await asyncio.gather(patient.sees_and_hears(1, frames=3), therapist.sees_and_hears(1, frames=3))
         took = time.monotonic() - began
-        await eventually(lambda: knows_only((place.second, place.first)[before % 2]), 10)
+        await eventually(lambda: knows_only((place.first, place.second)[network]), 10)
         return took
 
     async def knows_only(address: str) -> bool:
         """A browser that has not got over one change of networks takes the next for none."""
         return bool(await patient.page.evaluate(ADDRESSES) == [address])
 
-    await soon(BACK_WITHIN, moves)
+    await soon(BACK_WITHIN, lambda _: moves())
+    assert await patient.transports() == transports, "the same transport over other ways"
+    await soon(BACK_UNTOLD, lambda _: moves(untold=True))
     await patient.is_in_the_room()
     events = [event[0] for event in await reachable.audit(visit.meeting)]
     assert events.count("seat.knocked") == events.count("seat.admitted") == 1
     assert "seat.left" not in events
-    assert await patient.transports() == transports, "the same transport over other ways"
     await people.go_home()

@@ -149,15 +149,23 @@ class Roaming:
         script.chmod(0o700)
         return script
 
-    def moves(self, to: int = 1) -> None:
+    def moves(self, to: int = 1, *, untold: bool = False) -> None:
         """One network is gone, and the other is there.
 
         Args:
             to: 0 is where it began.
+            untold: the other is there before the one goes, so that a browser never finds itself without any.
         """
+        if untold:
+            self._gains(to, metric=100 * to)
         _run("ip", "-n", self.name, "link", "set", self._wires[1 - to], "down")
+        if not untold:
+            self._gains(to, metric=0)
+
+    def _gains(self, to: int, metric: int) -> None:
         _run("ip", "-n", self.name, "link", "set", self._wires[to], "up")
-        _run("ip", "-n", self.name, "route", "add", "default", "via", (self.here, self._gateway)[to])
+        gateway = (self.here, self._gateway)[to]
+        _run("ip", "-n", self.name, "route", "replace", "default", "via", gateway, "metric", str(metric))
 
 
 @contextlib.contextmanager
