@@ -156,6 +156,27 @@ async def test_only_the_bad_link_carries_its_person(session: Session) -> None:
     await asyncio.gather(session.b.sees_and_hears(1), session.therapist.sees_and_hears(1))
 
 
+async def test_forged_checks_move_nobody(session: Session) -> None:
+    recorded, sources = list(session.link.checks), session.link.sources
+    assert recorded
+    server = ("127.0.0.1", session.practice.port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.setblocking(False)
+        for check in recorded:
+            for forged in (
+                check,  # just recorded
+                check[:-1] + bytes((check[-1] ^ 1,)),
+                check[:30] + bytes((check[30] ^ 1,)) + check[31:],
+                check[:8] + bytes(12) + check[20:],  # as if it were another request
+            ):
+                stranger.sendto(forged, server)
+        await session.everybody_sees_and_hears(frames=20)
+        with pytest.raises(BlockingIOError):
+            stranger.recv(2048)
+    assert session.link.sources == sources
+
+
 async def test_two_percent_loss_costs_no_pictures(session: Session) -> None:
     session.link.both(Conditions(delay_ms=FAR, loss=0.02))
     span = await session.over(12)
@@ -233,24 +254,3 @@ async def test_another_address_is_followed(session: Session) -> None:
         return time.monotonic() - began
 
     await soon(BACK_WITHIN, moves)
-
-
-async def test_forged_checks_move_nobody(session: Session) -> None:
-    recorded, sources = list(session.link.checks), session.link.sources
-    assert recorded
-    server = ("127.0.0.1", session.practice.port)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        stranger.bind(("127.0.0.1", 0))
-        stranger.setblocking(False)
-        for check in recorded:
-            for forged in (
-                check,  # just recorded
-                check[:-1] + bytes((check[-1] ^ 1,)),
-                check[:30] + bytes((check[30] ^ 1,)) + check[31:],
-                check[:8] + bytes(12) + check[20:],  # as if it were another request
-            ):
-                stranger.sendto(forged, server)
-        await session.everybody_sees_and_hears(frames=20)
-        with pytest.raises(BlockingIOError):
-            stranger.recv(2048)
-    assert session.link.sources == sources
