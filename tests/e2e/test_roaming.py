@@ -20,8 +20,8 @@ from tests.support.waiting import eventually, soon
 pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 BACK_WITHIN = 3.0
-"""Seconds to media in both directions, from the new network, or from when the browser's WebRTC knows it: Chromium
-on Linux tells it up to 3.4 s later than the page."""
+"""Seconds to media in both directions, from the new network, or from when the browser's WebRTC knows it:
+Chromium on Linux tells it up to 3.4 s later than the page."""
 BACK_UNTOLD = 5.0
 """The same if the browser never says that it has lost one: silence must tell."""
 
