@@ -49,7 +49,7 @@ class Streams:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
         # A browser may go at any moment, and the server may be down: the connection ends, nothing more.
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._connect(reader, writer)
         writer.close()
         self._open.discard(writer)
