@@ -9,9 +9,11 @@
 //
 // Those who stay learn the new key before anybody sends on it, so that no frame is lost; for somebody new nobody waits, for
 // they can open nothing of before. They need whole pictures, from when we send on what they can open; and once more when
-// they say that they have it, for the first may have come too early. Who left has none of what is sent from then on. The second is counted here: a server
-// that holds back the word of the others delays nothing longer. Whoever is barred is in no epoch that is sent on,
-// whatever the server accepts, and when. Clock and timers are given.
+// they say that they have it, for the first may have come too early.
+//
+// Who left has none of what is sent from then on. The second is counted here: a server that holds back the word of the
+// others delays nothing longer. Whoever is barred is in no epoch that is sent on, whatever the server accepts, and
+// when. Clock and timers are given.
 
 /** @typedef {import("./group.js").EpochKey} EpochKey */
 

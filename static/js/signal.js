@@ -247,7 +247,7 @@ export class Signal {
     }, limit);
     let ticket;
     try {
-      ticket = await this.#anyTicket();
+      ticket = await this.#anyTicket(turn);
     } catch (error) {
       if (turn !== this.#turn) return;
       if (error instanceof ApiError && error.final) this.#end({ code: error.code, text: error.message });
@@ -283,16 +283,19 @@ export class Signal {
    * Ask for a ticket; after the network went away once more, if none comes soon: a browser asks over a connection of the
    * former network, and takes seconds to give that up.
    *
+   * @param {number} turn of this attempt: once it is over nothing more is asked
    * @returns {Promise<string>}
    * @throws {ApiError} what became of the first request; or of the second, if asking again would not change it
    */
-  async #anyTicket() {
+  async #anyTicket(turn) {
     if (!this.#suspected) return this.#ticket();
     let timer = 0;
     /** @type {Promise<string>} */
     const another = new Promise((resolve, reject) => {
       const refused = (/** @type {unknown} */ error) => error instanceof ApiError && error.final && reject(error);
-      timer = this.#world.later(() => this.#ticket().then(resolve, refused), NO_TICKET);
+      timer = this.#world.later(() => {
+        if (turn === this.#turn) this.#ticket().then(resolve, refused);
+      }, NO_TICKET);
     });
     try {
       return await Promise.race([this.#ticket(), another]);

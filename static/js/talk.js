@@ -4,7 +4,8 @@
 //   typed ──▶ is anything in the way? ──no──▶ sealed by the worker ──▶ forwarded? ──yes──▶ a line of the thread
 //                    └──yes──▶ the text stays in the box ◀───────────────────no──┘
 //
-// Two who begin to write to each other need keys first. Whoever is faster than these waits a moment and presses nothing again.
+// Two who begin to write to each other need keys first. Whoever is faster than these waits a moment, and presses
+// nothing again.
 
 import { MAX_TEXT, ROOM, notSent, obstacle, threadOf, tidyText } from "./chat-state.js";
 import { groupOf } from "./encryption-state.js";
@@ -64,7 +65,8 @@ export function talkActions({ state, apply, seals, pair }) {
     async sendChat(/** @type {string} */ group) {
       const payload = chatPayload(tidyText(threadOf(state().chat, group).draft));
       apply({ type: "chat-sending", group });
-      for (let waited = 0; waited < SECURED_WITHIN && obstacleIn(group) !== null && isComing(group); waited += LOOK) {
+      const waits = () => payload !== null && obstacleIn(group) !== null && isComing(group);
+      for (let waited = 0; waited < SECURED_WITHIN && waits(); waited += LOOK) {
         await new Promise((resolve) => setTimeout(resolve, LOOK));
       }
       const by = seals();

@@ -185,6 +185,13 @@ test("of two requests for a ticket, either's refusal is final, and a dead second
   }
 });
 
+test("of a page that has left in doubt nothing is asked any more", async () => {
+  const { world, signal, asked } = await inDoubt();
+  signal.stop();
+  await world.pass(5_000);
+  assert.equal(asked.length, 1);
+});
+
 test("a slow server is asked for one ticket: each is put on record", async () => {
   const { world, seen } = await play({ ticket: () => new Promise(() => {}) });
   await world.pass(3_900);

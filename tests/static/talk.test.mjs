@@ -99,6 +99,9 @@ test("where no keys come the text stays, and that is said after 5 s; where none 
   at.now.line = "lost";
   assert.ok((await ends(sent, 100)) <= 100);
   assert.match(threadOf(at.now.chat, "A").problem, /^Not sent: the connection is interrupted/);
+  at.now.line = "open";
+  at.typeChat("A", "  ");
+  assert.equal(await ends(at.sendChat("A"), 6_000), 0, "nothing is not waited with");
   assert.deepEqual(at.sealed, []);
   mock.timers.reset();
 });
