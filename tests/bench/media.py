@@ -103,11 +103,6 @@ class Forwarding:
     publishers_kb: list[float] = field(default_factory=list)
 
 
-_UNHEARD = 1.2
-"""Seconds that a window of 1→1 may last: our pages stand still meanwhile, and a room whose clinician is not
-heard and sends nothing is soon on hold."""
-
-
 async def rows() -> list[Row]:
     """Measure all of it; about eight minutes."""
     measured = await forwarding(Plan())
@@ -142,7 +137,7 @@ async def forwarding(plan: Plan) -> Forwarding:
         rooms = range(2, 2 + plan.rooms)
         await _fill(found, beds, rooms, 1)
         before = resident_kb(beds[0].server.pid)
-        found.one = await load(rooms, 1, plan.rounds, min(_UNHEARD, plan.seconds))
+        found.one = await load(rooms, 1, plan.rounds, plan.seconds)
         found.publishers_kb.append((resident_kb(beds[0].server.pid) - before) / plan.rooms)
         await _fill(found, beds, rooms, 3)
         found.three = found.curve[plan.rooms] = await load(rooms, 3, plan.rounds, plan.seconds)

@@ -182,7 +182,7 @@ def window(
         endpoint.forget()
     there, here = queue_drops(pid), queue_drops(os.getpid())
     before = cpu_seconds(pid)
-    late = _pace(plan, subscribers, audience)
+    late = _pace(plan, [*subscribers, *(source.endpoint for source in sources)], audience)
     expected = len(plan) * len(subscribers) // len(sources)
     received = _stragglers(subscribers, expected)
     cpu = cpu_seconds(pid) - before
@@ -196,16 +196,18 @@ def window(
 
 def _pace(
     plan: Sequence[tuple[float, Callable[[bytes], None], bytes]],
-    subscribers: Sequence[Endpoint],
+    endpoints: Sequence[Endpoint],
     audience: Audience,
 ) -> float:
     """Send each packet when it is due and read the sockets in between, until all is through.
+
+    Those of publishers too: a clinician who answers no check is taken not to hear, and the room is on hold.
 
     Returns:
         How late the last one was, in seconds.
     """
     clock = time.perf_counter
-    groups = [subscribers[part::_PARTS] for part in range(_PARTS)]
+    groups = [endpoints[part::_PARTS] for part in range(_PARTS)]
     start, drains = clock(), 0
     for due, send, sealed in plan:
         passed = clock() - start
