@@ -5,7 +5,7 @@
                                      ▼
                      this address may send, and is sent to once it is wanted and answered from
 
-    question of ours ──▶ the browser ──▶ response ──▶ read ──▶ LiteAgent.verify (``rooms.hearing``) or found
+    question of ours ──▶ the browser ──▶ response ──▶ LiteAgent.verify ──▶ ``rooms.hearing``, or found
 
 An address enters the server's tables here or nowhere: only a request whose MESSAGE-INTEGRITY fits the seat's
 password puts it there. That proves a browser with our offer in hand, so DTLS needs no cookie exchange.
@@ -33,6 +33,7 @@ from aioice import stun
 
 from rooms.nomination import Nomination, Rank
 from rooms.proof import Proofs
+from rooms.questions import TRANSACTION, Response, question
 
 #: As the socket reports it: host, port, and for IPv6 flow and scope. Only compared and answered. A stream has
 #: a pseudo address instead: its path and a number of its own, such as ``("tcp", 7)``.
@@ -46,8 +47,6 @@ Path = Literal["udp", "tcp", "turn"]
 
 #: A binding request of a browser is below 200 octets; RFC 8489 §6.1 asks to stay below the path MTU.
 MAX_REQUEST = 1_280
-#: Octets of a transaction id, all of them random (RFC 8489 §5).
-TRANSACTION = 12
 #: Addresses one seat may send from at the same time: its candidate pairs.
 MAX_ADDRESSES = 8
 #: Requests a seat's agent remembers; at the 0.4 a second of a browser at rest nearly three hours of them.
@@ -56,8 +55,6 @@ REMEMBERED = 4_096
 _ICE_CHARS = string.ascii_letters + string.digits
 _PORT = re.compile(r"[0-9a-f]{4}", re.ASCII)
 _ROLE_CONFLICT = (487, "Role Conflict")
-# RFC 8445 §5.1.2.1, as a peer-reflexive candidate: type preference 110, local 65535, component 1.
-_PRIORITY = 110 << 24 | 65535 << 8 | 255
 # What a browser goes through only where the one before is closed to it.
 _BEST_LAST: tuple[Path, ...] = ("turn", "tcp", "udp")
 # Octets kept of a transaction id.
@@ -111,31 +108,6 @@ class BindingRequest:
     message: stun.Message = field(repr=False)
 
 
-def _binding(datagram: bytes, *classes: stun.Class) -> stun.Message | None:
-    """A STUN binding message of one of these classes; ``None`` for anything else."""
-    if len(datagram) > MAX_REQUEST:
-        return None
-    try:
-        message = stun.parse_message(datagram)
-    except Exception:
-        # aioice raises ValueError, and on short attributes struct.error and others besides.
-        return None
-    known = message.message_class in classes and message.message_method == stun.Method.BINDING
-    return message if known else None
-
-
-def read_response(datagram: bytes) -> stun.Message | None:
-    """Parse what answers a question of ours: also an error does, for it was heard.
-
-    Args:
-        datagram: whatever arrived with a first byte below 4.
-
-    Returns:
-        The response, not yet trusted, or ``None`` for anything else.
-    """
-    return _binding(datagram, stun.Class.RESPONSE, stun.Class.ERROR)
-
-
 def read_request(datagram: bytes) -> BindingRequest | None:
     """Parse a STUN binding request.
 
@@ -145,7 +117,14 @@ def read_request(datagram: bytes) -> BindingRequest | None:
     Returns:
         The request, or ``None`` for anything else.
     """
-    if (message := _binding(datagram, stun.Class.REQUEST)) is None:
+    if len(datagram) > MAX_REQUEST:
+        return None
+    try:
+        message = stun.parse_message(datagram)
+    except Exception:
+        # aioice raises ValueError, and on short attributes struct.error and others besides.
+        return None
+    if message.message_class is not stun.Class.REQUEST or message.message_method != stun.Method.BINDING:
         return None
     ufrag, colon, remote = str(message.attributes.get("USERNAME", "")).partition(":")
     if not ufrag or not colon or not remote:
@@ -232,34 +211,24 @@ class LiteAgent:
         own, remote = self._in_use
         if remote is None or not remote.pwd:
             return None
-        message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST, transaction_id=transaction)
-        message.attributes["USERNAME"] = f"{remote.ufrag}:{own.ufrag}"
-        message.attributes["PRIORITY"] = _PRIORITY
-        message.attributes["ICE-CONTROLLED"] = self._tie_breaker
-        message.add_message_integrity(remote.pwd.encode())
-        message.add_fingerprint()
-        return bytes(message)
+        return question(transaction, f"{remote.ufrag}:{own.ufrag}", self._tie_breaker, remote.pwd)
 
     def questions(self) -> list[tuple[bytes, Address]]:
         """Questions to every address that has not been asked; its checks may have come before the answer."""
         unasked = [each for each in self.addresses if not (self._trusts(each) or self._proofs.asked(each))]
         return [(asked, each) for each in unasked if (asked := self._ask(each)) is not None]
 
-    def found(self, response: stun.Message, address: Address) -> bool:
+    def found(self, response: Response, address: Address) -> bool:
         """Take in a verified response: the seat is where we asked. Returns whether that was waited for."""
-        if not self._proofs.answer(response.transaction_id, address):
+        if not self._proofs.answer(response.transaction, address):
             return False
         self._settle(address)
         return True
 
-    def verify(self, response: stun.Message) -> bool:
+    def verify(self, response: Response) -> bool:
         """Whether a response is the browser's."""
         known = (self._remote, self._previous_remote)
-        return any(
-            response.check_message_integrity(remote.pwd.encode())
-            for remote in known
-            if remote is not None and remote.pwd
-        )
+        return any(response.is_by(remote.pwd) for remote in known if remote is not None and remote.pwd)
 
     @property
     def _in_use(self) -> tuple[Credentials, Credentials | None]:

@@ -26,9 +26,10 @@ from rooms.dtls import Certificate, Sessions
 from rooms.engine import Engine, reachable
 from rooms.forwarding import PublishedTrack
 from rooms.gate import Gate
-from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request, read_response
+from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request
 from rooms.ingest import IngestPeer
 from rooms.peer import SILENCE, Peer, PeerState
+from rooms.questions import read_response
 from rooms.reporting import Beat
 from rooms.rtp import HEADER, renumber, ssrc_of
 
@@ -356,9 +357,12 @@ class MediaPort:
             self.detach(address)
 
     def _on_stun(self, data: bytes, address: Address, detour: tuple[Path, Address] | None = None) -> None:
+        if data[0]:  # of class response or error (RFC 8489 §5)
+            self._on_response(data, address)
+            return
         request = read_request(data)
         if request is None:
-            self._on_response(data, address)
+            self.counters["dropped_malformed"] += 1
             return
         peer = self._by_ufrag.get(request.ufrag)
         owner = self._by_address.get(address)
@@ -400,7 +404,7 @@ class MediaPort:
                 peer.moved()
                 peer.proceed()
                 return
-            if peer.hearing.answer(response.transaction_id, self.now()):
+            if peer.hearing.answer(response.transaction, self.now()):
                 return
         self.counters["dropped_unauthenticated"] += 1
 

@@ -29,8 +29,9 @@ from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
 from rooms.forwarding import Kind, PublishedTrack, Route, Slot
 from rooms.gate import Member, slots_for
 from rooms.hearing import Hearing
-from rooms.ice import TRANSACTION, Address, LiteAgent, Path
+from rooms.ice import Address, LiteAgent, Path
 from rooms.quality import Meter, Quality, Standing
+from rooms.questions import TRANSACTION
 from rooms.rtcp import ReportBlock
 from rooms.sdp import PUBLISHED, Answer, Offer, read_answer
 

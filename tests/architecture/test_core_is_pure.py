@@ -40,6 +40,7 @@ PURE = {
         "rooms.nomination",
         "rooms.pages",
         "rooms.proof",
+        "rooms.questions",
         "rooms.quality",
         "rooms.room",
         "rooms.rtcp",

@@ -32,6 +32,7 @@ from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
 from rooms.ingest_sdp import Side, read_fragment, read_offer
 from rooms.mls_wire import read_key_package, read_private, read_welcome, vector
 from rooms.quality import Meter
+from rooms.questions import read_response
 from rooms.sdp import PUBLISHED, Answer, read_answer
 from rooms.weak import Allowance
 from signaling import codec, messages
@@ -110,6 +111,8 @@ def _signed(datagram: bytes) -> bytes:
 
 def check_stun(data: bytes) -> None:
     """A stranger's request changes nothing; an authentic one gets a short answer and moves only by right."""
+    response = read_response(data)
+    assert response is None or not response.is_by(_OURS.pwd), "nobody can know the password"
     request = read_request(data)
     if request is not None:
         assert len(data) <= MAX_REQUEST
