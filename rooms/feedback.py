@@ -27,6 +27,8 @@ MIN_BITRATE = 180_000
 #: Seconds after which a subscriber's estimate says nothing any more.
 ESTIMATE_LIFE = 5.0
 
+# Of what somebody sends; what they use of it is measured twice a second.
+_ROOM_TO_GROW = 1.25
 # RFC 3550 appendix A.1.
 _MAX_DROPOUT = 3_000
 _MAX_MISORDER = 512
@@ -216,11 +218,24 @@ class Downlink:
         bits: bits per second of video that its downlink carries in all.
         videos: video tracks this subscriber receives in all; at least ``ours``.
         ours: how many of them come from this publisher.
+        left: bits per second that the others send less than their shares.
     """
 
     bits: int
     videos: int
     ours: int
+    left: int = 0
+
+
+def left_over(share: int, videos: int, sends: float) -> int:
+    """What somebody leaves of their share of a downlink to the others, and still has room to grow.
+
+    Args:
+        share: bits per second that are theirs of it.
+        videos: their video tracks.
+        sends: bits per second that came from them last.
+    """
+    return max(0, share - max(videos * MIN_BITRATE, int(_ROOM_TO_GROW * sends)))
 
 
 def publisher_bitrate(downlinks: Iterable[Downlink]) -> int:
@@ -232,7 +247,7 @@ def publisher_bitrate(downlinks: Iterable[Downlink]) -> int:
     Returns:
         Bits per second for all its streams together.
     """
-    shares = [link.bits * link.ours // max(1, link.videos) for link in downlinks if link.ours > 0]
+    shares = [link.bits * link.ours // max(1, link.videos) + link.left for link in downlinks if link.ours > 0]
     if not shares:
         return DEFAULT_BITRATE
     return max(MIN_BITRATE, min(shares))

@@ -174,6 +174,11 @@ class Meter:
         """
         return float("inf") if self._trip is None else self._trip + now - self._trip_at
 
+    @property
+    def sends(self) -> float:
+        """Bits per second that the seat sends: a rise counts at once, a fall once it has lasted."""
+        return max(self.bitrate_in, self.arriving)
+
     def close_interval(self, now: float, expected: int, lost: int) -> None:
         """End a measuring interval.
 

@@ -20,7 +20,7 @@ from math import ceil
 from rooms import rtcp
 from rooms.brake import AGAIN, HOLD
 from rooms.bucket import Bucket
-from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, publisher_bitrate
+from rooms.feedback import ESTIMATE_LIFE, INTERVAL, Downlink, left_over, publisher_bitrate
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import Gate
 from rooms.peer import Peer, PeerState
@@ -280,14 +280,24 @@ class Beat:
                 continue
             sources = _pictures_to(peer)
             ours = sum(track.owner is publisher for track in sources)
-            # A camera that is off leaves its share to the others.
-            videos = ours + sum(track.owner is not publisher and _moves(track, now) for track in sources)
+            # A camera that is off leaves its share to the others, and one that sends little most of it.
+            others = {
+                other: count
+                for other in self._links[publisher.room]
+                if other is not publisher
+                and (count := sum(track.owner is other and _moves(track, now) for track in sources))
+            }
+            videos = ours + sum(others.values())
             if {seat, publisher.member.seat} <= gate.seats:
                 if link.down.easing(now):
                     downlinks.append(Downlink(PICTURE_BITRATE, 1, 1))
                 elif peer.member.held:
                     downlinks.append(Downlink(link.allowance.bits, len(gate.seats) - 1, 1))
-            downlinks.append(Downlink(link.allowance.bits, videos, ours))
+            left = sum(
+                left_over(link.allowance.bits * count // videos, count, other.meter.sends)
+                for other, count in others.items()
+            )
+            downlinks.append(Downlink(link.allowance.bits, videos, ours, left))
         return downlinks
 
 

@@ -8,6 +8,7 @@ from rooms.feedback import (
     MIN_BITRATE,
     Downlink,
     Reception,
+    left_over,
     publisher_bitrate,
 )
 
@@ -170,6 +171,17 @@ def test_the_weakest_subscriber_decides_and_audio_is_added_back() -> None:
 def test_a_downlink_is_shared_by_the_videos_on_it() -> None:
     assert publisher_bitrate([Downlink(900_000, 3, 1)]) == 300_000
     assert publisher_bitrate([Downlink(900_000, 3, 2)]) == 600_000
+
+
+def test_what_others_leave_of_their_shares_is_added() -> None:
+    assert publisher_bitrate([Downlink(900_000, 3, 1, left=150_000)]) == 450_000
+
+
+def test_a_share_is_left_but_for_the_least_and_room_to_grow() -> None:
+    assert left_over(1_000_000, 1, sends=400_000) == 500_000
+    assert left_over(1_000_000, 1, sends=0) == 1_000_000 - MIN_BITRATE
+    assert left_over(1_000_000, 2, sends=0) == 1_000_000 - 2 * MIN_BITRATE
+    assert left_over(1_000_000, 1, sends=900_000) == 0
 
 
 def test_there_is_a_floor() -> None:

@@ -307,6 +307,39 @@ async def test_what_comes_late_from_a_slow_device_pauses_nothing_while_its_repor
     assert (receives(a), receives(b), sends(b)) == (Level.ALL, Level.ALL, Level.ALL)
 
 
+class Accompanied(Squeezed):
+    """There is a third, whose camera the subscriber sees as well.
+
+    Attributes:
+        packets: of 1 200 octets that come of that camera in half a second.
+    """
+
+    third: Seat
+    packets = 1
+
+    async def at_the_end(self) -> None:
+        now = self.room.port.now()
+        for _ in range(self.packets):
+            self.sequence += 1
+            self.third.client.send_rtp(
+                Kind.CAMERA, self.sequence, int(now * Kind.CAMERA.clock_rate), bytes(1_200)
+            )
+        await self.room.settled(self.third)
+
+
+async def test_who_sends_little_leaves_what_they_do_not_use_and_has_it_back_at_once(room: Room) -> None:
+    a, b, c = [await room.seat(name, place) for place, name in enumerate("abc")]
+    room.gate("abc")
+    visit = Accompanied(room, a, b)
+    visit.third = c
+    await visit.goes(5, loss=0.0)
+    assert told(a).bits_per_second == 1_500_000 - MIN_BITRATE
+    assert told(c).bits_per_second == 1_500_000 - MIN_BITRATE, "nor does the other one use it"
+    visit.packets = 60
+    await visit.goes(2, loss=0.0)
+    assert told(a).bits_per_second == 1_500_000 // 2
+
+
 async def test_of_whom_pictures_come_is_told_and_a_camera_turned_off_is_not_a_weak_link(
     room: Room, pair: Squeezed
 ) -> None:
