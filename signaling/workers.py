@@ -2,7 +2,7 @@
 
     supervisor ── opens the TCP port and the store, then for each slot:
         spawn ──▶ starting ──ready──▶ serving ──leaving──▶ gone ──▶ spawn, with a new name
-                     └──dies──────────────┴──▶ buried: its leases end, its neighbours hear of it ──▶ spawn
+          └─ refused ─▶ later └──dies─────┴──▶ buried: its leases end, its neighbours hear of it ──▶ spawn
 
 Each worker is a whole ``Server`` in a process of its own (``signaling.worker``), on the one TCP socket that
 all of them accept from, with a UDP port for its rooms' media. The supervisor carries no visit. It speaks with
@@ -44,6 +44,7 @@ from broker.private import Private
 from broker.sealing import Keyring
 from broker.store import Store
 from signaling.app import bury_the_dead
+from signaling.failures import describe
 from signaling.neighbours import Neighbours
 from signaling.practice import embedded_store
 from signaling.process import Told, bound_process, listen
@@ -164,17 +165,21 @@ class Supervisor:
 
     Args:
         settings: port 0 lets the system choose.
+        on_failure: called when there is a ``failure``.
 
     Attributes:
         settings: with the real port, once started.
+        failure: why nobody looks after a worker any more; it is a mistake of ours, and the node must end.
 
     Raises:
         PortBusy, DataDirectoryBusy, NoStoreServer, StoreUnavailable, UnsafeFiles: on entering.
         WorkerFailed: on entering; the text is the worker's own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_failure: Callable[[], None] = lambda: None) -> None:
         self.settings = settings
+        self.failure: BaseException | None = None
+        self._on_failure = on_failure
         self._stack = AsyncExitStack()
         self._secret = Private(secrets.token_bytes(32))
         self._workers: dict[int, _Worker] = {}
@@ -237,17 +242,31 @@ class Supervisor:
                 raise worker.failure or WorkerFailed("worker-failed", "A worker process does not start.")
         for slot, worker in self._workers.items():
             worker.wire.say(go=True)
-            self._begin(self._keep(slot, worker), f"keep-{worker.name}")
+            self._begin(self._keep(slot, worker), f"keep-{worker.name}").add_done_callback(self._kept)
         self._tell_names()
         log.info("node started", node=settings.node, workers=settings.workers)
 
-    def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _begin(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        """A slot is not looked after any more: well so if the node finishes, else nobody may go on."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("a worker is not looked after any more; the node ends", **describe(error))
+        self.failure = error
+        self._on_failure()
 
     async def _spawn(self, slot: int) -> _Worker:
-        """Start a worker; it is not ready yet when this returns."""
+        """Start a worker; it is not ready yet when this returns.
+
+        Raises:
+            OSError, SubprocessError: the system has no process, memory or descriptor for it, and nothing of
+                it is left behind.
+        """
         settings = self.settings
         # Two runs never share a name: each numbers its events from 0, and the dead one's leases are ended.
         name = f"{settings.node[:16]}-w{slot}-{secrets.token_hex(3)}"
@@ -258,7 +277,8 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a certificate to look at
             dying()
 
-        with theirs:
+        with contextlib.ExitStack() as undo, theirs:
+            undo.callback(ours.close)
             process = subprocess.Popen(  # noqa: ASYNC220 -- forks from the main thread, and is not waited for
                 [sys.executable, "-P", "-m", "signaling.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -266,7 +286,11 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is the supervisor's to hand on
                 preexec_fn=begin,  # noqa: PLW1509 -- nothing else sets what a worker begins with
             )
-        worker = _Worker(name, process, await Wire.over(ours))
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+            wire = await Wire.over(ours)
+            undo.pop_all()
+        worker = _Worker(name, process, wire)
         own = replace(settings, node=name, workers=1, media_port=settings.media_ports[slot])
         worker.wire.say(
             settings=encode_settings(own),
@@ -293,10 +317,11 @@ class Supervisor:
             if self._finishing.is_set():
                 return
             tries = 0 if clock() - began > STEADY else tries + 1
-            await asyncio.sleep(BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries else 0.0)
-            if self._finishing.is_set():
-                return
-            worker = self._workers[slot] = await self._spawn(slot)
+            while (fresh := await self._spawn_again(slot, tries)) is None:
+                if self._finishing.is_set():
+                    return
+                tries += 1
+            worker = self._workers[slot] = fresh
             if await _ready(worker):
                 worker.wire.say(go=True)
                 self._tell_names()
@@ -304,6 +329,18 @@ class Supervisor:
                     worker.wire.say(finish=True)
             else:
                 worker.process.kill()  # it has ended, or hangs
+
+    async def _spawn_again(self, slot: int, tries: int) -> _Worker | None:
+        """Start a worker after a while; ``None`` where the node finishes, or the system refuses it."""
+        await asyncio.sleep(BACK_OFF[min(tries, len(BACK_OFF)) - 1] if tries else 0.0)
+        if self._finishing.is_set():
+            return None
+        try:
+            return await self._spawn(slot)
+        except (OSError, subprocess.SubprocessError) as error:
+            why = getattr(error, "errno", None)
+            log.error("a worker cannot be started; trying again", slot=slot, errno=why, **describe(error))
+            return None
 
     async def _bury(self, worker: _Worker) -> None:
         """End the leases of a worker that has died, so that its rooms can be taken at once."""
@@ -421,12 +458,13 @@ async def serve(settings: Settings, on_ready: Callable[[Supervisor], None]) -> N
 
     Raises:
         QuietroomError: it could not start; the text says what to do.
+        Exception: a mistake of ours left a worker without anybody who looks after it.
     """
     bound_process()
     loop = asyncio.get_running_loop()
     with Told() as told:
         try:
-            async with Supervisor(settings) as node:
+            async with Supervisor(settings, on_failure=told.stop_now) as node:
                 loop.add_signal_handler(signal.SIGHUP, node.renew_certificates)
                 on_ready(node)
                 await told.to_stop()
@@ -435,5 +473,7 @@ async def serve(settings: Settings, on_ready: Callable[[Supervisor], None]) -> N
                     log.info("node finishing", node=node.settings.node)
                     await told.until_over(lambda: node.live, settings.drain)
                 log.info("node draining", node=node.settings.node)
+            if node.failure is not None:
+                raise node.failure
         finally:
             loop.remove_signal_handler(signal.SIGHUP)

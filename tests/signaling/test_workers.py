@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import signal
+import socket
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from broker.private import Private
 from rooms.framing import Deframer, measure_ice_tcp, measure_turn
 from rooms.ice import Credentials
 from rooms.turn import Credential
+from signaling import workers
 from signaling.app import Server
 from signaling.practice import Practice, open_practice
 from signaling.process import PortBusy
@@ -165,6 +169,60 @@ async def test_a_killed_workers_room_comes_back_on_another_in_the_same_seats(tmp
         await running.serving(owner)
         assert len(running.pids) == 2
         assert replacing in running.pids.values()
+
+
+@pytest.mark.parametrize("refused", ["fork", "socketpair"])
+async def test_a_worker_that_the_system_refuses_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    async with node(tmp_path / "data") as (running, (visit,)):
+        first = min(running.pids)
+        opened = len(os.listdir("/proc/self/fd"))
+        asked = 0
+
+        def only_later(real: Callable[..., Any], *given: Any, **named: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked <= 3:
+                raise OSError(errno.EAGAIN if refused == "fork" else errno.EMFILE, "not now")
+            return real(*given, **named)
+
+        with monkeypatch.context() as patch:
+            if refused == "fork":
+                patch.setattr(subprocess, "Popen", partial(only_later, subprocess.Popen))
+            else:
+                patch.setattr(socket, "socketpair", partial(only_later, socket.socketpair))
+            os.kill(running.pids[first], signal.SIGKILL)
+            await running.serving(first)
+        assert asked == 4
+        assert running.supervisor.failure is None
+        assert len(os.listdir("/proc/self/fd")) <= opened
+        await visit.all_in()
+
+
+async def test_a_node_ends_when_nobody_looks_after_its_workers_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids: list[int] = []
+    asked = 0
+    bury = Supervisor._bury
+
+    async def failing_once(self: Supervisor, worker: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise LookupError("nobody foresaw this")
+        await bury(self, worker)
+
+    def kill_one(node: Supervisor) -> None:
+        pids.extend(worker.process.pid for worker in node._workers.values())
+        os.kill(pids[0], signal.SIGKILL)
+
+    monkeypatch.setattr(Supervisor, "_bury", failing_once)
+    with pytest.raises(LookupError):  # for which the command's exit code is 1
+        async with asyncio.timeout(30):
+            await workers.serve(settings_for(tmp_path / "data", workers=2), kill_one)
+    assert not any(map(alive, pids))
 
 
 async def test_a_worker_told_to_end_hands_its_rooms_over_and_is_replaced(tmp_path: Path) -> None:
