@@ -3,15 +3,18 @@
 .DELETE_ON_ERROR:
 .PHONY: run test check bench fuzz schema fmt clean lock looks format lint types layers js fast-tests all-tests
 
+# Where the environment forbids it, each of hundreds of processes would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .venv/bin/python
 SOURCES := broker rooms signaling tests
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 BROWSER_TOOLS := node_modules/.installed
 SYSTEM := build/.system-installed
-# Half as many tests again at a time as there are processors, because they often wait. Browsers do not: as many as
-# there are processors, and those that judge times one by one.
-MANY := --numprocesses=$(shell expr $$(nproc) \* 3 / 2) --dist=worksteal
+# Twice as many tests at a time as there are processors, because they often wait. Browsers do not: as many as there
+# are processors, and those that judge times one by one.
+MANY := --numprocesses=$(shell expr $$(nproc) \* 2) --maxprocesses=16 --dist=worksteal
 BROWSERS := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 run: $(RUNTIME)  ## Start Quietroom with a demo practice.
