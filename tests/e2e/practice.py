@@ -6,16 +6,19 @@ Everything goes through what a user has: the command line, the HTTP API and the 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import datetime as dt
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,8 @@ from signaling.neighbours import door
 from signaling.practice import open_practice
 from signaling.settings import read_settings
 
+_HIRED: list[tuple[Path, dict[str, str]]] = []
+"""The data of a practice that has hired and never opened, and the passwords of whom it has hired."""
 QUIETROOM = str(Path(sys.executable).parent / "quietroom")
 STAFF = {"therapist": "therapist", "admin": "admin"}
 
@@ -189,9 +194,18 @@ class Practice:
         return out.decode()
 
     async def hire(self) -> None:
-        """Add the staff accounts."""
-        for name, role in STAFF.items():
-            await self.hires(name, role)
+        """Add the staff accounts; for a second practice, as a copy: each costs a slow hash and a store."""
+        if not _HIRED:
+            for name, role in STAFF.items():
+                await self.hires(name, role)
+            kept = Path(tempfile.mkdtemp(prefix="quietroom-hired-"))
+            atexit.register(shutil.rmtree, kept, ignore_errors=True)
+            shutil.copytree(self.data_dir, kept, dirs_exist_ok=True)
+            _HIRED.append((kept, dict(self.passwords)))
+            return
+        ((kept, passwords),) = _HIRED
+        shutil.copytree(kept, self.data_dir)
+        self.passwords |= passwords
 
     async def hires(self, name: str, role: str) -> None:
         """Add one staff account."""
