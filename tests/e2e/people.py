@@ -66,7 +66,7 @@ async def flowing(carried: Callable[[], Awaitable[dict[str, Any]]], tracks: int,
         return moving >= tracks and heard >= tracks
 
     # From here and not by `wait_for_function`: that takes the promise of an async function for a yes.
-    await eventually(moving_and_heard, WITHIN / 1000)
+    await eventually(moving_and_heard, WITHIN / 1000, every=0.1)
 
 
 def _since(before: float, count: float) -> float:

@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -70,11 +69,12 @@ def address() -> Iterator[str]:
     subprocess.run([word.format("del") for word in change], check=True)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def reachable(tmp_path: Path, address: str) -> AsyncIterator[Practice]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reachable(tmp_path_factory: pytest.TempPathFactory, address: str) -> AsyncIterator[Practice]:
     """A practice with pages on localhost, which needs no certificate, and media on the address."""
+    folder = tmp_path_factory.mktemp("reachable")
     options = ("--behind-proxy", "--public-url", "http://localhost:{port}", "--media-host", address)
-    async with running_practice(tmp_path, *options, "--media-port", str(free_port())) as practice:
+    async with running_practice(folder, *options, "--media-port", str(free_port())) as practice:
         yield practice
 
 

@@ -10,12 +10,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-async def eventually(condition: Callable[[], Any | Awaitable[Any]], timeout: float = 5.0) -> Any:  # noqa: ASYNC109 -- a helper of tests, to be read as a sentence
+async def eventually(
+    condition: Callable[[], Any | Awaitable[Any]],
+    timeout: float = 5.0,  # noqa: ASYNC109 -- a helper of tests, to be read as a sentence
+    *,
+    every: float = 0.01,
+) -> Any:
     """Return the condition's value as soon as it is true; fail when it is not within ``timeout`` seconds.
 
     Args:
         condition: a plain or a coroutine function without arguments.
         timeout: seconds.
+        every: seconds between two looks; more for one that costs something.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -26,7 +32,7 @@ async def eventually(condition: Callable[[], Any | Awaitable[Any]], timeout: flo
         if value:
             return value
         assert loop.time() < deadline, f"not within {timeout} s"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(every)
 
 
 async def soon(within: float, happening: Callable[[int], Awaitable[float]]) -> None:
