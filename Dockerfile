@@ -22,6 +22,7 @@ RUN .ci/install .venv requirements.lock
 
 USER quietroom
 VOLUME /data
+# Behind a proxy media has a port of its own, 8444 for UDP and TCP: publish that one instead of 8443/udp.
 EXPOSE 8443/tcp
 EXPOSE 8443/udp
 

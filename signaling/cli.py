@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ import click
 from broker.errors import QuietroomError
 from signaling import commands, logs
 from signaling.commands import WHERE, known_settings, options, run_to_end
-from signaling.settings import MAX_DRAIN, SERVING, read_settings, remember
+from signaling.settings import MAX_DRAIN, SERVING, Settings, read_settings, remember
 
 if TYPE_CHECKING:  # what a command needs is imported when it runs, so that each starts quickly
     from signaling.app import Server
@@ -105,21 +106,34 @@ def serve(self_signed: bool, **flags: Any) -> None:
         try_pair(settings.tls_cert, settings.tls_key)  # before anything is started
     logs.configure("info")
 
-    def tell(server: Server | Supervisor, media: str) -> None:
+    def tell(server: Server | Supervisor, *media_ports: int) -> None:
         remember(server.settings)
-        click.echo(f"Quietroom is at {server.url}  (media: UDP {media}). Ctrl-C stops it.")
+        media = ways_of_media(server.settings, media_ports)
+        click.echo(f"Quietroom is at {server.url}  ({media}). Ctrl-C stops it.")
 
     async def ready(server: Server) -> None:
-        tell(server, f"port {server.media_port}")
+        tell(server, server.media_port)
 
     if settings.workers == 1:
         process.run(app.serve(settings, ready))
     else:
         from signaling import workers
 
-        process.run(
-            workers.serve(settings, lambda node: tell(node, f"ports {', '.join(map(str, node.media_ports))}"))
-        )
+        process.run(workers.serve(settings, lambda node: tell(node, *node.media_ports)))
+
+
+def ways_of_media(settings: Settings, ports: Sequence[int]) -> str:
+    """Where browsers send media, over UDP and over TCP, in words for the operator.
+
+    Args:
+        settings: of a server that has started.
+        ports: the UDP ports of its workers.
+    """
+    udp = f"media at {settings.media_host}: UDP {', '.join(map(str, ports))}"
+    if settings.tcp_port is None:
+        return f"{udp}; TCP nowhere, so where UDP is blocked nobody gets through: quietroom doctor tells more"
+    tcp = ports if settings.behind_proxy else (settings.tcp_port,)
+    return f"{udp}; TCP {', '.join(map(str, tcp))} where UDP is blocked"
 
 
 @main.command()

@@ -65,7 +65,11 @@ _OPTIONS: Final = {
     "host": click.option("--host", help="IP address to listen on. [127.0.0.1]"),
     "port": click.option("--port", type=_PORT, help="TCP port for pages and signaling. [8443]"),
     "media_host": click.option("--media-host", help="IP address that browsers send media to."),
-    "media_port": click.option("--media-port", type=_PORT, help="UDP port for media. [same number]"),
+    "media_port": click.option(
+        "--media-port",
+        type=_PORT,
+        help="UDP port for media. [same number; behind a proxy one above, for TCP too]",
+    ),
     "workers": click.option(
         "--workers", type=click.IntRange(1, MAX_WORKERS), help="Processes that run rooms; one per core. [1]"
     ),

@@ -346,8 +346,8 @@ def _port_trouble(error: OSError, host: str, port: int, kind: str, flag: str) ->
 _NO_MEDIA_OVER_TCP: Final = Finding(
     Verdict.NOTE,
     "tcp media",
-    "The proxy's port carries no media, so nobody gets through where UDP is blocked.",
-    "Give media another number with --media-port, and open it for UDP and TCP.",
+    "Media has the port that the proxy leads to, so nobody gets through where UDP is blocked.",
+    "Give media another number, or none at all (--media-port), and open it for UDP and TCP.",
 )
 
 

@@ -6,7 +6,7 @@ that nothing starts half right. The one rule that protects patients: plain HTTP 
 unless the operator says that a proxy in front terminates TLS (A20).
 
 One number serves both ports: TCP for pages and signaling, UDP for media. Where a network blocks UDP, media
-takes the TCP port too.
+takes the TCP port too. A proxy passes no media on, so behind one media has the next number, for UDP and TCP.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Settings:
         port: TCP port for pages and signaling; 0 lets the system choose (tests).
         media_host: IP address that browsers send media to, written into the offers; defaults to ``host``, or
             to the address of the default route when ``host`` is a wildcard or hidden behind a proxy.
-        media_port: UDP port for media; defaults to the number of ``port``.
+        media_port: UDP port for media, behind a proxy TCP as well; defaults to the number of ``port``, behind
+            a proxy to the one above.
         public_url: what browsers have in their address bar, without a path; links are made from it and the
             Origin check compares with it. Defaults to what ``host`` and ``port`` imply.
         redis_url: an external store; ``None`` starts the embedded one. May hold a password: not in ``repr``.
@@ -133,7 +134,8 @@ class Settings:
         fill(self, "host", "127.0.0.1" if self.host == "localhost" else self.host)
         address = _address(self.host, "--host")
         _check_port(self.port, "--port")
-        fill(self, "media_port", self.port if self.media_port == -1 else self.media_port)
+        if self.media_port == -1:
+            fill(self, "media_port", self.port + (self.behind_proxy and self.port != 0))
         _check_port(self.media_port, "--media-port")
         if not 1 <= self.workers <= MAX_WORKERS:
             raise SettingsError(f"--workers is between 1 and {MAX_WORKERS}; one per processor core is right.")
@@ -177,10 +179,12 @@ class Settings:
     def tcp_port(self) -> int | None:
         """The TCP port that browsers reach for media: the one of the pages, unless a proxy has it.
 
-        Behind a proxy it is the number of the media port, and ``None`` where that is the web port's as well.
+        Behind a proxy it is the number of the first media port; ``None`` where that was told to be the web
+        port's as well.
         """
         if self.behind_proxy:
-            return None if self.media_port == self.port != 0 else self.media_port
+            first = self.media_ports[0]
+            return None if first == self.port != 0 else first
         url = urlsplit(self.public_url)  # not what we listen on: something may pass 443 on to us
         return url.port or {"http": 80, "https": 443}[url.scheme]
 
@@ -188,13 +192,12 @@ class Settings:
     def media_ports(self) -> tuple[int, ...]:
         """The media port of each worker, UDP, and behind a proxy TCP; 0 where the system chooses.
 
-        Several workers all accept from the web port: where both would have the same number, media begins one
-        above.
+        Several workers all accept from the web port, so its number is left out.
         """
         if self.workers == 1 or self.media_port == 0:
             return (self.media_port,) * self.workers
-        first = self.media_port + (self.media_port == self.port)
-        return tuple(range(first, first + self.workers))
+        numbers = range(self.media_port, self.media_port + self.workers + 1)
+        return tuple(number for number in numbers if number != self.port)[: self.workers]
 
     @property
     def store_dir(self) -> Path:

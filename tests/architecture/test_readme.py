@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import get_args
 
 import click
@@ -13,7 +14,7 @@ import pytest
 
 from signaling.cli import main
 from signaling.messages import ClientMessage, Offer, ServerMessage
-from signaling.settings import PREFIX, Settings
+from signaling.settings import PREFIX, Settings, read_settings
 from tests.architecture.tree import ROOT
 
 DOCUMENTS = (
@@ -69,6 +70,21 @@ def test_every_command_stands_in_the_readme() -> None:
             yield path
 
     assert [path for path in walk(main, "") if not any(line.startswith(path) for line in told)] == []
+
+
+def test_the_container_is_published_on_the_ports_that_media_takes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    words = shlex.split(re.findall(r"^docker run (.+)$", text, flags=re.MULTILINE)[0])
+    after = list(pairwise(words))
+    published = {
+        inside: outside for word, ports in after if word == "-p" for outside, inside in [ports.split(":")]
+    }
+    environ = dict(pair.split("=", 1) for word, pair in after if word == "-e")
+    settings = read_settings({**environ, f"{PREFIX}DATA_DIR": "/data"})
+    assert published == {
+        f"{settings.port}/tcp": str(settings.tcp_port),
+        f"{settings.media_port}/udp": str(settings.media_port),
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

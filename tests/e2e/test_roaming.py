@@ -56,7 +56,15 @@ def place() -> Iterator[Roaming]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def reachable(tmp_path: Path, place: Roaming) -> AsyncIterator[Practice]:
     """A practice with pages on localhost, which needs no certificate, and media on the wire."""
-    options = ("--host", "0.0.0.0", "--behind-proxy", "--public-url", "http://localhost:{port}")
+    options = (
+        "--host",
+        "0.0.0.0",
+        "--media-port",
+        "{port}",
+        "--behind-proxy",
+        "--public-url",
+        "http://localhost:{port}",
+    )
     async with running_practice(tmp_path, *options, "--media-host", place.here) as practice:
         yield practice
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import signal
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from broker.private import Private
+from rooms.relay_check import Granted, ask
+from rooms.turn import Credential
 from signaling import commands
-from signaling.cli import main
+from signaling.cli import main, ways_of_media
 from signaling.settings import Settings, recall, remember
+from signaling.tls import self_signed
+from tests.architecture.test_readme import commands as commands_in
+from tests.architecture.tree import ROOT
+from tests.e2e.practice import free_port
 from tests.support.commands import Process, book, data, run
 
 __all__ = ["data"]
@@ -115,6 +125,63 @@ def test_every_command_explains_itself() -> None:
         result = CliRunner().invoke(main, [*path, "--help"])
         assert result.exit_code == 0
         assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["its own certificate", "behind a proxy"])
+def test_a_server_started_as_the_readme_says_takes_media_over_udp_and_tcp(
+    tmp_path: Path, proxied: bool
+) -> None:
+    (words,) = (
+        words
+        for words in commands_in((ROOT / "README.md").read_text(encoding="utf-8"))
+        if words[0] == "serve" and "--media-host" in words and ("--behind-proxy" in words) is proxied
+    )
+    web, media = free_port(), free_port()  # instead of those that it names
+    cert, key = self_signed(tmp_path, ["visit.example.org"])
+    known = {"443": web, "8444" if proxied else "8443": media, "fullchain.pem": cert, "privkey.pem": key}
+    words = [str(known.get(word, word)) for word in words]
+    more = ["--port", str(web)] if proxied else []
+    serving = Process(*words, *more, "--data-dir", str(tmp_path / "data"))
+    try:
+        said = serving.until(
+            r"Quietroom is at (\S+)  \(media at (\S+): UDP (\d+); TCP (\d+) where UDP is blocked\)"
+        )
+        assert said.groups() == (
+            *("https://visit.example.org", "203.0.113.7"),
+            *(str(media), str(media) if proxied else "443"),
+        )
+        anybody = Credential(f"{int(time.time()) + 60}:x", Private("anything"))
+        asking = ask("127.0.0.1", media if proxied else web, anybody, tls=False, tcp=True)
+        assert asyncio.run(asking) is Granted.REFUSED  # our own TURN answers, and knows no such credential
+        if not proxied:
+            shown = ssl.get_server_certificate(("127.0.0.1", web))
+            assert ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(cert.read_text())
+        health = run(tmp_path / "data", "doctor")
+        assert health.exit_code == 0, health.output
+        assert "note" not in health.output
+    finally:
+        assert serving.stop(signal.SIGTERM) == 0
+
+
+def test_where_media_goes_is_said_and_where_it_does_not(tmp_path: Path) -> None:
+    proxied: dict[str, Any] = {
+        "data_dir": tmp_path,
+        "behind_proxy": True,
+        "public_url": "https://visit.example.org",
+        "media_host": "203.0.113.7",
+    }
+    several = Settings(**proxied, workers=2)
+    assert ways_of_media(several, several.media_ports).endswith(
+        "UDP 8444, 8445; TCP 8444, 8445 where UDP is blocked"
+    )
+    said = ways_of_media(Settings(**proxied, media_port=8443), (8443,))
+    assert "UDP 8443; TCP nowhere" in said
+    assert "quietroom doctor" in said
+    own = Settings(data_dir=tmp_path, workers=2)
+    assert (
+        ways_of_media(own, own.media_ports)
+        == "media at 127.0.0.1: UDP 8444, 8445; TCP 8443 where UDP is blocked"
+    )
 
 
 @pytest.mark.slow

@@ -403,7 +403,15 @@ async def test_behind_a_proxy_the_media_port_is_wanted_for_tcp_too(tmp_path: Pat
 
 
 async def test_a_proxy_that_leaves_no_way_for_media_over_tcp_is_told_of(tmp_path: Path) -> None:
-    notes = [f for f in await examined(settings(tmp_path / "new", **PROXIED)) if f.verdict is Verdict.NOTE]
+    port = free_port()
+    same = await examined(settings(tmp_path / "new", **PROXIED, port=port, media_port=port))
+    notes = [finding for finding in same if finding.verdict is Verdict.NOTE]
     assert ["--media-port" in note.remedy for note in notes] == [True]
-    apart = await examined(settings(tmp_path / "new", **PROXIED, media_port=free_port()))
-    assert not [finding for finding in apart if finding.verdict is Verdict.NOTE]
+    for more in ({}, {"workers": 4}, {"media_port": free_port()}):
+        findings = await examined(settings(tmp_path / "new", **PROXIED, **more))
+        assert not [finding for finding in findings if finding.verdict is Verdict.NOTE]
+        kinds = [finding.topic.split()[0] for finding in findings if " " in finding.topic]
+        assert (kinds.count("tcp"), kinds.count("udp")) == (
+            1 + more.get("workers", 1),
+            more.get("workers", 1),
+        )

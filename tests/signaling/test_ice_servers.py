@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,11 +105,13 @@ def test_behind_a_proxy_it_is_reached_at_the_media_port(tmp_path: Path) -> None:
 
 
 def test_behind_a_proxy_the_web_port_carries_no_media(tmp_path: Path) -> None:
-    proxied = Settings(
-        data_dir=tmp_path,
-        behind_proxy=True,
-        public_url="https://visit.example.org",
-        media_host="203.0.113.7",
-    )
-    assert proxied.tcp_port is None
-    assert own_urls(proxied) == ()
+    proxied: dict[str, Any] = {
+        "data_dir": tmp_path,
+        "behind_proxy": True,
+        "public_url": "https://visit.example.org",
+        "media_host": "203.0.113.7",
+    }
+    assert own_urls(Settings(**proxied)) == ("turn:203.0.113.7:8444?transport=tcp",)
+    same = Settings(**proxied, media_port=8443)
+    assert same.tcp_port is None
+    assert own_urls(same) == ()

@@ -182,6 +182,14 @@ def test_ports_chosen_by_the_system_reach_the_links() -> None:
     assert behind.bound_to(80, 2).public_url == "http://localhost"
 
 
+def test_behind_a_proxy_media_has_a_port_of_its_own() -> None:
+    proxied = {"behind_proxy": True, "public_url": "https://a.example", "media_host": "192.0.2.9"}
+    assert (settings(**proxied).media_port, settings(**proxied).tcp_port) == (8444, 8444)
+    assert settings(**proxied, port=0).media_port == 0  # the system chooses
+    told = settings(**proxied, media_port=8443)  # for UDP alone
+    assert (told.media_port, told.tcp_port) == (8443, None)
+
+
 def test_a_turn_secret_is_not_shown() -> None:
     shown = settings(turn_urls=("turn:turn.example.org",), turn_secret="north-of-the-border")
     assert "north" not in repr(shown)
@@ -246,5 +254,8 @@ def test_media_over_tcp_has_the_number_that_browsers_know(tmp_path: Path) -> Non
     many = Settings(data_dir=tmp_path, workers=3, **(more | {"public_url": "https://a.example:8443"}), **pair)
     assert (many.tcp_port, many.media_ports) == (8443, (8444, 8445, 8446))
     assert Settings(data_dir=tmp_path, port=8080).tcp_port == 8080
-    assert Settings(data_dir=tmp_path, behind_proxy=True, **more).tcp_port is None
+    several = Settings(data_dir=tmp_path, behind_proxy=True, workers=4, **more)
+    assert (several.tcp_port, several.media_ports) == (8444, (8444, 8445, 8446, 8447))
+    around = Settings(data_dir=tmp_path, behind_proxy=True, workers=3, media_port=8442, **more)
+    assert (around.tcp_port, around.media_ports) == (8442, (8442, 8444, 8445))  # one is the proxy's
     assert Settings(data_dir=tmp_path, behind_proxy=True, media_port=9000, **more).tcp_port == 9000
