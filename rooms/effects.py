@@ -142,6 +142,7 @@ class RosterSeat:
         program: not a page is there but a program that publishes.
         unshown: its picture comes in a format that this host's browser does not show.
         link: how well its transport carries; ``None`` while it has none.
+        unreached: its page is connected, and for seconds no way for its media was found.
     """
 
     seat: SeatCode
@@ -160,6 +161,7 @@ class RosterSeat:
     suite: str | None
     program: bool = False
     unshown: bool = False
+    unreached: bool = False
     link: Standing | None = None
 
 

@@ -485,6 +485,7 @@ class Room:
                 reason = "connection-lost" if away else None
                 self._record(EventType.SEAT_AWAY if away else EventType.SEAT_RECONNECTED, seat, reason)
             self._settle_asking(seat, now)
+            seat.look_for_media(now)
         for commit in self._commits.due(now):
             self._commit(commit.action, commit.seats, commit.actor, commit.reason, event=commit.event)
         self._settle_pauses()
@@ -598,6 +599,7 @@ class Room:
         keep = someone or self._commits or (self.open and any(s.inside for s in self.seats.values()))
         self._empty_since = None if keep else (self._empty_since if self._empty_since is not None else now)
         candidates = [seat.asking_deadline for seat in self.seats.values()]
+        candidates += [seat.unreached_deadline for seat in self.seats.values()]
         candidates.append(self._commits.retry_at)
         if self._moving:
             candidates.append(self._moving_until)

@@ -24,6 +24,8 @@ DEAD_DEVICE_YIELDS_AFTER: Final = 4.0
 """Seconds after which a first device that is not heard gives way to a second one."""
 UNANSWERED_AFTER: Final = 30.0
 """Seconds after which a second device is turned away when the first, though alive, does not answer."""
+UNREACHED_AFTER: Final = 8.0
+"""Seconds for which a page may look for a way for its media before a clinician is told that it found none."""
 OWN_MOVES_PER_SECOND: Final = 0.5
 OWN_MOVES_BURST: Final = 10.0
 """How often one seat may knock (or a host enter), and how often its devices may ask: each is on record."""
@@ -64,6 +66,9 @@ class Seat:
             one connection, so that connecting anew gains nothing.
         suite: SRTP profile of the connected transport, ``None`` while there is none.
         link: how well that transport carries, ``None`` until it was judged.
+        unreached_since: since when it holds a place and its page is heard while no transport is connected
+            (monotonic seconds); ``None`` while that is not so.
+        unreached: that has been so for too long.
     """
 
     plan: SeatPlan
@@ -82,6 +87,8 @@ class Seat:
     media_device: Device | None = None
     suite: str | None = None
     link: Standing | None = None
+    unreached_since: float | None = None
+    unreached: bool = False
     silent: bool = False
     presence: Presence = Presence.ABSENT
     presence_since_ms: int = 0
@@ -167,6 +174,23 @@ class Seat:
             return None
         unanswered = self.asking_since + UNANSWERED_AFTER
         return unanswered if self.alive else min(unanswered, self.dead_since + DEAD_DEVICE_YIELDS_AFTER)
+
+    @property
+    def unreached_deadline(self) -> float | None:
+        """When to look again whether a way was found, monotonic seconds."""
+        since = None if self.unreached else self.unreached_since
+        return None if since is None else since + UNREACHED_AFTER
+
+    def look_for_media(self, now: float) -> None:
+        """Bring ``unreached`` up to date. A clinician has no transport before they open the room."""
+        page = None if self.is_host or self.silent or self.suite is not None else self.page
+        # To a program none is offered before it is admitted.
+        if page is None or not (self.inside if page.ingest else self.placed):
+            self.unreached_since = None
+        elif self.unreached_since is None:
+            self.unreached_since = now
+        since = self.unreached_since
+        self.unreached = since is not None and now >= since + UNREACHED_AFTER
 
     def notice(self, now: float, wall_ms: int) -> Presence | None:
         """Bring ``presence`` up to date.

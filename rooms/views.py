@@ -111,6 +111,7 @@ def _roster(room: Room, me: Seat, link: Link) -> RosterView:
             suite=seat.suite,
             program=seat.page is not None and seat.page.ingest,
             unshown=_standing(seat).h264 and me.suite is not None and not _standing(me).shows_h264,
+            unreached=seat.unreached,
             link=None if seat.suite is None else seat.link,
         )
         for seat in room.seats.values()

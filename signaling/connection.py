@@ -354,6 +354,7 @@ def _roster(view: RosterView) -> Roster:
                 new_device=seat.new_device,
                 program=seat.program,
                 unshown=seat.unshown,
+                unreached=seat.unreached,
                 suite=seat.suite,
                 quality=None if seat.link is None else seat.link.grade.value,
                 path=None if seat.link is None else seat.link.path,

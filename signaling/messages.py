@@ -319,6 +319,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     Attributes:
         program: a program that publishes is there, not a page.
         unshown: its picture comes in a format that this page's browser does not show.
+        unreached: its page is connected, but for seconds no way was found for its sound and picture.
         quality: how well its transport carries; null while it has none. Says what held for seconds.
         path: how its media comes; null while it has no transport.
         receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
@@ -341,6 +342,7 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
     new_device: bool
     program: bool
     unshown: bool
+    unreached: bool
     suite: str | None
     quality: Literal["good", "fair", "weak"] | None
     path: Literal["udp", "tcp", "turn"] | None

@@ -27,6 +27,7 @@ import { NO_KEYS, mustStop, needsSecret, withKeys } from "./encryption-state.js"
  * @property {boolean} fresh the roster came after this connection was opened and after the last `enter`
  * @property {LineState} line
  * @property {TransportState} transport
+ * @property {boolean} unreached for seconds no way was found for sound and picture
  * @property {number} skew server time minus this device's, milliseconds
  * @property {DeviceReport | null} devices null until the room is opened
  * @property {boolean} opening camera and microphone are being asked for, or `enter` is on its way
@@ -47,6 +48,7 @@ export const START = Object.freeze({
   fresh: false,
   line: "idle",
   transport: "none",
+  unreached: false,
   skew: 0,
   devices: null,
   opening: false,
@@ -66,6 +68,7 @@ export const START = Object.freeze({
  *
  * @typedef {{type: 'line', line: LineState}
  *   | {type: 'transport', transport: TransportState}
+ *   | {type: 'unreached'}
  *   | {type: 'devices', report: DeviceReport | null}
  *   | {type: 'opening'}
  *   | {type: 'opened', code: string | null, problem: string | null}
@@ -92,7 +95,8 @@ export const START = Object.freeze({
  * @returns {Readonly<HostState>}
  */
 export function advance(state, event) {
-  const after = isChatEvent(event) ? { ...state, chat: advanceChat(state.chat, event) } : moved(state, event);
+  const next = isChatEvent(event) ? { ...state, chat: advanceChat(state.chat, event) } : moved(state, event);
+  const after = next.unreached && !looksForMedia(next) ? { ...next, unreached: false } : next;
   if (after.over !== null) return after;
   const stop = mustStop(after.roster, after.keys, { secret: after.secret, happened: event.type });
   return stop === null ? after : over(after, stop, null);
@@ -113,6 +117,8 @@ function moved(state, event) {
       return { ...state, line: event.line, fresh: false, chat: afterLine(state.chat, state.line, event.line, talks(state)) };
     case "transport":
       return { ...state, transport: event.transport };
+    case "unreached":
+      return looksForMedia(state) ? { ...state, unreached: true } : state;
     case "devices":
       return { ...state, devices: event.report };
     case "opening":
@@ -172,6 +178,7 @@ function over(state, code, text) {
     sharing: false,
     line: "idle",
     transport: "none",
+    unreached: false,
     keys: NO_KEYS,
     chat: NO_CHAT,
   };
@@ -308,6 +315,18 @@ export function someoneCame(before, after) {
   const inside = new Set(patients(before).filter(({ state }) => state === "admitted" || state === "held").map(({ seat }) => seat));
   // Whoever was moved back by a host did not come just now.
   return waiting(after).some(({ seat, state }) => state === "waiting" && !earlier.has(seat) && !inside.has(seat));
+}
+
+/**
+ * Whether a way for this page's sound and picture is being looked for, while the server is reached.
+ *
+ * @param {Readonly<HostState>} state
+ * @returns {boolean}
+ */
+export function looksForMedia(state) {
+  const { line, transport, roster } = state;
+  const here = line === "open" && word(state) === "room" && roster?.["media-here"] === true;
+  return here && (transport === "connecting" || transport === "broken");
 }
 
 /**

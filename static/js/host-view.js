@@ -10,7 +10,7 @@ import { Heading, bannerView } from "./page.js";
 import { Controls, LeaveIcon, LinkMark, SelfView, SharedScreen, SoundBlocked, Tile } from "./parts.js";
 import { actionsFor, own, patients, pendingKey, waiting, word } from "./host-state.js";
 import { banner, summary } from "./host-words.js";
-import { missingScreen, pausedNotes } from "./link-words.js";
+import { missingScreen, pausedNotes, unreachedHint } from "./link-words.js";
 import { dateAndTime, duration, stateWord, timeOfDay } from "./words.js";
 
 /** @typedef {import('./host-state.js').HostState} HostState */
@@ -202,6 +202,10 @@ function Seat({ seat, state, roster, act, now, quiet }) {
       ${seat.muted && html`<span> · muted</span>`}
     </p>
     <p class="quiet">${presence(seat, now)}</p>
+    ${seat.unreached &&
+    html`<div class="notice unreached">
+      <p><strong>No sound or picture yet.</strong> ${unreachedHint(seat)}</p>
+    </div>`}
     ${seat.quality && html`<p class="link-line"><${LinkMark} link=${seat} /></p>`}
     <ul class="tags" aria-label=${`About ${seat.label}`}>
       ${notes(seat).map((note) => html`<li key=${note}>${note}</li>`)}
@@ -264,6 +268,7 @@ function presence(seat, now) {
   if (seat.presence === "away" && kept) return `Away for ${duration(now - seat["presence-since"])}; the place is kept`;
   if (seat.presence !== "connected") return seat.state === "expected" ? "Has not opened the link" : "Not connected";
   if (seat.state === "expected") return "Has opened the link and is getting ready";
+  if (seat.unreached) return "The page is connected";
   return seat.suite ? "Connected, encrypted" : "Connected";
 }
 

@@ -5,7 +5,7 @@
 import { chatNews, unread } from "./chat-state.js";
 import { comeAnew, encryptionBanner, encryptionNews, refusal } from "./encryption-state.js";
 import { own, patients, waiting, word } from "./host-state.js";
-import { pictureOf, screenOf, weakSentence } from "./link-words.js";
+import { NO_WAY_HOST, WAY_FOUND, pictureOf, screenOf, weakSentence } from "./link-words.js";
 
 /** @typedef {import('./messages.js').Roster} Roster */
 /** @typedef {import('./messages.js').RosterSeat} RosterSeat */
@@ -63,6 +63,7 @@ export function banner(state) {
   }
   const unsafe = encryptionBanner(state.keys, true);
   if (unsafe !== null) return unsafe;
+  if (state.unreached) return { tone: "alarm", text: NO_WAY_HOST };
   if (state.transport === "broken") {
     return { tone: "alarm", text: "Sound and picture are interrupted. Connecting again …" };
   }
@@ -97,9 +98,10 @@ function weakHere(state) {
 export function announcement(before, after) {
   const warning = banner(after);
   if (warning !== null && warning.text !== banner(before)?.text) {
-    return { assertive: warning.tone === "alarm", text: warning.text };
+    return { assertive: warning.tone === "alarm" && warning.text !== NO_WAY_HOST, text: warning.text };
   }
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
+  if (before.unreached && after.transport === "connected") return { assertive: false, text: WAY_FOUND };
   const safety = encryptionNews(before.keys, after.keys) ?? stranger(before, after) ?? renewed(before, after);
   if (safety !== null) return safety;
   const written = chatNews(before.chat, after.chat);
@@ -117,6 +119,9 @@ export function announcement(before, after) {
     if (earlier?.state !== seat.state) news.push(changed(seat, before.roster === null));
     else if (earlier.presence !== seat.presence) news.push(presenceChanged(seat));
     else if (earlier["in-room"] && seat["in-room"]) news.push(pictureChanged(earlier, seat));
+    if (seat.unreached && !earlier?.unreached) news.push(`${seat.label}: no sound or picture yet.`);
+    // Without a transport for another reason, nothing is heard of them either.
+    if (earlier?.unreached && seat.suite !== null) news.push(`${seat.label}: sound and picture get through now.`);
   }
   const text = news.filter(Boolean).join(" ");
   return text === "" ? null : { assertive: false, text };

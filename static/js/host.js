@@ -6,11 +6,12 @@ import { post } from "./api.js";
 import { chime } from "./chime.js";
 import { meetingOfPath } from "./credentials.js";
 import { Devices, shareScreen } from "./devices.js";
-import { START, advance, inTheRoom, own, pendingKey, shouldEnter, someoneCame, word } from "./host-state.js";
+import { START, advance, inTheRoom, looksForMedia, own, pendingKey, shouldEnter, someoneCame, word } from "./host-state.js";
 import { hostView } from "./host-view.js";
 import { announcement, titleOf } from "./host-words.js";
 import { announce, painter } from "./page.js";
 import { Painting } from "./painting.js";
+import { Reach } from "./reach.js";
 import { CANNOT_SEAL, canSeal } from "./support.js";
 import { followThePage } from "./signal.js";
 import { NO_CODE } from "./encryption-state.js";
@@ -38,6 +39,8 @@ let devices = null;
 /** Called whenever a roster shows a clinician present. */
 let onPresent = () => {};
 const PRESENT_WITHIN = 5_000; // ms for our own sound and picture to come up
+
+const reach = new Reach(() => apply({ type: "unreached" }));
 
 const paint = painter();
 const painting = new Painting(paintNow);
@@ -78,6 +81,7 @@ function apply(event) {
   if (state.roster && state.roster !== before.roster && someoneCame(before.roster, state.roster)) chime();
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(own(state.roster)?.sends ?? "all");
+  reach.follow(looksForMedia(state));
   begin();
   sealing.follow(state.roster?.entered === true && state.roster["media-here"], inSlots(), inTheRoom(state.roster));
   if (word(state) === "over" && word(before) !== "over") silence();

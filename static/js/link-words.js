@@ -41,6 +41,31 @@ export function weakSentence({ receives, sends }) {
   );
 }
 
+const NO_WAY_SO_FAR =
+  "Your network lets no sound or picture through so far. Try another network, such as mobile data or another Wi-Fi, or " +
+  "turn off your VPN: you keep your place.";
+
+/** What somebody is told for whose sound and picture no way was found. */
+export const NO_WAY = `${NO_WAY_SO_FAR} If that does not help, call your practice.`;
+
+/** The same for a therapist. */
+export const NO_WAY_HOST = `${NO_WAY_SO_FAR} If that does not help, tell whoever runs this server.`;
+
+/** What is said when a way was found after all. */
+export const WAY_FOUND = "Sound and picture get through now.";
+
+/**
+ * What a therapist is told of a seat for whose sound and picture no way was found.
+ *
+ * @param {{state: string, program?: boolean}} seat
+ * @returns {string}
+ */
+export function unreachedHint({ state, program = false }) {
+  if (program) return "Nothing of the program gets through so far.";
+  const told = "Their network lets nothing through so far. They are told to try another one.";
+  return state === "admitted" || state === "held" ? told : `${told} Admitting will not help yet.`;
+}
+
 /**
  * What is said when somebody else's link begins to carry more or less.
  *

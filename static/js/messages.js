@@ -170,13 +170,14 @@
  * Attributes:
  *     program: a program that publishes is there, not a page.
  *     unshown: its picture comes in a format that this page's browser does not show.
+ *     unreached: its page is connected, but for seconds no way was found for its sound and picture.
  *     quality: how well its transport carries; null while it has none. Says what held for seconds.
  *     path: how its media comes; null while it has no transport.
  *     receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
  *     sends: what its page is to send, likewise.
  *     camera, screen: in the room, pictures of it come from the seat, or would come were its link not weak.
  *
- * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "program": boolean, "unshown": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "camera": boolean, "screen": boolean }} RosterSeat
+ * @typedef {{ "seat": string, "label": string, "role": 'host'|'patient', "slot": number|null, "state": string, "since": number, "presence": 'absent'|'away'|'connected', "presence-since": number, "in-room": boolean, "muted": boolean, "agreed": boolean, "knocks": number, "new-device": boolean, "program": boolean, "unshown": boolean, "unreached": boolean, "suite": string|null, "quality": 'fair'|'good'|'weak'|null, "path": 'tcp'|'turn'|'udp'|null, "receives": 'all'|'screen'|'sound', "sends": 'all'|'screen'|'sound', "camera": boolean, "screen": boolean }} RosterSeat
  */
 
 /**

@@ -49,6 +49,7 @@ import { NO_KEYS, groupOf, mustStop, needsSecret, withKeys } from "./encryption-
  * @property {boolean} knocking the person wants in and the server does not know it yet
  * @property {LineState} line
  * @property {TransportState} transport
+ * @property {boolean} unreached for seconds no way was found for sound and picture
  * @property {number} skew server time minus this device's, milliseconds
  * @property {Place | null} place
  * @property {boolean} secret this page was given the secret of its link
@@ -74,6 +75,7 @@ export const START = Object.freeze({
   knocking: false,
   line: "idle",
   transport: "none",
+  unreached: false,
   skew: 0,
   place: null,
   secret: false,
@@ -100,6 +102,7 @@ export const START = Object.freeze({
  *   | {type: 'knock-answered', code: string | null, text: string | null}
  *   | {type: 'line', line: LineState, at: number}
  *   | {type: 'transport', transport: TransportState}
+ *   | {type: 'unreached'}
  *   | {type: 'secret-given'}
  *   | {type: 'keys', keys: KeysNow}
  *   | {type: 'sent-clear'}
@@ -112,6 +115,9 @@ export const START = Object.freeze({
 /** States in which the seat holds a place, so that the page shows it whatever it showed before. */
 const PLACED = new Set(["waiting", "asked-to-wait", "admitted", "paused", "held", "asking-device"]);
 
+/** States in which sound and picture are to have a way, although only in the room anybody sees and hears them. */
+const HAS_MEDIA = new Set(["waiting", "asked-to-wait", "admitted", "paused", "held"]);
+
 /** States from which one may knock. */
 const KNOCKABLE = new Set(["expected", "left", "denied"]);
 
@@ -123,7 +129,8 @@ const KNOCKABLE = new Set(["expected", "left", "denied"]);
  * @returns {Readonly<VisitState>} the same object when nothing changed.
  */
 export function advance(state, event) {
-  const after = isChatEvent(event) ? talked(state, event) : moved(state, event);
+  const next = isChatEvent(event) ? talked(state, event) : moved(state, event);
+  const after = next.unreached && !looksForMedia(next) ? { ...next, unreached: false } : next;
   if (after.step === "over" || after === state) return after;
   const stop = mustStop(after.place ?? after.entered, after.keys, { secret: after.secret, happened: event.type });
   return stop === null ? after : over(after, stop, null);
@@ -177,6 +184,8 @@ function moved(state, event) {
       return { ...state, line: event.line, chat: afterLine(state.chat, state.line, event.line, conversation(state) === ROOM) };
     case "transport":
       return { ...state, transport: event.transport };
+    case "unreached":
+      return looksForMedia(state) ? { ...state, unreached: true } : state;
     case "secret-given":
       return state.step === "room-code" && state.entered !== null
         ? entered({ ...state, secret: true }, state.entered)
@@ -264,6 +273,17 @@ export function shouldKnock(state) {
     state.place["store-ok"] &&
     KNOCKABLE.has(state.place.state)
   );
+}
+
+/**
+ * Whether a way for sound and picture is being looked for. While the server is not reached either, that is another matter.
+ *
+ * @param {Readonly<VisitState>} state
+ * @returns {boolean}
+ */
+export function looksForMedia({ step, line, transport, place }) {
+  const placed = step === "place" && line === "open" && place !== null && HAS_MEDIA.has(place.state);
+  return placed && (transport === "connecting" || transport === "broken");
 }
 
 /**
@@ -367,6 +387,7 @@ function over(state, code, text) {
     sharing: false,
     line: "idle",
     transport: "none",
+    unreached: false,
     keys: NO_KEYS,
     chat: NO_CHAT,
   };

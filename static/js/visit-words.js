@@ -3,7 +3,7 @@
 
 import { chatNews } from "./chat-state.js";
 import { encryptionBanner, encryptionNews } from "./encryption-state.js";
-import { pictureOf, screenOf, weakSentence } from "./link-words.js";
+import { NO_WAY, WAY_FOUND, pictureOf, screenOf, weakSentence } from "./link-words.js";
 import { scene, word } from "./visit-state.js";
 
 /** @typedef {import('./messages.js').Place} Place */
@@ -22,6 +22,7 @@ export function banner(state) {
   }
   const unsafe = encryptionBanner(state.keys, false);
   if (unsafe !== null) return unsafe;
+  if (state.unreached) return { tone: scene(state) === "room" ? "alarm" : "calm", text: NO_WAY };
   if (state.transport === "broken" && scene(state) === "room") {
     return { tone: "alarm", text: "Sound and picture are interrupted. Connecting again …" };
   }
@@ -48,9 +49,10 @@ export function announcement(before, after) {
   const warned = banner(before)?.text;
   const warning = banner(after);
   if (warning !== null && warning.text !== warned) {
-    return { assertive: warning.tone === "alarm", text: warning.text };
+    return { assertive: warning.tone === "alarm" && warning.text !== NO_WAY, text: warning.text };
   }
   if (before.line === "lost" && after.line === "open") return { assertive: false, text: "Connected again." };
+  if (before.unreached && after.transport === "connected") return { assertive: false, text: WAY_FOUND };
   if (before.transport === "broken" && after.transport === "connected") {
     return { assertive: false, text: "Sound and picture are back." };
   }

@@ -8,12 +8,13 @@ import { Devices, shareScreen } from "./devices.js";
 import { installExit } from "./exit.js";
 import { announce, copy, painter } from "./page.js";
 import { Painting } from "./painting.js";
+import { Reach } from "./reach.js";
 import { delayBefore, followThePage } from "./signal.js";
 import { canSeal, lackOf } from "./support.js";
 import { NO_CODE } from "./encryption-state.js";
 import { authenticatorText, linkKeys, secretIn } from "./link-secret.js";
 import { talkActions } from "./talk.js";
-import { START, advance, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
+import { START, advance, looksForMedia, needsDevices, scene, shouldKnock, word } from "./visit-state.js";
 import { titleOf, visitView } from "./visit-view.js";
 import { announcement } from "./visit-words.js";
 import { connect } from "./visiting.js";
@@ -47,6 +48,8 @@ let soundUnblocked = 0;
 let chosen = { camera: remembered()?.camera ?? true, microphoneId: "", cameraId: "" };
 /** @type {MediaStreamTrack | null} */
 let screenTrack = null;
+
+const reach = new Reach(() => apply({ type: "unreached" }));
 
 const paint = painter();
 const painting = new Painting(paintNow);
@@ -96,6 +99,7 @@ function follow(before) {
   if (needsDevices(state) && devices === null) void openDevices(); // resumed after a reload
   if (before.sharing && !state.sharing) stopSharing();
   peer.keepTo(state.place?.sends ?? "all");
+  reach.follow(looksForMedia(state));
   const others = state.place?.others ?? [];
   sealing.follow(state.place?.state === "admitted", others, others.map(({ seat }) => seat));
   if (shouldKnock(state) && !knockAsked) void knock();

@@ -1,4 +1,4 @@
-"""Where UDP is blocked: over ICE-TCP, through our own TURN server, and through it inside TLS."""
+"""Where UDP is blocked: over ICE-TCP, through our own TURN server, and through it inside TLS; or no way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from rooms.media import MediaPort, Peer, PeerState
 from rooms.streams import Streams
@@ -22,7 +22,8 @@ from signaling.front_door import FrontDoor
 from signaling.ice_servers import IceServers
 from signaling.tls import Certificate, self_signed
 from tests.e2e.conftest import running_browser
-from tests.e2e.people import People, Person
+from tests.e2e.looking import looks_right
+from tests.e2e.people import WITHIN, People, Person
 from tests.e2e.practice import Practice
 from tests.rooms.test_media_browser import PAGE
 from tests.support.waiting import eventually
@@ -30,16 +31,27 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Nothing of the product changes. "tcp": datagrams go to a port that swallows them, as a firewall does, and no
-# TURN server answers. "turn": nothing but a TURN server is reached.
+# TURN server answers. "turn": nothing but a TURN server is reached. "none": streams are swallowed too, and the
+# server is reached by its pages alone. A page may move to another such network, or "all": `window.only`.
 BLOCKED = """
 (() => {
   const {only, swallows} = BLOCKED;
+  window.only = only;
+  const of = (configuration) => {
+    if (window.only === "turn") return {...configuration, iceTransportPolicy: "relay"};
+    return window.only === "all" ? configuration : {...configuration, iceServers: []};
+  };
   const before = RTCPeerConnection.prototype.setRemoteDescription;
+  const set = RTCPeerConnection.prototype.setConfiguration;
+  RTCPeerConnection.prototype.setConfiguration = function (configuration) {
+    return set.call(this, of(configuration));
+  };
   RTCPeerConnection.prototype.setRemoteDescription = function ({type, sdp}) {
     const lines = sdp.split("\\r\\n").map((line) => {
       const parts = line.split(" ");
-      const udp = parts[0].startsWith("a=candidate:") && parts[2] === "udp";
-      if (only === "tcp" && udp) parts[5] = String(swallows);
+      const way = parts[0].startsWith("a=candidate:") && parts[2];
+      const swallowed = {tcp: ["udp"], none: ["udp", "tcp"]}[window.only] ?? [];
+      if (swallowed.includes(way)) parts[5] = String(swallows);
       return parts.join(" ");
     });
     return before.call(this, {type, sdp: lines.join("\\r\\n")});
@@ -47,7 +59,7 @@ BLOCKED = """
   window.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration) {
       window.told = configuration.iceServers;
-      super({...configuration, ...(only === "tcp" ? {iceServers: []} : {iceTransportPolicy: "relay"})});
+      super(of(configuration));
     }
   };
 })();
@@ -107,6 +119,41 @@ async def test_people_behind_firewalls_meet_like_everybody_else(practice: Practi
         assert [server["urls"] for server in told] == [[f"turn:127.0.0.1:{practice.port}?transport=tcp"]]
         assert told[0]["credential"] not in practice.log()
         assert told[0]["username"] not in practice.log()
+
+
+async def test_where_no_way_is_found_everybody_is_told_what_to_do(practice: Practice, people: People) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.socket(type=socket.SOCK_DGRAM) as swallowing,
+    ):
+        swallowing.bind(listening.getsockname())
+        visit = await practice.book("individual")
+        therapist, patient = await people.therapist(visit), await people.patient(visit, "P")
+        await block(patient, "none", swallowing.getsockname()[1])
+        await asyncio.gather(therapist.opens_the_room(), patient.waits())
+        card = therapist.card("P")
+
+        for place, hint in (("waiting", "Admitting will not help yet."), ("in the room", "try another one.")):
+            told = patient.page.locator(".banner").get_by_text(
+                "Your network lets no sound or picture through"
+            )
+            await expect(told).to_contain_text("mobile data", timeout=WITHIN)
+            await expect(card.get_by_text("No sound or picture yet.")).to_be_visible(timeout=WITHIN)
+            await expect(card.locator(".unreached")).to_contain_text(hint)
+            await looks_right(patient.page, f"no way for media, {place}")
+            await looks_right(therapist.page, f"no way for a patient's media, {place}")
+            if place == "waiting":
+                # Nobody is interrupted by it, and a listener hears it as well as one who sees.
+                await expect(patient.page.locator("#announcements")).to_contain_text(
+                    "lets no sound or picture"
+                )
+                await therapist.presses("Admit Patient")
+                await patient.is_in_the_room()
+
+        await patient.page.evaluate("window.only = 'all'")  # another network
+        await asyncio.gather(patient.sees_and_hears(1), therapist.sees_and_hears(1))
+        await expect(patient.page.locator(".banner")).to_have_count(0)
+        await expect(card.locator(".unreached")).to_have_count(0)
 
 
 # ---- inside TLS ------------------------------------------------------------------------------------------

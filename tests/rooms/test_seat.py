@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from broker.seats import PARTNER_A, THERAPIST, SeatState
 from rooms.effects import Presence
-from rooms.seat import DEAD_DEVICE_YIELDS_AFTER, UNANSWERED_AFTER, Page, Seat
+from rooms.seat import DEAD_DEVICE_YIELDS_AFTER, UNANSWERED_AFTER, UNREACHED_AFTER, Page, Seat
 
 
 def waiting_seat() -> Seat:
@@ -133,3 +133,41 @@ def test_a_program_inherits_no_admission() -> None:
     seat.take(phone())
     seat.drop("p1")
     assert not seat.lets_ingest("program")
+
+
+def test_a_page_whose_media_finds_no_way_is_noticed_after_a_while() -> None:
+    seat = waiting_seat()
+    seat.look_for_media(0.1)
+    assert seat.unreached_deadline is None, "nobody is there"
+    seat.take(phone())
+    seat.look_for_media(0.1)
+    at = seat.unreached_deadline
+    assert at == 0.1 + UNREACHED_AFTER
+    seat.look_for_media(at - 0.1)
+    assert not seat.unreached
+    seat.look_for_media(at)
+    assert seat.unreached
+    assert seat.unreached_deadline is None
+    seat.suite = "any"
+    seat.look_for_media(at + 1)
+    assert not seat.unreached
+    seat.suite = None
+    seat.look_for_media(at + 2)
+    assert seat.unreached_deadline == at + 2 + UNREACHED_AFTER, "from when the way was lost"
+    seat.silent = True
+    seat.look_for_media(at + 30)
+    assert not seat.unreached, "it is away, which is told"
+
+
+def test_nobody_is_missed_who_has_no_transport_yet() -> None:
+    outside, host = Seat(PARTNER_A, 0, SeatState.EXPECTED, 0), Seat(THERAPIST, 2, SeatState.ADMITTED, 0)
+    program = waiting_seat()
+    program.take(Page("w", "program", "seat:A", ingest=True))
+    for seat in (outside, host):
+        seat.take(phone())
+    for seat in (outside, host, program):
+        seat.look_for_media(0.0)
+        assert seat.unreached_deadline is None
+    program.state = SeatState.ADMITTED
+    program.look_for_media(0.0)
+    assert program.unreached_deadline is not None

@@ -121,6 +121,19 @@ def test_a_host_is_told_of_a_picture_that_only_their_browser_cannot_show() -> No
     assert unshown(Standing(), Standing()) == [False, False, False]
 
 
+def test_only_a_host_is_told_of_a_seat_for_whose_media_no_way_is_found() -> None:
+    play = waiting().media(A, up=False).media(B)
+    pages = {link: play.place(link) for link in ("a", "b")}
+    play.wait(7.9)
+    assert not any(seat.unreached for seat in play.roster().seats)
+    play.wait(0.2)
+    assert [seat.unreached for seat in play.roster().seats] == [True, False, False]
+    assert {link: play.place(link) for link in pages} == pages, "no patient's page learns anything"
+    play.asks("t", SeatAction.ADMIT, A)
+    assert play.roster().seats[0].unreached
+    assert not play.media(A).roster().seats[0].unreached
+
+
 def test_a_judgement_that_changes_nothing_is_not_shown() -> None:
     play: Play = live() >> LinkJudged(A, WEAK)
     play >> LinkJudged(A, WEAK)

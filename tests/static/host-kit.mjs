@@ -23,6 +23,7 @@ export const seat = (letter, state, more = {}) => ({
   agreed: true,
   knocks: 1,
   "new-device": false,
+  unreached: false,
   suite: null,
   ...more,
 });

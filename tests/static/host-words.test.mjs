@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { NO_CHECK, NO_KEYS } from "../../static/js/encryption-state.js";
 import { START, advance } from "../../static/js/host-state.js";
 import { announcement, banner, summary, titleOf } from "../../static/js/host-words.js";
+import { NO_WAY_HOST, unreachedHint } from "../../static/js/link-words.js";
 import { seat, roster, shown, SEALED, keys } from "./host-kit.mjs";
 
 test("the couple is spoken of as one", () => {
@@ -114,4 +115,29 @@ test("the therapist hears once that somebody's page has come back with new keys"
   const after = advance(before, { type: "keys", keys: group("b") });
   assert.deepEqual(announcement(before, after), { assertive: false, text: "Partner A’s page has come back with new keys." });
   assert.equal(announcement(after, advance(after, { type: "keys", keys: group("b") })), null);
+});
+
+test("a seat for whose sound and picture no way is found is told of once, and when one is", () => {
+  const before = shown(roster("waiting", "waiting"));
+  const none = advance(before, roster(seat("A", "waiting", { unreached: true }), "waiting"));
+  assert.deepEqual(announcement(before, none), { assertive: false, text: "Partner A: no sound or picture yet." });
+  assert.equal(announcement(none, advance(none, roster(seat("A", "waiting", { unreached: true }), "waiting"))), null);
+  const found = advance(none, roster(seat("A", "waiting", { suite: "s" }), "waiting"));
+  assert.equal(announcement(none, found)?.text, "Partner A: sound and picture get through now.");
+  const gone = advance(none, roster(seat("A", "waiting", { presence: "away" }), "waiting"));
+  assert.equal(announcement(none, gone)?.text, "Partner A is away.", "no way was found by going away");
+  assert.match(unreachedHint(seat("A", "waiting")), /try another one\. Admitting will not help yet/);
+  for (const inside of ["admitted", "held"]) assert.doesNotMatch(unreachedHint(seat("A", inside)), /Admitting/);
+  assert.equal(unreachedHint(seat("A", "admitted", { program: true })), "Nothing of the program gets through so far.");
+});
+
+test("a therapist without a way is told what to do, without being interrupted, and only where the media is", () => {
+  const state = [{ type: "line", line: "open" }, roster("waiting", "waiting"), { type: "transport", transport: "broken" }];
+  const broken = shown(...state);
+  const none = advance(broken, { type: "unreached" });
+  assert.deepEqual(banner(none), { tone: "alarm", text: NO_WAY_HOST });
+  assert.deepEqual(announcement(broken, none), { assertive: false, text: NO_WAY_HOST });
+  const found = advance(none, { type: "transport", transport: "connected" });
+  assert.deepEqual([banner(found), announcement(none, found)?.text], [null, "Sound and picture get through now."]);
+  assert.equal(advance(none, roster("waiting", "waiting", { "media-here": false, entered: true })).unreached, false);
 });

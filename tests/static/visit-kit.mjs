@@ -27,4 +27,6 @@ export const after = (...events) => events.reduce((state, event) => advance(stat
 export const entered = (seat = AGREED) => ({ type: "entered", entered: seat });
 export const CHECKED = { type: "checked" };
 export const OPEN = { type: "line", line: "open" };
+export const TRANSPORT = (transport) => ({ type: "transport", transport });
+export const UNREACHED = { type: "unreached" };
 export const LOST = { type: "line", line: "lost" };

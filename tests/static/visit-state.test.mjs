@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { NO_KEYS } from "../../static/js/encryption-state.js";
-import { advance, conversation, needsDevices, scene, shouldKnock, word } from "../../static/js/visit-state.js";
+import { advance, conversation, looksForMedia, needsDevices, scene, shouldKnock, word } from "../../static/js/visit-state.js";
 import { announcement } from "../../static/js/visit-words.js";
-import { AGREED, NEW, place, after, entered, CHECKED, OPEN, LOST } from "./visit-kit.mjs";
+import { AGREED, NEW, place, after, entered, CHECKED, OPEN, LOST, TRANSPORT, UNREACHED } from "./visit-kit.mjs";
 
 test("a newcomer checks the devices, agrees, knocks and waits", () => {
   let state = after({ type: "opened", meeting: "m", tokenGiven: true, passwordGiven: false }, { type: "credentials-needed" });
@@ -181,4 +181,16 @@ test("nothing written is kept once the visit is over or left", () => {
   for (const end of [place("ended"), place("removed"), { type: "over", code: "left", text: null }]) {
     assert.deepEqual(advance(talked, end).chat, {});
   }
+});
+
+test("a way for media is looked for while a place is held, the server is there and the transport is not", () => {
+  const offered = after(entered(), CHECKED, OPEN, place("waiting"), TRANSPORT("connecting"));
+  assert.equal(looksForMedia(offered), true);
+  assert.equal(looksForMedia(advance(offered, TRANSPORT("broken"))), true);
+  const others = [TRANSPORT("connected"), TRANSPORT("none"), LOST, place("denied"), place("asking-device"), place("ended")];
+  for (const event of others) assert.equal(looksForMedia(advance(offered, event)), false, JSON.stringify(event));
+  const none = advance(offered, UNREACHED);
+  assert.equal(none.unreached, true);
+  for (const event of others) assert.equal(advance(none, event).unreached, false, JSON.stringify(event));
+  assert.equal(advance(advance(none, TRANSPORT("connected")), UNREACHED).unreached, false, "the timer came too late");
 });

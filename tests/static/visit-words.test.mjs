@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { advance } from "../../static/js/visit-state.js";
 import { announcement, banner } from "../../static/js/visit-words.js";
-import { place, other, after, entered, CHECKED, OPEN, LOST } from "./visit-kit.mjs";
+import { NO_WAY } from "../../static/js/link-words.js";
+import { place, other, after, entered, CHECKED, OPEN, LOST, TRANSPORT, UNREACHED } from "./visit-kit.mjs";
 
 test("a lost connection is told before a lost store, and as an alarm", () => {
   const waiting = after(entered(), CHECKED, OPEN, place("waiting", { "store-ok": false }));
@@ -79,4 +80,29 @@ test("a screen that somebody begins and ends to share is announced", () => {
   const shared = advance(all, place("admitted", { others: [{ ...other("B"), screen: true }] }));
   assert.equal(announcement(all, shared)?.text, "Partner B shares a screen.");
   assert.equal(announcement(shared, all)?.text, "Partner B no longer shares a screen.");
+});
+
+test("who waits and is reached by no sound or picture is told so, politely and with what to do, until a way is found", () => {
+  const looking = after(entered(), CHECKED, OPEN, place("waiting"), TRANSPORT("connecting"));
+  assert.equal(banner(looking), null);
+  const none = advance(looking, UNREACHED);
+  assert.deepEqual(banner(none), { tone: "calm", text: NO_WAY });
+  assert.match(NO_WAY, /Try another network, such as mobile data/);
+  assert.deepEqual(announcement(looking, none), { assertive: false, text: NO_WAY });
+  const again = advance(none, TRANSPORT("broken"));
+  assert.deepEqual([banner(again)?.text, announcement(none, again)], [NO_WAY, null], "said once, and it stands");
+  const found = advance(again, TRANSPORT("connected"));
+  assert.deepEqual([banner(found), announcement(again, found)], [
+    null,
+    { assertive: false, text: "Sound and picture get through now." },
+  ]);
+});
+
+test("in the room it is said in place of connecting again, without interrupting", () => {
+  const broken = after(entered(), CHECKED, OPEN, place("admitted"), TRANSPORT("connected"), TRANSPORT("broken"));
+  assert.match(banner(broken)?.text ?? "", /Connecting again/);
+  const none = advance(broken, UNREACHED);
+  assert.deepEqual(banner(none), { tone: "alarm", text: NO_WAY });
+  assert.deepEqual(announcement(broken, none), { assertive: false, text: NO_WAY });
+  assert.match(banner(advance(none, LOST))?.text ?? "", /connection was lost/, "that is another matter");
 });
