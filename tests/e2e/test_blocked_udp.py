@@ -31,7 +31,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Nothing of the product changes. "tcp": datagrams go to a port that swallows them, as a firewall does, and no
-# TURN server answers. "turn": nothing but a TURN server is reached. "none": streams are swallowed too, and the
+# TURN server answers. "turn": nothing but a TURN server is reached. "none": streams are swallowed too, the
 # server is reached by its pages alone. A page may move to another such network, or "all": `window.only`.
 BLOCKED = """
 (() => {

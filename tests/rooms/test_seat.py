@@ -135,28 +135,29 @@ def test_a_program_inherits_no_admission() -> None:
     assert not seat.lets_ingest("program")
 
 
+def unreached(seat: Seat, now: float) -> bool:
+    seat.look_for_media(now)
+    return seat.unreached
+
+
 def test_a_page_whose_media_finds_no_way_is_noticed_after_a_while() -> None:
     seat = waiting_seat()
-    seat.look_for_media(0.1)
+    assert not unreached(seat, 0.1)
     assert seat.unreached_deadline is None, "nobody is there"
     seat.take(phone())
-    seat.look_for_media(0.1)
+    assert not unreached(seat, 0.1)
     at = seat.unreached_deadline
     assert at == 0.1 + UNREACHED_AFTER
-    seat.look_for_media(at - 0.1)
-    assert not seat.unreached
-    seat.look_for_media(at)
-    assert seat.unreached
+    assert not unreached(seat, at - 0.1)
+    assert unreached(seat, at)
     assert seat.unreached_deadline is None
     seat.suite = "any"
-    seat.look_for_media(at + 1)
-    assert not seat.unreached
+    assert not unreached(seat, at + 1)
     seat.suite = None
-    seat.look_for_media(at + 2)
+    assert not unreached(seat, at + 2)
     assert seat.unreached_deadline == at + 2 + UNREACHED_AFTER, "from when the way was lost"
     seat.silent = True
-    seat.look_for_media(at + 30)
-    assert not seat.unreached, "it is away, which is told"
+    assert not unreached(seat, at + 30), "it is away, which is told"
 
 
 def test_nobody_is_missed_who_has_no_transport_yet() -> None:

@@ -164,12 +164,8 @@ def test_a_server_started_as_the_readme_says_takes_media_over_udp_and_tcp(
 
 
 def test_where_media_goes_is_said_and_where_it_does_not(tmp_path: Path) -> None:
-    proxied: dict[str, Any] = {
-        "data_dir": tmp_path,
-        "behind_proxy": True,
-        "public_url": "https://visit.example.org",
-        "media_host": "203.0.113.7",
-    }
+    where = {"public_url": "https://visit.example.org", "media_host": "203.0.113.7"}
+    proxied: dict[str, Any] = {**where, "data_dir": tmp_path, "behind_proxy": True}
     several = Settings(**proxied, workers=2)
     assert ways_of_media(several, several.media_ports).endswith(
         "UDP 8444, 8445; TCP 8444, 8445 where UDP is blocked"
