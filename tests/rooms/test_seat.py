@@ -140,22 +140,26 @@ def unreached(seat: Seat, now: float) -> bool:
     return seat.unreached
 
 
+def looks_again(seat: Seat) -> float | None:
+    return seat.unreached_deadline
+
+
 def test_a_page_whose_media_finds_no_way_is_noticed_after_a_while() -> None:
     seat = waiting_seat()
     assert not unreached(seat, 0.1)
-    assert seat.unreached_deadline is None, "nobody is there"
+    assert looks_again(seat) is None, "nobody is there"
     seat.take(phone())
     assert not unreached(seat, 0.1)
-    at = seat.unreached_deadline
+    at = looks_again(seat)
     assert at == 0.1 + UNREACHED_AFTER
     assert not unreached(seat, at - 0.1)
     assert unreached(seat, at)
-    assert seat.unreached_deadline is None
+    assert looks_again(seat) is None
     seat.suite = "any"
     assert not unreached(seat, at + 1)
     seat.suite = None
     assert not unreached(seat, at + 2)
-    assert seat.unreached_deadline == at + 2 + UNREACHED_AFTER, "from when the way was lost"
+    assert looks_again(seat) == at + 2 + UNREACHED_AFTER, "from when the way was lost"
     seat.silent = True
     assert not unreached(seat, at + 30), "it is away, which is told"
 
