@@ -102,6 +102,14 @@ class Bearers:
         program = sha256(f"program|{seat.token_hash}|{seat.epoch}".encode()).hexdigest()
         return Bearer(session, seat, program[:8])
 
+    async def open_meetings(self) -> list[str]:
+        """Return the meeting IDs of all sessions that have not ended, for telling who asks from a stranger.
+
+        Raises:
+            StoreUnavailable: nobody knows.
+        """
+        return await self._store.open_sessions()
+
     async def check_open(self, bearer: Bearer) -> None:
         """See that the door is open for the bearer's seat, as it must be for a page.
 

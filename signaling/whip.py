@@ -27,13 +27,12 @@ import structlog
 
 from broker.agreement import CURRENT
 from broker.bearers import Bearer, Bearers
+from broker.credentials import claim_of
 from broker.errors import QuietroomError, Refused
 from broker.ids import short_code
 from broker.seats import PLACED_STATES, SeatAction, SeatRole, SeatState
 from broker.sessions import session_is_e2ee
 from broker.tickets import Grant
-from rooms.bucket import Bucket, Buckets
-from rooms.crowd import household
 from rooms.ingest_sdp import ClientOffer, read_fragment, read_offer
 from rooms.peer import PeerState
 from rooms.runner import Runner
@@ -43,6 +42,7 @@ from signaling.messages import IceServer
 from signaling.neighbours import Unreachable
 from signaling.problems import code_of
 from signaling.program import ANSWERED_WITHIN, INSIDE, Program
+from signaling.whip_rates import Rates
 
 ASKS_AGAIN_WITHIN: Final = 12.0
 """Seconds after which a waiting program that did not ask again is gone; it is told to ask every four."""
@@ -52,15 +52,6 @@ KNOCKS_AGAIN_AFTER_MS: Final = 60_000
 """Milliseconds after which asking again of a program that was denied counts as a knock."""
 LOOK_EVERY: Final = 1.0
 """Seconds between looks at each program."""
-REQUESTS_PER_SECOND: Final = 1.0
-REQUESTS_BURST: Final = 20.0
-"""How often one seat's programs may ask for anything."""
-HOUSEHOLD_PER_SECOND: Final = 5.0
-HOUSEHOLD_BURST: Final = 60.0
-"""How often programs of one household may ask, whatever token they show: each is looked up in the store."""
-ALL_PER_SECOND: Final = 100.0
-ALL_BURST: Final = 400.0
-"""How often all programs together may."""
 _KNOCKING: Final = frozenset({SeatState.EXPECTED.value, SeatState.LEFT.value})
 
 log = structlog.get_logger(__name__)
@@ -99,16 +90,15 @@ class Programs:
     Args:
         house: the running rooms.
         bearers: knows the seat tokens.
+
+    Attributes:
+        rates: how often they may ask.
     """
 
     house: House
     bearers: Bearers
     _of: dict[tuple[str, str], Program] = field(default_factory=dict, init=False)
-    _seats: Buckets = field(default_factory=lambda: Buckets(REQUESTS_PER_SECOND, REQUESTS_BURST), init=False)
-    _households: Buckets = field(
-        default_factory=lambda: Buckets(HOUSEHOLD_PER_SECOND, HOUSEHOLD_BURST), init=False
-    )
-    _everybody: Bucket = field(default_factory=lambda: Bucket(ALL_PER_SECOND, ALL_BURST), init=False)
+    rates: Rates = field(default_factory=Rates, init=False)
     _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(
         default_factory=WeakValueDictionary, init=False
     )
@@ -237,13 +227,20 @@ class Programs:
     async def _recognise(self, meeting: str, token: str, address: str, *, relayed: bool) -> Bearer:
         if relayed:
             return await self.bearers.recognise(meeting, token)  # counted where it was asked
-        # The household first: by itself it never uses up what all have together.
-        if address and not self._households.take(household(address), _now()):
-            raise Refused("too-fast")
-        if not self._everybody.take(_now()):
-            raise Refused("too-fast")
-        bearer = await self.bearers.recognise(meeting, token)
-        if not self._seats.take((bearer.meeting, bearer.code), _now()):
+        claim = claim_of(meeting, token)
+        shown = (claim.scope, claim.proof)
+        if not self.rates.take(shown, address, _now()):
+            if not self.rates.wants_open(_now()):
+                raise Refused("too-fast")
+            self.rates.take_open(await self.bearers.open_meetings())
+            if not self.rates.take(shown, address, _now()):
+                raise Refused("too-fast")
+        try:
+            bearer = await self.bearers.recognise(meeting, token)
+        except Refused:
+            self.rates.refused(shown)
+            raise
+        if not self.rates.recognised(shown, (bearer.meeting, bearer.code), _now()):
             raise Refused("too-fast")
         return bearer
 

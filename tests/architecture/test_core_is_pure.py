@@ -47,7 +47,7 @@ PURE = {
     ),
     *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.uplink", "rooms.views", "rooms.weak"),
     *("signaling.close_codes", "signaling.codec", "signaling.group_wire"),
-    *("signaling.messages", "signaling.problems"),
+    *("signaling.messages", "signaling.problems", "signaling.whip_rates"),
 }
 
 WORLDLY = {

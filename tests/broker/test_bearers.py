@@ -126,3 +126,10 @@ async def test_presenting_is_on_record_and_makes_no_device_the_seats_own(
     assert session is not None
     assert (session.seats[A].device, session.seats[A].holder) == (None, None)
     assert session.seats[A].agreed != CURRENT.version
+
+
+async def test_sessions_that_have_ended_are_not_named_open(practice: Practice, bearers: Bearers) -> None:
+    first, second = await practice.book(), await practice.book()
+    assert set(await bearers.open_meetings()) == {first.meeting, second.meeting}
+    await practice.booking.end(first.meeting, "operator", None)
+    assert await bearers.open_meetings() == [second.meeting]

@@ -229,7 +229,7 @@ async def test_another_sites_page_is_refused(scene: Scene) -> None:
 async def test_wrong_tokens_of_one_household_are_slowed_before_they_are_looked_up(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scene.visit.server.programs, "_households", Buckets(0.01, 3))
+    monkeypatch.setattr(scene.visit.server.programs.rates, "households", Buckets(0.01, 3))
     strangers = [
         scene.program(meeting=new_meeting_id(), token=new_seat_token("A").reveal()) for _ in range(5)
     ]
@@ -240,9 +240,31 @@ async def test_wrong_tokens_of_one_household_are_slowed_before_they_are_looked_u
 async def test_wrong_tokens_of_all_households_are_slowed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scene.visit.server.programs, "_everybody", Bucket(0.01, 1))
+    monkeypatch.setattr(scene.visit.server.programs.rates, "strangers", Bucket(0.01, 1))
     stranger = scene.program(meeting=new_meeting_id())
     assert [(await stranger.post("v=0")).code for _ in range(2)] == ["cannot-enter", "too-fast"]
+
+
+@pytest.mark.parametrize("who", ["households", "strangers"])
+async def test_strangers_without_end_silence_no_program(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    rates = scene.visit.server.programs.rates
+    await scene.visit.enter("A")
+    await scene.visit.enter("B")
+    host, (first, other) = await scene.visit.host(), (scene.program(), scene.program("B"))
+    assert (await first.post()).code == "wait-for-admission"
+    monkeypatch.setattr(rates, who, Buckets(0.0, 0) if who == "households" else Bucket(0.0, 0))
+    stranger = scene.program(meeting=new_meeting_id())
+    assert {(await stranger.post("v=0")).code for _ in range(3)} == {"too-fast"}
+    assert (await other.post()).code == "wait-for-admission"  # for the first time, while they ask
+    assert await host.ask("act", action="admit", seats=["A", "B"]) is None
+    for program in (first, other):
+        assert (await program.post()).status == 201
+    wrong = scene.program(token=new_seat_token("A").reveal())  # of somebody who knows the session
+    assert [(await wrong.post("v=0")).code for _ in range(30)][-1] == "too-fast"
+    for program in (first, other):
+        assert (await program.delete()).status == 200
 
 
 async def test_asking_too_often_is_slowed(scene: Scene) -> None:
