@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.people import Patient, People, Person, Therapist
 from tests.e2e.practice import Practice, Visit
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
 BOOKED = [("session.booked", None, "staff", None)]
 
@@ -59,8 +59,7 @@ async def couple_in_the_room(people: People, visit: Visit) -> tuple[Patient, Pat
 async def test_a_couple_meets_their_therapist(practice: Practice, people: People) -> None:
     visit = await practice.book()
     a, b, therapist = await couple_waiting(people, visit)
-    for waiting in (a, b):
-        await waiting.receives_nothing()
+    await asyncio.gather(a.receives_nothing(), b.receives_nothing())
     await therapist.presses("Admit both")
     await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
     await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
@@ -115,18 +114,34 @@ async def test_a_couple_meets_their_therapist(practice: Practice, people: People
         assert numbers == list(range(1, len(numbers) + 1)), "a subject's numbers have a hole"
 
 
-async def test_the_therapist_drops_and_returns(practice: Practice, people: People) -> None:
+async def test_a_reload_a_lost_therapist_and_a_removal_change_only_what_they_should(
+    practice: Practice, people: People
+) -> None:
     visit = await practice.book()
     a, b, therapist = await couple_in_the_room(people, visit)
+
+    # A partner's page is loaded anew: the same seat and room.
+    first = await fetched(a)
+    # What the page names is what it and its worker load, all of it; and each part comes once.
+    named = await a.page.evaluate(NAMED)
+    assert sorted(named) == sorted({name for name, _ in first})
+    assert sorted(named) == sorted(name for name, size in first if size > 0)
+    await a.reload()
+    await a.is_in_the_room()
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2))
+    assert {size for _, size in await fetched(a)} == {0}
+    events = await practice.audit(visit.meeting)
+    assert [e[0] for e in events if e[1] == "A"].count("seat.knocked") == 1
+    assert [e[0] for e in events if e[1] == "A"].count("seat.admitted") == 1
+
+    # The therapist drops and returns.
     await therapist.vanishes()
     await asyncio.gather(a.sees("On hold", within=4000), b.sees("On hold", within=4000))
     await asyncio.gather(a.receives_nothing(), b.receives_nothing())
-
-    again = await people.therapist(visit)
-    await again.opens_the_room()
+    therapist = await people.therapist(visit)
+    await therapist.opens_the_room()
     await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
-    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), again.sees_and_hears(2))
-
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
     events = await practice.audit(visit.meeting)
     for seat in ("A", "B"):
         told = [e for e in events if e[1] == seat and e[0] in {"seat.held", "seat.resumed"}]
@@ -136,10 +151,7 @@ async def test_the_therapist_drops_and_returns(practice: Practice, people: Peopl
         ]
         assert told == pair
 
-
-async def test_the_removed_cannot_return_until_readmitted(practice: Practice, people: People) -> None:
-    visit = await practice.book()
-    a, b, therapist = await couple_in_the_room(people, visit)
+    # A partner is removed, and cannot return until readmitted.
     await therapist.presses("Remove Partner A")
     await therapist.presses("Remove Partner A now")
     await a.sees("You are no longer in this visit")
@@ -165,23 +177,6 @@ async def test_the_removed_cannot_return_until_readmitted(practice: Practice, pe
         ("auth.ok", "A", "A", None),
         ("seat.knocked", "A", "A", None),
     ]
-
-
-async def test_a_reload_comes_back_into_the_same_seat_and_room(practice: Practice, people: People) -> None:
-    visit = await practice.book()
-    a, b, _ = await couple_in_the_room(people, visit)
-    first = await fetched(a)
-    # What the page names is what it and its worker load, all of it; and each part comes once.
-    named = await a.page.evaluate(NAMED)
-    assert sorted(named) == sorted({name for name, _ in first})
-    assert sorted(named) == sorted(name for name, size in first if size > 0)
-    await a.reload()
-    await a.is_in_the_room()
-    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2))
-    assert {size for _, size in await fetched(a)} == {0}
-    events = await practice.audit(visit.meeting)
-    assert [e[0] for e in events if e[1] == "A"].count("seat.knocked") == 1
-    assert [e[0] for e in events if e[1] == "A"].count("seat.admitted") == 1
 
 
 async def test_four_pages_decode_three_remotes_each(practice: Practice, people: People) -> None:

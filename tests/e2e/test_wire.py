@@ -19,7 +19,7 @@ from tests.e2e.people import WITHIN, People, Person
 from tests.e2e.practice import Practice
 from tests.e2e.sealed_room import NOBODY, sealed_by
 from tests.e2e.tapped import Came, read
-from tests.e2e.test_visit import couple_in_the_room, couple_waiting
+from tests.e2e.test_visit import couple_waiting
 from tests.e2e.wire import Wire
 from tests.support.waiting import eventually
 
@@ -43,20 +43,20 @@ async def port_of(person: Person) -> int:
 
 
 @sees_the_wire
-async def test_before_admission_no_media_packet_leaves_the_server(practice: Practice, people: People) -> None:
-    visit = await practice.book()
-    a, b, therapist = await couple_waiting(people, visit)
+async def test_a_waiting_seat_gets_nothing_neither_of_those_who_wait_nor_of_a_live_room(
+    practice: Practice, people: People
+) -> None:
+    live, other = await practice.book(), await practice.book("individual")
+    a, b, therapist = await couple_waiting(people, live)
     ports = [await port_of(person) for person in (a, b, therapist)]
     async with Wire() as wire:
         # Each sends sound and picture to the closed gate, so the wire is full of packets coming in.
         await eventually(lambda: all(wire.media[port, practice.port] >= 100 for port in ports), timeout=20)
         assert wire.sent_by(practice.port) == 0
 
-
-@sees_the_wire
-async def test_a_waiting_seat_gets_nothing_of_a_live_room(practice: Practice, people: People) -> None:
-    live, other = await practice.book(), await practice.book("individual")
-    a, b, therapist = await couple_in_the_room(people, live)
+    await therapist.presses("Admit both")
+    await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
+    await asyncio.gather(a.sees_and_hears(2), b.sees_and_hears(2), therapist.sees_and_hears(2))
     waiting = await people.patient(other, "P")
     await waiting.waits()
     await waiting.page.wait_for_selector("body[data-transport=connected]")
