@@ -10,7 +10,6 @@ from playwright.async_api import Page, expect
 from tests.e2e.conftest import running_browser
 from tests.e2e.people import WITHIN, People
 from tests.e2e.practice import Practice
-from tests.e2e.test_visit import couple_in_the_room
 from tests.support.impairment import CLEAR, Conditions
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,46 +27,35 @@ async def shows_a_screen(page: Page) -> None:
     )
 
 
-async def test_a_shared_screen_reaches_who_is_in_the_room(practice: Practice) -> None:
+async def test_a_shared_screen_reaches_who_is_in_the_room_and_pauses_or_ends_as_that(
+    practice: Practice,
+) -> None:
     visit = await practice.book()
     async with running_browser(CHOOSE) as browser:
         people = People(practice, browser)
-        a, b, therapist = await couple_in_the_room(people, visit)
+        link = people.link()
+        therapist = await people.therapist(visit)
+        a, b = await people.patient(visit, "A", link=link), await people.patient(visit, "B")
+        await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
+        await therapist.presses("Admit both")
+        await asyncio.gather(*(person.sees_and_hears(2) for person in (a, b, therapist)))
         await therapist.presses("Move back Partner B")
         await b.sees("You are in the waiting room")
+        spoken = a.page.locator("[aria-live=polite]")
 
         await therapist.presses("Share screen")
         await shows_a_screen(a.page)
+        await expect(spoken).to_contain_text("shares a screen", timeout=WITHIN)
         assert await b.page.locator(SCREEN).count() == 0
 
-        await therapist.presses("Stop sharing")
-        await expect(a.page.locator(SCREEN)).to_have_count(0, timeout=WITHIN)
-        await asyncio.gather(a.sees_and_hears(1), therapist.sees_and_hears(1))
-        await people.go_home()
-
-
-async def test_a_shared_screen_that_pauses_or_ends_is_told_as_that(practice: Practice) -> None:
-    visit = await practice.book("individual")
-    async with running_browser(CHOOSE) as browser:
-        people = People(practice, browser)
-        link = people.link()
-        therapist, patient = await people.therapist(visit), await people.patient(visit, "P", link=link)
-        await asyncio.gather(therapist.opens_the_room(), patient.waits())
-        await therapist.presses("Admit Patient")
-        await patient.is_in_the_room()
-        await patient.sees_and_hears(1)
-        spoken = patient.page.locator("[aria-live=polite]")
-
-        await therapist.presses("Share screen")
-        await shows_a_screen(patient.page)
-        await expect(spoken).to_contain_text("shares a screen", timeout=WITHIN)
         link.down.conditions = Conditions(rate_kbps=40)
-        await patient.reads("Shared screen paused: your connection is weak", within=30_000)
+        await a.reads("Shared screen paused: your connection is weak", within=30_000)
         link.both(CLEAR)
-        await expect(patient.page.get_by_text("Shared screen paused")).to_have_count(0, timeout=50_000)
-        await shows_a_screen(patient.page)
+        await expect(a.page.get_by_text("Shared screen paused")).to_have_count(0, timeout=50_000)
+        await shows_a_screen(a.page)
 
         await therapist.presses("Stop sharing")
         await expect(spoken).to_contain_text("no longer shares a screen", timeout=WITHIN)
-        await expect(patient.page.locator(SCREEN)).to_have_count(0, timeout=WITHIN)
+        await expect(a.page.locator(SCREEN)).to_have_count(0, timeout=WITHIN)
+        await asyncio.gather(a.sees_and_hears(1), therapist.sees_and_hears(1))
         await people.go_home()
