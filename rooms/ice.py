@@ -1,6 +1,6 @@
 """The server's side of ICE: the lite agent, which seeks no way and only answers (RFC 8445 §2.5, RFC 8489).
 
-    binding request ──▶ read ──▶ LiteAgent.check ──▶ response, and a question where nobody has answered yet
+    binding request ──▶ rooms.checks ──▶ LiteAgent.check ──▶ response, and a question where nobody answered
                                      │ integrity verified
                                      ▼
                      this address may send, and is sent to once it is wanted and answered from
@@ -15,6 +15,9 @@ the question went down, so this costs them no time. Only the first address of al
 answer: nothing goes there but a handshake, which its end proves. Each request counts once: whoever recorded
 one on its way and sends it again from another address moves nobody.
 
+A seat may ask as often as any browser does, and what it asks more often is dropped. Only what is signed and
+new counts towards that: neither a forger nor one who sends again what was recorded uses up anything of it.
+
 Requests that fail are dropped without the error responses of RFC 8489 §9.1.3: to answer strangers would only
 tell them that somebody is here.
 
@@ -27,10 +30,10 @@ import re
 import secrets
 import string
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
-from aioice import stun
-
+from rooms.bucket import Bucket
+from rooms.checks import BindingRequest, conflict, respond
 from rooms.nomination import Nomination, Rank
 from rooms.proof import Proofs
 from rooms.questions import TRANSACTION, Response, question
@@ -45,16 +48,21 @@ MAX_DATAGRAM = 1_500
 #: How a seat's packets come: datagrams, ICE-TCP (RFC 6544), or our own TURN server (RFC 8656).
 Path = Literal["udp", "tcp", "turn"]
 
-#: A binding request of a browser is below 200 octets; RFC 8489 §6.1 asks to stay below the path MTU.
-MAX_REQUEST = 1_280
 #: Addresses one seat may send from at the same time: its candidate pairs.
 MAX_ADDRESSES = 8
-#: Requests a seat's agent remembers; at the 0.4 a second of a browser at rest nearly three hours of them.
-REMEMBERED = 4_096
+#: Shelves on which a seat's agent remembers requests, and how many on each; at the 0.4 a second of a browser
+#: at rest nearly three hours of them in all.
+SHELVES, ON_A_SHELF = 256, 16
+#: Checks of one seat that are answered, a second and at once. A browser that seeks a way sends 20 a second,
+#: all of its ways together; one at rest 0.4.
+CHECKS_PER_SECOND: Final = 30.0
+CHECKS_AT_ONCE: Final = 100
+#: Questions to addresses where the seat may be, a second and at once: no more octets in all than its checks.
+QUESTIONS_PER_SECOND: Final = 5.0
+QUESTIONS_AT_ONCE: Final = 2 * MAX_ADDRESSES
 
 _ICE_CHARS = string.ascii_letters + string.digits
 _PORT = re.compile(r"[0-9a-f]{4}", re.ASCII)
-_ROLE_CONFLICT = (487, "Role Conflict")
 # What a browser goes through only where the one before is closed to it.
 _BEST_LAST: tuple[Path, ...] = ("turn", "tcp", "udp")
 # Octets kept of a transaction id.
@@ -88,57 +96,6 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(_ICE_CHARS) for _ in range(length))
 
 
-@dataclass(frozen=True, slots=True)
-class BindingRequest:
-    """A connectivity check, parsed but not yet trusted.
-
-    Args:
-        ufrag: ours, names the seat.
-        remote_ufrag: the browser's.
-        nominates: carries USE-CANDIDATE.
-        priority: of its way, as the browser has it; 0 when it does not say.
-        controlled: the browser believes that we control; a lite agent never does.
-    """
-
-    ufrag: str = field(repr=False)
-    remote_ufrag: str = field(repr=False)
-    nominates: bool
-    priority: int
-    controlled: bool
-    message: stun.Message = field(repr=False)
-
-
-def read_request(datagram: bytes) -> BindingRequest | None:
-    """Parse a STUN binding request.
-
-    Args:
-        datagram: whatever arrived with a first byte below 4.
-
-    Returns:
-        The request, or ``None`` for anything else.
-    """
-    if len(datagram) > MAX_REQUEST:
-        return None
-    try:
-        message = stun.parse_message(datagram)
-    except Exception:
-        # aioice raises ValueError, and on short attributes struct.error and others besides.
-        return None
-    if message.message_class is not stun.Class.REQUEST or message.message_method != stun.Method.BINDING:
-        return None
-    ufrag, colon, remote = str(message.attributes.get("USERNAME", "")).partition(":")
-    if not ufrag or not colon or not remote:
-        return None
-    return BindingRequest(
-        ufrag=ufrag,
-        remote_ufrag=remote,
-        nominates="USE-CANDIDATE" in message.attributes,
-        priority=message.attributes.get("PRIORITY", 0),
-        controlled="ICE-CONTROLLED" in message.attributes,
-        message=message,
-    )
-
-
 def named_port(ufrag: str) -> int | None:
     """The media port that a fragment of ours names; ``None`` when it is no such fragment."""
     return int(ufrag[:4], 16) if _PORT.fullmatch(ufrag[:4]) else None
@@ -146,16 +103,16 @@ def named_port(ufrag: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An authenticated request has been taken note of.
+    """A request is authentic.
 
     Args:
-        response: to send back to where it came from.
+        response: to send back to where it came from; ``None``: it was one too many, and no note is taken.
         question: to send there as well: whether it is the seat that is there.
         added: the request's address is new to this seat.
         dropped: an address that is the seat's no more, to make room.
     """
 
-    response: bytes
+    response: bytes | None
     question: bytes | None = None
     added: bool = False
     dropped: Address | None = None
@@ -169,23 +126,33 @@ class LiteAgent:
 
     Attributes:
         address: where media goes; ``None`` until the first authenticated request, and when its stream closed.
-        addresses: every address the seat may send from, in order of arrival.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.credentials = Credentials.fresh(port)
         self._port = port
         self.address: Address | None = None
-        self.addresses: list[Address] = []
+        self._heard_at: dict[Address, float] = {}
         self._previous: Credentials | None = None
         # The browser's credentials; None until its answer, which its first requests may overtake.
         self._remote: Credentials | None = None
         self._previous_remote: Credentials | None = None
         self._tie_breaker = secrets.randbits(64)
-        self._seen = bytearray()
+        self._seen: dict[int, bytes] = {}
+        self._checks, self._again = (Bucket(CHECKS_PER_SECOND, CHECKS_AT_ONCE) for _ in range(2))
+        self._questions = Bucket(QUESTIONS_PER_SECOND, QUESTIONS_AT_ONCE)
         self._nomination: Nomination[Address] = Nomination()
         self._proofs: Proofs[Address] = Proofs()
         self._begun = False
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Every address the seat may send from, in order of arrival."""
+        return list(self._heard_at)
+
+    def heard_at(self, address: Address) -> float:
+        """Seconds of the last check or answer from there."""
+        return self._heard_at.get(address, float("-inf"))
 
     @property
     def ufrags(self) -> tuple[str, ...]:
@@ -213,15 +180,17 @@ class LiteAgent:
             return None
         return question(transaction, f"{remote.ufrag}:{own.ufrag}", self._tie_breaker, remote.pwd)
 
-    def questions(self) -> list[tuple[bytes, Address]]:
+    def questions(self, now: float) -> list[tuple[bytes, Address]]:
         """Questions to every address that has not been asked; its checks may have come before the answer."""
         unasked = [each for each in self.addresses if not (self._trusts(each) or self._proofs.asked(each))]
-        return [(asked, each) for each in unasked if (asked := self._ask(each)) is not None]
+        return [(asked, each) for each in unasked if (asked := self._ask(each, now)) is not None]
 
-    def found(self, response: Response, address: Address) -> bool:
+    def found(self, response: Response, address: Address, now: float) -> bool:
         """Take in a verified response: the seat is where we asked. Returns whether that was waited for."""
         if not self._proofs.answer(response.transaction, address):
             return False
+        if address in self._heard_at:
+            self._heard_at[address] = now
         self._settle(address)
         return True
 
@@ -247,8 +216,7 @@ class LiteAgent:
 
     def forget(self, address: Address) -> None:
         """An address is no more: its stream has closed. The next request says where to send."""
-        if address in self.addresses:
-            self.addresses.remove(address)
+        self._heard_at.pop(address, None)
         self._nomination.forget(address)
         self._proofs.forget(address)
         if self.address == address:
@@ -281,27 +249,29 @@ class LiteAgent:
             remote is not None and request.remote_ufrag != remote.ufrag
         ):
             return None
-        key = credentials.pwd.encode()
-        if not request.message.check_message_integrity(key):
+        if not request.is_by(credentials.pwd):
             return None
         if credentials is self.credentials and self._previous is not None:
             self._previous = self._previous_remote = None
             self._nomination = Nomination()
         if request.controlled:
             # RFC 8445 §7.3.1.1: the browser switches its role and asks again.
-            return Checked(_respond(request, mapped or address, key, conflict=True))
-        added = address not in self.addresses
-        repeated = self._repeated(request.message.transaction_id)
+            spare = self._again.take(now)
+            return Checked(conflict(request.transaction, credentials.pwd) if spare else None)
+        added = address not in self._heard_at
+        repeated = self._repeated(request.transaction)
         if repeated and added:
             return None
+        if not (self._again if repeated else self._checks).take(now):
+            return Checked(None)
         dropped: Address | None = None
-        if added:
-            self.addresses.append(address)
-            if len(self.addresses) > MAX_ADDRESSES:
-                dropped = next(known for known in self.addresses if known != self.address)
-                self.addresses.remove(dropped)
-                self._nomination.forget(dropped)
-                self._proofs.forget(dropped)
+        if added and len(self._heard_at) >= MAX_ADDRESSES:
+            dropped = next(known for known in self._heard_at if known != self.address)
+            del self._heard_at[dropped]
+            self._nomination.forget(dropped)
+            self._proofs.forget(dropped)
+        if not repeated:
+            self._heard_at[address] = now
         path = path or path_of(address)
         if path != "udp":
             self._proofs.add(address)  # nobody can forge the source of a stream
@@ -309,14 +279,19 @@ class LiteAgent:
         if not repeated:
             rank: Rank = (_BEST_LAST.index(path), request.priority)
             self._nomination.check(address, rank, nominates=request.nominates, now=now)
-            question = None if self._trusts(address) else self._ask(address)
+            question = None if self._trusts(address) else self._ask(address, now)
         self._settle(address)
-        return Checked(_respond(request, mapped or address, key), question, added, dropped)
+        host, port = (mapped or address)[:2]
+        return Checked(respond(request.transaction, host, port, credentials.pwd), question, added, dropped)
 
-    def _ask(self, address: Address) -> bytes | None:
+    def _ask(self, address: Address, now: float) -> bytes | None:
+        """A question to where the seat may be, unless one went there just now or enough went anywhere."""
+        if not self._proofs.due(address, now):
+            return None
         transaction = secrets.token_bytes(TRANSACTION)
-        if (question := self.question(transaction)) is not None:
-            self._proofs.ask(transaction, address)
+        if (question := self.question(transaction)) is None or not self._questions.take(now):
+            return None
+        self._proofs.ask(transaction, address, now)
         return question
 
     def _trusts(self, address: Address) -> bool:
@@ -343,20 +318,9 @@ class LiteAgent:
 
     def _repeated(self, transaction: bytes) -> bool:
         """Whether this very request has come before; from now on it has."""
-        kept = transaction[:_ID_KEPT]
-        if kept in self._seen:
+        shelf, kept = transaction[0] % SHELVES, transaction[1 : 1 + _ID_KEPT]
+        known = self._seen.get(shelf, b"")
+        if kept in known:
             return True
-        self._seen += kept
-        del self._seen[: -_ID_KEPT * REMEMBERED]
+        self._seen[shelf] = known[-_ID_KEPT * (ON_A_SHELF - 1) :] + kept
         return False
-
-
-def _respond(request: BindingRequest, address: Address, key: bytes, *, conflict: bool = False) -> bytes:
-    kind = stun.Class.ERROR if conflict else stun.Class.RESPONSE
-    response = stun.Message(stun.Method.BINDING, kind, transaction_id=request.message.transaction_id)
-    if conflict:
-        response.attributes["ERROR-CODE"] = _ROLE_CONFLICT
-    else:
-        response.attributes["XOR-MAPPED-ADDRESS"] = (address[0].partition("%")[0], address[1])
-    response.add_message_integrity(key)
-    return bytes(response)

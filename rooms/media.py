@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 
 from rooms import rtcp
 from rooms.batch import fastest_engine
+from rooms.checks import addressee, read_request
 from rooms.detour import MARKED, Mark
 from rooms.dtls import Certificate, Sessions
 from rooms.engine import Engine, reachable
 from rooms.forwarding import PublishedTrack
 from rooms.gate import Gate
-from rooms.ice import MAX_DATAGRAM, Address, Path, path_of, read_request
+from rooms.ice import MAX_DATAGRAM, Address, Path, path_of
 from rooms.ingest import IngestPeer
 from rooms.peer import SILENCE, Peer, PeerState
 from rooms.questions import read_response
@@ -62,7 +63,8 @@ class MediaPort:
         h264: for the offers: programs may publish here, whose pictures may come in H.264.
         tcp_port: for the offers: where somebody takes ICE-TCP and attaches it here; ``None``: nobody does.
         counters: packets_in (RTP accepted), packets_out (RTP sent, retransmissions included),
-            dropped_unauthenticated, dropped_malformed, dropped_unsendable, key_frame_requests (to
+            dropped_unauthenticated, dropped_malformed, dropped_excess (of a seat, more than it may send or
+            have done; ``rooms.rates``), dropped_unsendable, key_frame_requests (to
             publishers, repetitions aside), nacks (sequence numbers subscribers missed), retransmitted, failed
             (a defect here: an exception that was caught at the door).
     """
@@ -88,6 +90,7 @@ class MediaPort:
                 "packets_out",
                 "dropped_unauthenticated",
                 "dropped_malformed",
+                "dropped_excess",
                 "dropped_unsendable",
                 "key_frame_requests",
                 "nacks",
@@ -237,7 +240,12 @@ class MediaPort:
 
     def _refused(self) -> int:
         counters = self.counters
-        return counters["dropped_unauthenticated"] + counters["dropped_malformed"] + counters["failed"]
+        return (
+            counters["dropped_unauthenticated"]
+            + counters["dropped_malformed"]
+            + counters["dropped_excess"]
+            + counters["failed"]
+        )
 
     def knows(self, address: Address) -> bool:
         """Whether an address is a seat's."""
@@ -360,51 +368,58 @@ class MediaPort:
         if data[0]:  # of class response or error (RFC 8489 §5)
             self._on_response(data, address)
             return
-        request = read_request(data)
-        if request is None:
+        ufrag = addressee(data)
+        peer = None if ufrag is None else self._by_ufrag.get(ufrag)
+        if ufrag is not None and peer is None:
+            self.counters["dropped_unauthenticated"] += 1  # whatever else it may be
+            return
+        request = None if peer is None else read_request(data)
+        if peer is None or request is None:
             self.counters["dropped_malformed"] += 1
             return
-        peer = self._by_ufrag.get(request.ufrag)
-        owner = self._by_address.get(address)
-        # Nobody takes over the address of a seat that is being heard, not even with a ticket of their own.
-        taken = owner is not None and owner is not peer and self.now() - owner.last_heard < SILENCE
+        now, owner = self.now(), self._by_address.get(address)
         path, mapped = detour or (None, None)
         if address in self._streams:
             mapped = self._streams[address][1]
-        checked = None
-        if peer is not None and not taken:
-            checked = peer.agent.check(request, address, mapped, path, now=self.now())
-        if peer is None or checked is None:
+        before, checked = peer.agent.address, None
+        if owner is None or owner is peer or not _taken(address, owner, now):
+            checked = peer.agent.check(request, address, mapped, path, now=now)
+        if checked is None:
             self.counters["dropped_unauthenticated"] += 1
+            return
+        if checked.response is None:
+            self.counters["dropped_excess"] += 1
             return
         self.send(checked.response, address)
         if checked.question is not None:
             self.send(checked.question, address)
         if checked.dropped is not None and self._by_address.get(checked.dropped) is peer:
             self._assign(checked.dropped, None)
-        if address in peer.agent.addresses:
+        if checked.added:
+            if owner is not None and owner is not peer:
+                owner.agent.forget(address)  # it has left it
+                owner.moved()
             self._assign(address, peer)
-            if detour is not None:
-                self._detours[address] = detour[0]
-        peer.moved()
+        if detour is not None and self._by_address.get(address) is peer:
+            self._detours[address] = detour[0]
+        if peer.agent.address != before:
+            peer.moved()
         if peer.agent.ufrags != self._ufrags.get(peer):
             self.credentials_changed(peer)
-        peer.heard(self.now())
+        peer.heard(now)
         peer.proceed()
 
     def _on_response(self, data: bytes, address: Address) -> None:
         """What answers a question of ours: the seat is at that address, and hears."""
-        response = read_response(data)
-        if response is None:
-            self.counters["dropped_malformed"] += 1
-            return
         peer = self._by_address.get(address)
-        if peer is not None and peer.agent.verify(response):
-            if peer.agent.found(response, address):
+        response = None if peer is None else read_response(data)
+        if peer is not None and response is not None and peer.agent.verify(response):
+            now = self.now()
+            if peer.agent.found(response, address, now):
                 peer.moved()
                 peer.proceed()
                 return
-            if peer.hearing.answer(response.transaction, self.now()):
+            if peer.hearing.answer(response.transaction, now):
                 return
         self.counters["dropped_unauthenticated"] += 1
 
@@ -493,3 +508,12 @@ class MediaPort:
         for track in tracks:
             if track.routes:  # nobody sees it any more, or it is gone
                 track.owner.send_rtcp(rtcp.build_pli(track.owner.rtcp_ssrc, track.ssrc))
+
+
+def _taken(address: Address, owner: Peer, now: float) -> bool:
+    """Whether a seat is heard at an address: nobody takes that over, not even with a ticket of their own.
+
+    What a seat has left may soon be somebody else's: a household's router gives its ports out again.
+    """
+    heard = owner.last_heard if owner.agent.address == address else owner.agent.heard_at(address)
+    return now - heard < SILENCE

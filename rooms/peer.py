@@ -222,7 +222,7 @@ class Peer:
         self._announced = announced
         former, self._answer = self._answer, answer
         self.agent.answered(answer.ufrag, answer.pwd)
-        for question, address in self.agent.questions():
+        for question, address in self.agent.questions(self._port.now()):
             self._port.send(question, address)
         self.member.shows_h264 = answer.shows_h264
         if former is None or former.tracks != answer.tracks:

@@ -25,10 +25,11 @@ from typing import Final, Protocol, cast
 
 from broker.private import Private
 from rooms.bucket import Bucket
+from rooms.checks import addressee
 from rooms.crowd import Crowd
 from rooms.forwarding import H264, H264_RTX, VP8, VP8_RTX
 from rooms.framing import Deframer, ice_tcp_frame, measure_ice_tcp, measure_turn
-from rooms.ice import Address, Path, named_port, read_request
+from rooms.ice import Address, Path, named_port
 from rooms.turn import NONCE, Allocation, Candidate, Credential, End, Say, Take, mint
 
 #: Seconds within which a stream must have shown whose it is.
@@ -155,8 +156,8 @@ class Streams:
 
     def named(self, datagram: bytes) -> Destination:
         """What a connectivity check is for, by the fragment it carries; our own media port if in doubt."""
-        request = read_request(datagram)
-        port = None if request is None else named_port(request.ufrag)
+        ufrag = addressee(datagram)
+        port = None if ufrag is None else named_port(ufrag)
         return (None if port is None else self.find((self.media.host, port))) or self.media
 
     def enter(self, stream: _Stream) -> bool:

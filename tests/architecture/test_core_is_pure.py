@@ -20,6 +20,7 @@ PURE = {
     *("broker.seats", "broker.sessions", "broker.tenure"),
     *(
         "rooms.brake",
+        "rooms.checks",
         "rooms.commits",
         "rooms.crowd",
         "rooms.delivery",
@@ -45,7 +46,16 @@ PURE = {
         "rooms.room",
         "rooms.rtcp",
     ),
-    *("rooms.rtp", "rooms.sdp", "rooms.seat", "rooms.turn", "rooms.uplink", "rooms.views", "rooms.weak"),
+    *(
+        "rooms.rtp",
+        "rooms.sdp",
+        "rooms.seat",
+        "rooms.stun",
+        "rooms.turn",
+        "rooms.uplink",
+        "rooms.views",
+        "rooms.weak",
+    ),
     *("signaling.close_codes", "signaling.codec", "signaling.group_wire"),
     *("signaling.messages", "signaling.problems", "signaling.whip_rates"),
 }

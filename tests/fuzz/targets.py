@@ -24,11 +24,12 @@ from broker.sealing import is_signed
 from broker.seats import SeatRole
 from rooms import rtcp, rtp
 from rooms.batch import BatchEngine, works
+from rooms.checks import MAX_REQUEST, addressee, read_request
 from rooms.description import BadSdp, split
 from rooms.engine import DatagramEngine
 from rooms.feedback import Downlink, publisher_bitrate
 from rooms.forwarding import CACHE_SIZE, H264, H264_RTX, OPUS, VP8, VP8_RTX, Kind, PublishedTrack, Slot
-from rooms.ice import MAX_REQUEST, Credentials, LiteAgent, read_request
+from rooms.ice import Credentials, LiteAgent
 from rooms.ingest_sdp import Side, read_fragment, read_offer
 from rooms.mls_wire import read_key_package, read_private, read_welcome, vector
 from rooms.quality import Meter
@@ -116,6 +117,7 @@ def check_stun(data: bytes) -> None:
     request = read_request(data)
     if request is not None:
         assert len(data) <= MAX_REQUEST
+        assert addressee(data) == request.ufrag
         agent = _agent()
         assert agent.check(request, _HOME, now=0.0) is None, "nobody can know the password"
         assert (agent.address, agent.addresses) == (None, [])
@@ -127,6 +129,7 @@ def check_stun(data: bytes) -> None:
     agent = _agent()
     checked = agent.check(request, _HOME, now=0.0)
     assert checked is not None
+    assert checked.response is not None
     answer = stun.parse_message(checked.response)
     assert answer.transaction_id == data[8:20]
     assert answer.check_message_integrity(_OURS.pwd.encode())

@@ -5,9 +5,14 @@ from aioice import stun
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rooms.checks import read_request
 from rooms.ice import (
+    CHECKS_AT_ONCE,
+    CHECKS_PER_SECOND,
     MAX_ADDRESSES,
-    REMEMBERED,
+    ON_A_SHELF,
+    QUESTIONS_AT_ONCE,
+    SHELVES,
     Address,
     Checked,
     Credentials,
@@ -15,9 +20,9 @@ from rooms.ice import (
     Path,
     named_port,
     path_of,
-    read_request,
 )
 from rooms.nomination import ALIVE
+from rooms.proof import APART
 from rooms.questions import Response, read_response
 
 HOME: Address = ("192.0.2.1", 5000)
@@ -75,6 +80,13 @@ def respond(question: bytes, pwd: str, kind: stun.Class = stun.Class.RESPONSE) -
     return read
 
 
+def answer(checked: Checked | None) -> bytes:
+    """What an authentic request is answered with."""
+    assert checked is not None
+    assert checked.response is not None
+    return checked.response
+
+
 def browser() -> LiteAgent:
     """An agent whose browser has answered."""
     agent = LiteAgent()
@@ -96,7 +108,7 @@ def comes(
     checked = ask(agent, address, remote=remote, nominates=nominates, priority=priority, path=path, now=now)
     assert checked is not None
     if checked.question is not None:
-        assert agent.found(respond(checked.question, PASSWORD), address)
+        assert agent.found(respond(checked.question, PASSWORD), address, now)
 
 
 def test_an_authentic_request_is_answered_and_its_address_taken() -> None:
@@ -105,7 +117,7 @@ def test_an_authentic_request_is_answered_and_its_address_taken() -> None:
     assert checked is not None
     assert checked.added
     assert agent.address == HOME
-    response = stun.parse_message(checked.response)
+    response = stun.parse_message(answer(checked))
     assert response.message_class == stun.Class.RESPONSE
     assert response.attributes["XOR-MAPPED-ADDRESS"] == HOME
     assert response.check_message_integrity(agent.credentials.pwd.encode())
@@ -118,14 +130,14 @@ def test_a_stream_is_told_its_far_end_and_forgotten_when_it_closes() -> None:
     assert parsed is not None
     checked = agent.check(parsed, stream, HOME, now=0.0)
     assert checked is not None
-    assert stun.parse_message(checked.response).attributes["XOR-MAPPED-ADDRESS"] == HOME
+    assert stun.parse_message(answer(checked)).attributes["XOR-MAPPED-ADDRESS"] == HOME
     assert ask(agent, AWAY, nominates=False) is not None
     agent.forget(stream)
     agent.forget(stream)
     assert (agent.address, agent.addresses) == (None, [AWAY])
     assert ask(agent, HOME, nominates=False) is not None
     assert agent.address is None, "nobody has answered from there"
-    comes(agent, AWAY, nominates=False)
+    comes(agent, AWAY, nominates=False, now=APART)
     assert agent.address == AWAY
 
 
@@ -211,7 +223,7 @@ def test_of_equal_ways_the_first_that_answers_is_taken() -> None:
     ask(agent, HOME)
     comes(agent, AWAY)
     assert agent.address == AWAY
-    comes(agent, HOME)
+    comes(agent, HOME, now=APART)
     assert agent.address == HOME, "it is there after all"
 
 
@@ -253,14 +265,50 @@ def test_a_recorded_request_moves_nobody() -> None:
 
 
 def test_few_requests_are_remembered() -> None:
-    agent = LiteAgent()
-    for _ in range(3):
-        before = len(agent._seen)
-        assert ask(agent) is not None
-        assert len(agent._seen) > before
-    agent._seen.extend(bytes(8 * REMEMBERED))
-    assert ask(agent) is not None
-    assert len(agent._seen) == 8 * REMEMBERED
+    agent = browser()
+    for number in range(100):
+        assert ask(agent, now=number) is not None
+    assert sum(map(len, agent._seen.values())) == 100 * 8
+    for shelf in range(SHELVES):
+        agent._seen[shelf] = bytes(8 * ON_A_SHELF)
+    assert ask(agent, now=200) is not None
+    assert {len(kept) for kept in agent._seen.values()} == {8 * ON_A_SHELF}
+
+
+def test_what_a_browser_asks_more_often_than_any_does_is_not_answered() -> None:
+    agent = browser()
+    answered = [ask(agent, now=1.0) for _ in range(2 * CHECKS_AT_ONCE)]
+    assert all(checked is not None for checked in answered), "it is the seat, all the same"
+    assert sum(checked.response is not None for checked in answered if checked) == CHECKS_AT_ONCE
+    later = [ask(agent, now=2.0) for _ in range(2 * CHECKS_AT_ONCE)]
+    assert sum(checked.response is not None for checked in later if checked) == CHECKS_PER_SECOND
+
+
+def test_one_that_was_too_many_is_taken_no_note_of() -> None:
+    agent = browser()
+    comes(agent, HOME)
+    for _ in range(CHECKS_AT_ONCE):
+        ask(agent)
+    checked = ask(agent, AWAY)
+    assert checked == Checked(None)
+    assert agent.addresses == [HOME]
+
+
+@pytest.mark.parametrize("forgery", ["forged", "recorded", "as if controlled"])
+def test_nobody_else_uses_up_what_a_seat_may_ask(forgery: str) -> None:
+    agent = browser()
+    comes(agent, HOME)
+    own = agent.credentials
+    extra: dict[str, object] = {"ICE-CONTROLLED": 7} if forgery == "as if controlled" else {}
+    by = Credentials(own.ufrag, "x" * 32) if forgery == "forged" else own
+    recorded = read_request(request(by.ufrag, by.pwd, extra=extra))
+    assert recorded is not None
+    for _ in range(2 * CHECKS_AT_ONCE):
+        agent.check(recorded, HOME, now=0.0)
+        agent.check(recorded, AWAY, now=0.0)
+    checked = ask(agent, HOME)
+    assert checked is not None
+    assert checked.response is not None
 
 
 def test_a_seat_has_few_addresses_and_keeps_the_one_in_use() -> None:
@@ -281,7 +329,7 @@ def test_an_agent_that_believes_itself_controlled_is_told_of_the_conflict() -> N
     agent = LiteAgent()
     checked = ask(agent, extra={"ICE-CONTROLLED": 7})
     assert checked is not None
-    response = stun.parse_message(checked.response)
+    response = stun.parse_message(answer(checked))
     assert response.error_code == 487
     assert agent.address is None
 
@@ -314,7 +362,7 @@ def test_an_ipv6_address_is_answered_without_its_scope() -> None:
     agent = LiteAgent()
     checked = ask(agent, ("fe80::1%eth0", 5000, 0, 2))
     assert checked is not None
-    assert stun.parse_message(checked.response).attributes["XOR-MAPPED-ADDRESS"] == ("fe80::1", 5000)
+    assert stun.parse_message(answer(checked)).attributes["XOR-MAPPED-ADDRESS"] == ("fe80::1", 5000)
 
 
 def test_credentials_are_long_random_and_do_not_show() -> None:
@@ -391,9 +439,9 @@ def test_a_question_of_ours_is_one_that_the_browser_takes_for_a_check() -> None:
     assert (told.ufrag, told.remote_ufrag) == ("abcd", agent.credentials.ufrag)
     assert told.controlled
     assert not told.nominates
-    assert told.message.transaction_id == b"x" * 12
-    assert told.message.check_message_integrity(b"p" * 24)
-    assert "FINGERPRINT" in told.message.attributes, "browsers tell it from media by that"
+    assert told.transaction == b"x" * 12
+    assert told.is_by("p" * 24)
+    assert "FINGERPRINT" in stun.parse_message(question).attributes, "browsers tell it from media by that"
 
 
 @pytest.mark.parametrize("kind", [stun.Class.RESPONSE, stun.Class.ERROR])
@@ -437,10 +485,10 @@ def test_a_seat_moves_to_where_it_has_answered() -> None:
     assert checked is not None
     assert checked.question is not None
     assert agent.address == HOME
-    assert not agent.found(respond(checked.question, PASSWORD), HOME), "it was asked elsewhere"
-    assert agent.found(respond(checked.question, PASSWORD), AWAY)
+    assert not agent.found(respond(checked.question, PASSWORD), HOME, 0.0), "it was asked elsewhere"
+    assert agent.found(respond(checked.question, PASSWORD), AWAY, 0.0)
     assert agent.address == AWAY
-    assert not agent.found(respond(checked.question, PASSWORD), AWAY), "once"
+    assert not agent.found(respond(checked.question, PASSWORD), AWAY, 0.0), "once"
 
 
 def test_who_answered_before_the_nomination_moves_with_it() -> None:
@@ -460,7 +508,7 @@ def test_who_is_wanted_elsewhere_by_then_does_not_move() -> None:
     comes(agent, HOME)
     assert checked is not None
     assert checked.question is not None
-    assert agent.found(respond(checked.question, PASSWORD), AWAY)
+    assert agent.found(respond(checked.question, PASSWORD), AWAY, 0.0)
     assert agent.address == HOME
 
 
@@ -472,7 +520,7 @@ def test_an_address_that_was_left_is_asked_again() -> None:
     assert checked is not None
     assert checked.question is not None
     assert agent.address == AWAY
-    assert agent.found(respond(checked.question, PASSWORD), HOME)
+    assert agent.found(respond(checked.question, PASSWORD), HOME, 0.0)
     assert agent.address == HOME
 
 
@@ -486,10 +534,10 @@ def test_the_first_address_is_sent_to_before_it_has_answered() -> None:
     assert ask(agent, AWAY) is not None
     assert agent.address == HOME
     agent.answered("abcd", PASSWORD)
-    asked = {to: question for question, to in agent.questions()}
+    asked = {to: question for question, to in agent.questions(0.0)}
     assert list(asked) == [HOME, AWAY]
-    assert agent.questions() == [], "each is asked once"
-    assert agent.found(respond(asked[AWAY], PASSWORD), AWAY)
+    assert agent.questions(0.0) == [], "each is asked once"
+    assert agent.found(respond(asked[AWAY], PASSWORD), AWAY, 0.0)
     assert agent.address == AWAY
 
 
@@ -500,7 +548,7 @@ def test_where_it_is_for_certain_is_better_than_where_it_may_be() -> None:
     assert agent.address == HOME
     comes(agent, AWAY, priority=1)
     assert agent.address == AWAY
-    comes(agent, HOME, priority=2)
+    comes(agent, HOME, priority=2, now=APART)
     assert agent.address == HOME, "it is there after all"
 
 
@@ -528,9 +576,40 @@ def test_an_address_that_was_forgotten_is_asked_again() -> None:
     assert checked is not None
     assert checked.question is not None
     agent.forget(AWAY)
-    assert not agent.found(respond(checked.question, PASSWORD), AWAY)
+    assert not agent.found(respond(checked.question, PASSWORD), AWAY, 0.0)
     ask(agent, AWAY)
     assert agent.address == HOME
+
+
+def test_checks_from_where_nobody_answers_bring_no_more_than_they_cost() -> None:
+    """Who has a seat's keys can forge its source: of whoever is there nobody must be flooded."""
+    agent = browser()
+    comes(agent, HOME)
+    check = request(agent.credentials.ufrag, agent.credentials.pwd)
+    for addresses in (1, 2, 1_000):
+        come = sent = 0
+        for turn in range(10 * int(CHECKS_PER_SECOND)):
+            now = 100.0 * addresses + turn / CHECKS_PER_SECOND
+            checked = ask(agent, ("198.51.100.2", turn % addresses), now=now)
+            assert checked is not None
+            come += len(check)
+            sent += len(answer(checked)) + len(checked.question or b"")
+        assert sent <= come
+    checks = [ask(agent, ("198.51.100.3", port), now=1e6) for port in range(2 * QUESTIONS_AT_ONCE)]
+    assert (
+        sum(checked is not None and checked.question is not None for checked in checks) == QUESTIONS_AT_ONCE
+    )
+
+
+def test_a_new_address_is_asked_at_once_and_again_when_the_question_was_lost() -> None:
+    agent = browser()
+    comes(agent, HOME)
+    asked = []
+    for turn in range(9):  # as Chromium does while it seeks
+        checked = ask(agent, AWAY, now=LATER + 0.06 * turn)
+        assert checked is not None
+        asked.append(checked.question is not None)
+    assert asked == [True, False, False, False, True, False, False, False, True]
 
 
 def test_a_retransmission_asks_nothing() -> None:
@@ -552,12 +631,12 @@ def test_in_every_order_nothing_goes_where_nobody_has_answered_but_to_the_first(
 ) -> None:
     agent = browser()
     found = {("192.0.2.1", steps[0][0])}
-    for port, nominates, priority, answers in steps:
+    for now, (port, nominates, priority, answers) in enumerate(steps):
         address = ("192.0.2.1", port)
-        checked = ask(agent, address, nominates=nominates, priority=priority)
+        checked = ask(agent, address, nominates=nominates, priority=priority, now=now)
         assert checked is not None
         if answers and checked.question is not None:
-            agent.found(respond(checked.question, PASSWORD), address)
+            agent.found(respond(checked.question, PASSWORD), address, now)
             found.add(address)
         assert agent.address in found
 

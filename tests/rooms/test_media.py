@@ -337,6 +337,53 @@ async def test_nobody_takes_over_the_address_of_a_seat_that_is_heard(room: Room)
     await until(lambda: len(b.client.rtp) == 1, "the seat still sends from there")
 
 
+async def test_an_address_that_a_seat_has_left_may_soon_be_anothers(room: Room) -> None:
+    """A household's router gives its ports out again."""
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    left = a.client.sock.dup()
+    await room.moves(a)
+    c = room.open("c", 2)
+    c.peer.answer(c.client.answer())
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(c.client.sock)
+    c.client._forget_socket()
+    c.client._socket = left
+    loop.add_reader(left, c.client._readable)
+    c.client.send(c.client.request())
+    await room.settled(a)
+    assert c.client.responses == [], "it may be on its way back"
+    for _ in range(2):
+        room.port.ahead += SILENCE / 2
+        await a.client.check()
+        await b.client.check()
+        room.port.beat()
+    await c.client.connect()
+    await until(lambda: c.peer.state is PeerState.CONNECTED, "it is the other's now")
+    assert left.getsockname() not in a.peer.agent.addresses
+    room.gate("abc")
+    for number, seat in enumerate((a, b, c), 1):
+        seat.client.send_rtp(Kind.CAMERA, number, payload=b"%d" % number)
+    for seat, others in ((a, "23"), (b, "13"), (c, "12")):
+        await until(lambda seat=seat: len(seat.client.rtp) == 2, "each gets its own")  # type: ignore[misc]  # a default binds the loop's value
+        assert {packet[-1:] for packet in seat.client.rtp} == {other.encode() for other in others}
+    room.port.ahead += SILENCE / 2
+    await c.client.check()
+    assert a.peer.agent.address == a.client.sock.getsockname()
+
+
+async def test_a_recorded_check_keeps_no_address_for_one_who_left_it(room: Room) -> None:
+    a = await room.seat("a", 0)
+    check = a.client.request()
+    a.client.send(check)
+    await room.settled(a)
+    here = a.client.sock.getsockname()
+    heard = a.peer.agent.heard_at(here)
+    room.port.ahead += SILENCE
+    a.client.send(check)
+    await until(lambda: len(a.client.responses) == 4, "it is answered")
+    assert a.peer.agent.heard_at(here) == heard
+
+
 async def test_a_request_with_the_wrong_password_does_not_move_a_seat(room: Room) -> None:
     a = await room.seat("a", 0)
     address = a.peer.agent.address

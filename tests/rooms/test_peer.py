@@ -106,7 +106,12 @@ async def test_a_flight_that_went_where_the_seat_is_not_is_sent_again_at_once(
 
         await until(goes_astray, "the flight goes there")
         client.deaf = False
-        await client.check()
+
+        async def moves() -> bool:
+            await client.check()
+            return bool(peer.agent.address == client.sock.getsockname())
+
+        await until(moves, "it is asked once more, and found", every=0.05)
         await shaking
     assert arrived[0] == lost[-1], "the very same: OpenSSL would have numbered it anew"
     await until(lambda: peer.state is PeerState.CONNECTED, "connected")
@@ -237,6 +242,7 @@ async def test_a_seat_closed_before_it_connected_leaves_nothing_behind(
     port: MediaPort, peer: Peer, client: RawClient
 ) -> None:
     peer.answer(client.answer())
+    client.deaf = True
     await client.check()
     assert peer.state is PeerState.CONNECTING
     peer.close()
