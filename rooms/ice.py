@@ -70,7 +70,7 @@ _ID_KEPT = 8
 
 
 def path_of(address: Address) -> Path:
-    """Which way an address is reached."""
+    """Which way an address is reached as far as is seen here: over UDP may come a TURN server's relay."""
     return "tcp" if address[0] == "tcp" else "turn" if address[0] == "turn" else "udp"
 
 

@@ -321,7 +321,8 @@ class RosterSeat(Struct, frozen=True, rename="kebab"):
         unshown: its picture comes in a format that this page's browser does not show.
         unreached: its page is connected, but for seconds no way was found for its sound and picture.
         quality: how well its transport carries; null while it has none. Says what held for seconds.
-        path: how its media comes; null while it has no transport.
+        path: how its media reaches this server; turn is through our own TURN server, while who comes through
+            an external one comes as udp. Null while it has no transport.
         receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
         sends: what its page is to send, likewise.
         camera, screen: in the room, pictures of it come from the seat, or would come were its link not weak.
@@ -680,6 +681,8 @@ class BoardSeat(Struct, frozen=True, rename="kebab"):
         suite: how its media is encrypted, an SRTP profile; null while it has no transport.
         tls: how its page's own connection is encrypted, protocol and suite; null without a page, and where
             a proxy terminates TLS.
+        path: how its media reaches this server; turn is through our own TURN server, while who comes through
+            an external one comes as udp. Null while it has no transport.
         loss_in_percent, loss_out_percent: packets lost on the way from and to the seat.
         kbps_in, kbps_out: media from and to the seat.
     """

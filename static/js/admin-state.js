@@ -6,7 +6,8 @@
 /** @typedef {import('./messages.js').BoardSeat} BoardSeat */
 
 /**
- * The way and the numbers of a seat's transport, a line each; "in" is from the seat to the server.
+ * The way and the numbers of a seat's transport, a line each; "in" is from the seat to the server. The way is that at the
+ * server: who comes through a TURN server of the practice's own comes over UDP.
  *
  * @param {BoardSeat} seat
  * @returns {readonly string[]} none while it has no transport.

@@ -172,7 +172,8 @@
  *     unshown: its picture comes in a format that this page's browser does not show.
  *     unreached: its page is connected, but for seconds no way was found for its sound and picture.
  *     quality: how well its transport carries; null while it has none. Says what held for seconds.
- *     path: how its media comes; null while it has no transport.
+ *     path: how its media reaches this server; turn is through our own TURN server, while who comes through
+ *         an external one comes as udp. Null while it has no transport.
  *     receives: what is sent to its page; screen (no cameras) or sound while its link is weak.
  *     sends: what its page is to send, likewise.
  *     camera, screen: in the room, pictures of it come from the seat, or would come were its link not weak.
@@ -396,6 +397,8 @@
  *     suite: how its media is encrypted, an SRTP profile; null while it has no transport.
  *     tls: how its page's own connection is encrypted, protocol and suite; null without a page, and where
  *         a proxy terminates TLS.
+ *     path: how its media reaches this server; turn is through our own TURN server, while who comes through
+ *         an external one comes as udp. Null while it has no transport.
  *     loss-in-percent, loss-out-percent: packets lost on the way from and to the seat.
  *     kbps-in, kbps-out: media from and to the seat.
  *
