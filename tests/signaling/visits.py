@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import functools
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -22,6 +24,7 @@ from broker.seats import SeatCode, SessionKind
 from signaling.app import Server
 from signaling.group_wire import to_text
 from signaling.settings import Settings
+from tests.signaling.front import Remembering
 from tests.support.heard import Heard
 from tests.support.waiting import eventually
 
@@ -213,10 +216,16 @@ def settings_for(data_dir: Path, **more: Any) -> Settings:
 
 
 async def hire(server: Server, name: str = "host") -> None:
-    """Add a therapist's account, unless it is there."""
-    identity = server.practice.identity
+    """Add a therapist's account, unless it is there. Hundreds of tests do: their password is hashed once."""
+    identity = copy.copy(server.practice.identity)
+    identity._hasher = _remembering()
     if await identity.staff_by_name(name) is None:
         await identity.add_staff(name, Role.THERAPIST, Private(PASSWORD), actor="system")
+
+
+@functools.cache
+def _remembering() -> Remembering:
+    return Remembering()
 
 
 async def book(
