@@ -228,6 +228,10 @@ class BatchEngine:
                     self._pass_up(i, receiver)
                     continue
 
+                ration = track.ration
+                if ration.left <= 0 and not ration.more(now):
+                    counters["dropped_excess"] += 1
+                    continue
                 size[0] = length
                 if unprotect(source.direct[0], pointers[i], size):
                     counters["dropped_unauthenticated"] += 1
@@ -235,6 +239,7 @@ class BatchEngine:
                 plain = size[0]
                 accepted += 1
                 source.meter.octets_in += length
+                ration.left -= length + ration.each
                 if source.last_media != now:
                     source.heard_media(now)
                 if track.is_screen:

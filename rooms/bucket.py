@@ -46,6 +46,15 @@ class Bucket:
         self.left -= 1
         return True
 
+    def some(self, now: float) -> bool:
+        """Whether there is one, for what shows only later what it costs: see ``spend``."""
+        self._refill(now)
+        return self.left >= 1
+
+    def spend(self, amount: float) -> None:
+        """Take so many; the last may be more than there are, and are waited for."""
+        self.left -= amount
+
     def full(self, now: float) -> bool:
         """Whether it holds all it can, so that forgetting it changes nothing."""
         self._refill(now)

@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from rooms.brake import Gaps
 from rooms.feedback import Reception
 from rooms.quality import Meter
+from rooms.rates import Ration
 from rooms.rtcp import SenderReport
 from rooms.rtp import unwrap_rtx, wrap_rtx
 
@@ -40,6 +41,8 @@ H264_RTX = 99
 CACHE_SIZE = 256
 #: Seconds between two key-frame requests to one track.
 KEY_FRAME_INTERVAL = 0.3
+#: Seconds between two sender reports of one track that are passed on; browsers send one a second.
+REPORT_INTERVAL = 0.1
 #: Seconds before a packet is asked of its publisher, or sent to a subscriber, once more.
 REPEAT_NACK = 0.1
 #: Times that a subscriber is sent a packet again: a browser asks so often, then for a key frame (libwebrtc).
@@ -192,6 +195,7 @@ class PublishedTrack:
         owner: who sends it.
         kind: what it shows.
         ssrc: announced in the answer.
+        ration: how much may come of it, and of what is sent again. Whoever decrypts its packets sees to that.
         rtx_ssrc: of its retransmissions, ``None`` if the browser has none.
         h264: it is a picture in H.264.
 
@@ -205,11 +209,19 @@ class PublishedTrack:
     """
 
     def __init__(
-        self, owner: Publisher, kind: Kind, ssrc: int, rtx_ssrc: int | None = None, *, h264: bool = False
+        self,
+        owner: Publisher,
+        kind: Kind,
+        ssrc: int,
+        ration: Ration,
+        rtx_ssrc: int | None = None,
+        *,
+        h264: bool = False,
     ) -> None:
         self.owner = owner
         self.kind = kind
         self.ssrc = ssrc
+        self.ration = ration
         self.rtx_ssrc = rtx_ssrc
         self.routes: tuple[Route, ...] = ()
         self.reception = Reception(ssrc, kind.clock_rate)
@@ -225,6 +237,7 @@ class PublishedTrack:
         self._index_now = 0
         self._wanted: dict[int, _Wanted] = {}
         self._key_frame_at = float("-inf")
+        self._reported_at = float("-inf")
 
     def set_routes(self, slots: list[Slot]) -> bool:
         """Open the ways to exactly these slots. Ways that stay open go on undisturbed.
@@ -313,6 +326,8 @@ class PublishedTrack:
 
     def sender_reports(self, report: SenderReport, now: float) -> list[tuple[Slot, SenderReport]]:
         """Note a sender report and rewrite it for every open route that has carried packets."""
+        if now - self._reported_at < REPORT_INTERVAL:
+            return []
         self.reception.note_sender_report(report.ntp, now)
         out: list[tuple[Slot, SenderReport]] = []
         for route in self.routes:
@@ -323,6 +338,8 @@ class PublishedTrack:
                 out.append(
                     (slot, SenderReport(slot.ssrc, report.ntp, rtp_time, report.packets, report.octets))
                 )
+        if out:
+            self._reported_at = now
         return out
 
     def recover(self, packet: bytes) -> list[tuple[Slot, bytes]]:
@@ -370,8 +387,9 @@ class PublishedTrack:
             return Resend(again, missing)
         missed, newest = 0, route.gaps.newest
         for sequence in sequences:
-            index = self._index((sequence - route.sequence_offset) & 0xFFFF)
-            if index < route.first or highest - index >= CACHE_SIZE:
+            back = (highest - sequence + route.sequence_offset) & 0xFFFF
+            index = highest - back
+            if back >= CACHE_SIZE or index < route.first:
                 continue
             kept = self._cache[index % CACHE_SIZE]
             if kept is not None and kept[0] == index:
@@ -379,7 +397,8 @@ class PublishedTrack:
                 if index > route.gaps.newest and index not in self._wanted:
                     missed, newest = missed + 1, max(newest, index)
                 if (
-                    route.may_repeat(index, now)
+                    route.credit > 0
+                    and route.may_repeat(index, now)
                     and (packet := self._again(route, index, kept[1])) is not None
                 ):
                     again.append(packet)

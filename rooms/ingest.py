@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from rooms.ingest_sdp import ClientOffer, Fragment, Side
 from rooms.peer import Peer
+from rooms.rates import ration_of_program_sound
 
 _MARKER = 0x80
 
@@ -18,6 +19,7 @@ class IngestPeer(Peer):
     """One transport of one seat over which a program publishes. Made by ``MediaPort.open_peer``."""
 
     receives = False
+    ration_of_sound = staticmethod(ration_of_program_sound)
     _offered: ClientOffer | None = None
     _remote_ufrag: str | None = None
     _types: dict[int, int] = {}  # noqa: RUF012 -- replaced as a whole by take_offer, never changed

@@ -427,12 +427,16 @@ class MediaPort:
         # The SSRC is readable before decryption: libsrtp must not keep state for unannounced ones.
         ssrc = ssrc_of(data)
         track = None if ssrc is None else peer.tracks_by_ssrc.get(ssrc)
+        now = self.now()
+        if track is not None and track.ration.left <= 0 and not track.ration.more(now):
+            self.counters["dropped_excess"] += 1
+            return
         packet = None if track is None else peer.open_rtp(data)
         if track is None or packet is None:
             self.counters["dropped_unauthenticated"] += 1
             return
         self.counters["packets_in"] += 1
-        now = self.now()
+        track.ration.left -= len(data) + track.ration.each
         peer.meter.octets_in += len(data)
         peer.heard_media(now)
         if ssrc == track.rtx_ssrc:
@@ -456,14 +460,18 @@ class MediaPort:
         )
 
     def _on_srtcp(self, peer: Peer, data: bytes) -> None:
+        now = self.now()
+        if not peer.reports.some(now):
+            self.counters["dropped_excess"] += 1
+            return
         sender = rtcp.sender_ssrc(data)
         compound = None if sender is None else peer.open_rtcp(data, sender)
         if compound is None:
             self.counters["dropped_unauthenticated"] += 1
             return
-        now = self.now()
+        peer.reports.spend(1)
         peer.heard_media(now)
-        for report in rtcp.read(compound):
+        for report in rtcp.read(compound, peer.may_miss):
             match report:
                 case rtcp.SenderReport(ssrc=ssrc) if ssrc in peer.tracks_by_ssrc:
                     track = peer.tracks_by_ssrc[ssrc]
@@ -486,6 +494,7 @@ class MediaPort:
         if route is None:
             return
         self.counters["nacks"] += len(nack.sequences)
+        peer.missed(len(nack.sequences))
         track = route.track
         answer = track.resend(route, nack.sequences, now)
         if answer.flood:

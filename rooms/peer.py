@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import pylibsrtp
 from aiortc import RTCDtlsFingerprint, RTCDtlsParameters
 
+from rooms.bucket import Bucket
 from rooms.description import BadSdp
 from rooms.dtls import Certificate, DtlsServer, LiteIce, Sessions
 from rooms.forwarding import Kind, PublishedTrack, Route, Slot
@@ -32,6 +33,17 @@ from rooms.hearing import Hearing
 from rooms.ice import Address, LiteAgent, Path
 from rooms.quality import Meter, Quality, Standing
 from rooms.questions import TRANSACTION
+from rooms.rates import (
+    MISSED_AT_ONCE,
+    MISSED_PER_SECOND,
+    RECORDS_AT_ONCE,
+    RECORDS_PER_SECOND,
+    REPORTS_AT_ONCE,
+    REPORTS_PER_SECOND,
+    Ration,
+    ration_of_pictures,
+    ration_of_sound,
+)
 from rooms.rtcp import ReportBlock
 from rooms.sdp import PUBLISHED, Answer, Offer, read_answer
 
@@ -112,6 +124,8 @@ class Peer:
 
     Attributes:
         receives: whether anything of the others can be sent to it at all.
+        ration_of_sound: how much sound may come.
+        reports: how many RTCP compounds may come.
         h264: whether pictures of others may come in H.264: never where pages seal their frames.
         state: where it stands.
         standing: what pages are told of the link; the port's beat judges it.
@@ -124,6 +138,7 @@ class Peer:
     """
 
     receives = True
+    ration_of_sound = staticmethod(ration_of_sound)
 
     def __init__(
         self,
@@ -148,6 +163,13 @@ class Peer:
         self.last_heard = self.last_media = port.now()
         self.hearing = Hearing()
         self.closed = False
+        self._sound, self._pictures = (
+            self.ration_of_sound(self.last_heard),
+            ration_of_pictures(self.last_heard),
+        )
+        self.reports = Bucket(REPORTS_PER_SECOND, REPORTS_AT_ONCE)
+        self._records = Bucket(RECORDS_PER_SECOND, RECORDS_AT_ONCE)
+        self._missed = Bucket(MISSED_PER_SECOND, MISSED_AT_ONCE)
         self.direct: Any = None
         self._port = port
         self._on_change = on_change
@@ -260,11 +282,17 @@ class Peer:
         await self._dtls.stop()
         self._ice.close()
 
+    def _ration(self, kind: Kind) -> Ration:
+        """Of what is answered anew no more may come than before."""
+        return self._sound if kind is Kind.AUDIO else self._pictures
+
     def _publish(self, answer: Answer) -> None:
         for track in self.member.tracks.values():
             track.set_routes([])
         self.member.tracks = {
-            told.kind: PublishedTrack(self, told.kind, told.ssrc, told.rtx_ssrc, h264=told.h264)
+            told.kind: PublishedTrack(
+                self, told.kind, told.ssrc, self._ration(told.kind), told.rtx_ssrc, h264=told.h264
+            )
             for told in answer.tracks
         }
         self.tracks_by_ssrc = {}
@@ -374,7 +402,7 @@ class Peer:
 
     def feed_dtls(self, datagram: bytes) -> bool:
         """Take in one DTLS datagram from a verified address; false when it was dropped."""
-        return not self.closed and self._ice.feed(datagram)
+        return not self.closed and self._records.take(self._port.now()) and self._ice.feed(datagram)
 
     def open_rtp(self, datagram: bytes) -> bytes | None:
         """Decrypt one SRTP packet, or ``None`` when it is not authentic."""
@@ -426,6 +454,17 @@ class Peer:
     def _send(self, datagram: bytes) -> None:
         if self.agent.address is not None:
             self._port.send(datagram, self.agent.address)
+
+    def may_miss(self, ssrc: int) -> int:
+        """How many sequence numbers the seat may ask for of a slot at present; none of a closed one."""
+        slot = self.slots_by_ssrc.get(ssrc)
+        if slot is None or slot.route is None or not self._missed.some(self._port.now()):
+            return 0
+        return int(self._missed.left)
+
+    def missed(self, numbers: int) -> None:
+        """It has asked for so many."""
+        self._missed.spend(numbers)
 
     # --------------------------------------------------------------------------------------- quality
 

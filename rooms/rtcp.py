@@ -10,7 +10,7 @@ Pure, total and bounded: what does not parse ends the list.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 SENDER_REPORT = 200
@@ -27,8 +27,11 @@ _APPLICATION = 15
 MAX_PACKETS = 32
 #: Sequence numbers honoured from one compound: a datagram of nothing but NACKs could name thousands.
 MAX_NACKED = 256
+#: Report blocks read of one compound, as many as one report holds.
+MAX_BLOCKS = 31
 
 _HEAD = struct.Struct("!BBH")
+_U32 = struct.Struct("!I")
 _BLOCK = struct.Struct("!IIIIII")
 
 
@@ -92,35 +95,42 @@ class BandwidthEstimate:
     bits_per_second: int
 
 
-Report = SenderReport | ReportBlock | Nack | KeyFrameRequest | BandwidthEstimate
+_Told = SenderReport | ReportBlock | KeyFrameRequest | BandwidthEstimate
+Report = _Told | Nack
 
 
-def read(compound: bytes) -> list[Report]:
-    """Everything useful that a decrypted compound says, in its order; of each stream one sender report.
+def read(compound: bytes, missed: Callable[[int], int] = lambda ssrc: MAX_NACKED) -> list[Report]:
+    """Everything useful that a decrypted compound says, in its order; the same of the same stream once.
 
-    Each sender report costs a packet to every subscriber: one compound must not become dozens.
+    Each report costs work, and a sender report a packet to every subscriber: one compound must not be dozens.
 
     Args:
         compound: one or more RTCP packets; from anybody, so possibly garbage.
+        missed: how many sequence numbers may be missed of a stream; where none, they are not even read.
     """
     reports: list[Report] = []
-    nacked = 0
-    sent: set[int] = set()
+    nacked = blocks = 0
+    seen: set[tuple[type[_Told], int]] = set()
     for kind, count, body in _packets(compound):
+        found: Iterable[_Told] = ()
         if kind in (SENDER_REPORT, RECEIVER_REPORT):
-            for report in _read_reports(kind, count, body):
-                if isinstance(report, SenderReport):
-                    if report.ssrc in sent:
-                        continue
-                    sent.add(report.ssrc)
-                reports.append(report)
-        elif kind == TRANSPORT_FEEDBACK and count == _NACK and len(body) >= 12:
-            if nacked < MAX_NACKED:
-                nack = _read_nack(body, MAX_NACKED - nacked)
+            found = _read_reports(kind, min(count, MAX_BLOCKS - blocks), body)
+            blocks += count
+        elif kind == TRANSPORT_FEEDBACK and count == _NACK and len(body) >= 12 and nacked < MAX_NACKED:
+            most = min(MAX_NACKED - nacked, missed(_U32.unpack_from(body, 4)[0]))
+            if most > 0:
+                nack = _read_nack(body, most)
                 nacked += len(nack.sequences)
                 reports.append(nack)
         elif kind == PAYLOAD_FEEDBACK:
-            reports.extend(_read_payload_feedback(count, body))
+            found = _read_payload_feedback(count, body)
+        for report in found:
+            if not isinstance(report, BandwidthEstimate):
+                told = type(report), report.media_ssrc if isinstance(report, KeyFrameRequest) else report.ssrc
+                if told in seen:
+                    continue
+                seen.add(told)
+            reports.append(report)
     return reports
 
 
@@ -145,7 +155,7 @@ def _packets(compound: bytes) -> Iterator[tuple[int, int, bytes]]:
         position = end
 
 
-def _read_reports(kind: int, count: int, body: bytes) -> Iterator[Report]:
+def _read_reports(kind: int, count: int, body: bytes) -> Iterator[SenderReport | ReportBlock]:
     position = 4
     if kind == SENDER_REPORT:
         if len(body) < 24:
@@ -174,7 +184,7 @@ def _read_nack(body: bytes, most: int) -> Nack:
     return Nack(struct.unpack_from("!I", body, 4)[0], tuple(sequences[:most]))
 
 
-def _read_payload_feedback(fmt: int, body: bytes) -> Iterator[Report]:
+def _read_payload_feedback(fmt: int, body: bytes) -> Iterator[KeyFrameRequest | BandwidthEstimate]:
     if len(body) < 8:
         return
     if fmt == _PLI:

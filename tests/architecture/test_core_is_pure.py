@@ -44,6 +44,7 @@ PURE = {
         "rooms.questions",
         "rooms.quality",
         "rooms.room",
+        "rooms.rates",
         "rooms.rtcp",
     ),
     *(

@@ -34,6 +34,7 @@ from rooms.ingest_sdp import Side, read_fragment, read_offer
 from rooms.mls_wire import read_key_package, read_private, read_welcome, vector
 from rooms.quality import Meter
 from rooms.questions import read_response
+from rooms.rates import ration_of_pictures
 from rooms.sdp import PUBLISHED, Answer, read_answer
 from rooms.weak import Allowance
 from signaling import codec, messages
@@ -217,7 +218,7 @@ def check_forwarding(data: bytes) -> None:
     """Whatever a publisher sends and subscribers ask for: right slots only, bounded, nothing said before."""
     reader, now, sink = Reader(data), 0.0, _Sink()
     kind = (Kind.CAMERA, Kind.AUDIO, Kind.SCREEN)[reader.below(3)]
-    track = PublishedTrack(sink, kind, 11, None if kind is Kind.AUDIO else 21)
+    track = PublishedTrack(sink, kind, 11, ration_of_pictures(now), None if kind is Kind.AUDIO else 21)
     slots = [Slot(sink, kind, 100 + n, None if kind is Kind.AUDIO else 200 + n) for n in range(3)]
     open_slots: list[Slot] = []
     steps = 0

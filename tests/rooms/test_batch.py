@@ -389,6 +389,7 @@ async def test_a_seat_reached_over_a_stream_is_not_sent_to_over_udp(batched: Roo
     await until(lambda: len(a.client.rtp) == 1, "it arrives")
     batched.port.detach(stream)
     await b.client.check()
+    await until(lambda: b.peer.direct is not None, "it has answered over UDP")
     a.client.send_rtp(Kind.CAMERA, 2, payload=b"again")
     await until(lambda: len(b.client.rtp) == 1, "back on UDP")
 

@@ -26,6 +26,16 @@ def test_it_is_full_again_once_everything_has_come_back() -> None:
     assert bucket.full(1.0)
 
 
+def test_what_was_spent_is_waited_for_also_where_it_was_more_than_there_was() -> None:
+    bucket = Bucket(rate=10.0, burst=5, at=0.0)
+    assert bucket.some(0.0)
+    bucket.spend(25)
+    assert not bucket.some(2.0)
+    assert bucket.some(2.15)
+    assert bucket.take(2.15), "to look takes nothing"
+    assert not bucket.some(2.16)
+
+
 def test_each_name_has_a_bucket_of_its_own() -> None:
     buckets = Buckets(rate=1.0, burst=1)
     assert [buckets.take(name, 0.0) for name in "aab"] == [True, False, True]

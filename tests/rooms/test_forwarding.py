@@ -11,12 +11,14 @@ from rooms.forwarding import (
     KEY_FRAME_INTERVAL,
     MAX_REPEATS,
     REPEAT_NACK,
+    REPORT_INTERVAL,
     VP8_RTX,
     Kind,
     PublishedTrack,
     Slot,
 )
 from rooms.quality import Meter
+from rooms.rates import ration_of_pictures, ration_of_sound
 from rooms.rtcp import SenderReport
 from rooms.rtp import HEADER, HEADER_SIZE, renumber, unwrap_rtx, wrap_rtx
 
@@ -37,7 +39,7 @@ SLOT, SLOT_RTX = 500, 501
 
 
 def camera(ssrc: int = 11) -> PublishedTrack:
-    return PublishedTrack(ME, Kind.CAMERA, ssrc, ssrc + 100)
+    return PublishedTrack(ME, Kind.CAMERA, ssrc, ration_of_pictures(0.0), ssrc + 100)
 
 
 def slot(kind: Kind = Kind.CAMERA, ssrc: int = SLOT) -> Slot:
@@ -232,6 +234,17 @@ def test_asking_without_end_gets_no_more_than_was_sent() -> None:
     assert len(track.resend(seen.route, (1, 2, 3, 4) * 30, 20.0).again) == 1
 
 
+def test_what_could_not_be_sent_again_is_not_counted_as_sent() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1, 2)
+    assert seen.route is not None
+    for beat in range(2, 2 + MAX_REPEATS):
+        track.resend(seen.route, (1,), beat * REPEAT_NACK * 2)
+    assert seen.route.credit == 0
+    assert seen.route.repeats[track.reception.highest - 1][0] == 2 if track.reception.highest else False
+
+
 def test_a_packet_comes_again_a_few_times_and_not_before_the_last_can_have_arrived() -> None:
     track, seen = camera(), slot()
     track.set_routes([seen])
@@ -413,7 +426,7 @@ def test_a_recovered_packet_does_not_pass_a_gate_closed_meanwhile() -> None:
 
 
 def test_sound_is_not_retransmitted() -> None:
-    track = PublishedTrack(ME, Kind.AUDIO, 11)
+    track = PublishedTrack(ME, Kind.AUDIO, 11, ration_of_sound(0.0))
     seen = slot(Kind.AUDIO)
     track.set_routes([seen])
     forward(track, 1, 3)
@@ -445,7 +458,7 @@ def test_key_frames_are_asked_for_no_more_often_than_throttled_but_at_once_for_s
 
 
 def test_sound_has_no_key_frames() -> None:
-    assert not PublishedTrack(ME, Kind.AUDIO, 11).want_key_frame(0.0, at_once=True)
+    assert not PublishedTrack(ME, Kind.AUDIO, 11, ration_of_sound(0.0)).want_key_frame(0.0, at_once=True)
 
 
 def test_a_sender_report_follows_the_slots_clock_and_keeps_wall_time() -> None:
@@ -458,6 +471,17 @@ def test_a_sender_report_follows_the_slots_clock_and_keeps_wall_time() -> None:
     ((to, report),) = second.sender_reports(SenderReport(12, 2**40, 500_090, 7, 8), 1.0)
     assert to is seen
     assert report == SenderReport(SLOT, 2**40, 1000 + 90_000 + 90, 7, 8)
+
+
+def test_sender_reports_pass_no_more_often_than_anybody_needs() -> None:
+    track, seen = camera(), slot()
+    track.set_routes([seen])
+    forward(track, 1)
+    passed = [
+        len(track.sender_reports(SenderReport(11, at << 16, 0, 1, 1), REPORT_INTERVAL / 4 * at))
+        for at in range(1, 9)
+    ]
+    assert passed == [1, 0, 0, 0, 1, 0, 0, 0]
 
 
 def test_behind_the_gate_no_sender_report_passes() -> None:

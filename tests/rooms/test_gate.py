@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rooms.forwarding import Kind, PublishedTrack
 from rooms.gate import MAX_PLACES, SCREEN_PATIENCE, Gate, Member, slots_for
 from rooms.quality import Level, Meter
+from rooms.rates import ration_of_pictures
 
 
 class Somebody:
@@ -30,7 +31,7 @@ NOBODY: frozenset[str] = frozenset()
 def member(seat: str, place: int, *, live: bool = True) -> Member:
     owner = Somebody()
     made = Member(seat, place, slots_for(owner, SSRCS.__next__), live=live)
-    made.tracks = {kind: PublishedTrack(owner, kind, next(SSRCS)) for kind in Kind}
+    made.tracks = {kind: PublishedTrack(owner, kind, next(SSRCS), ration_of_pictures(0.0)) for kind in Kind}
     return made
 
 
@@ -59,7 +60,9 @@ def test_a_new_room_is_closed() -> None:
 
 def test_h264_goes_only_to_those_whose_browser_shows_it() -> None:
     program, one, other = member("a", 0), member("b", 1), member("c", 2)
-    program.tracks[Kind.CAMERA] = PublishedTrack(Somebody(), Kind.CAMERA, next(SSRCS), h264=True)
+    program.tracks[Kind.CAMERA] = PublishedTrack(
+        Somebody(), Kind.CAMERA, next(SSRCS), ration_of_pictures(0.0), h264=True
+    )
     one.shows_h264 = True
     gate = room(program, one, other)
     gate.set(frozenset("abc"), NOBODY)

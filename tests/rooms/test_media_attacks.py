@@ -21,6 +21,7 @@ from rooms.feedback import MIN_BITRATE
 from rooms.forwarding import CACHE_SIZE, Kind
 from rooms.ice import CHECKS_AT_ONCE, Credentials
 from rooms.media import PeerState
+from rooms.rates import MISSED_AT_ONCE, MISSED_PER_SECOND, RECORDS_AT_ONCE
 from rooms.rtp import HEADER, HEADER_SIZE, ssrc_of
 from tests.rooms.media_room import Room, Seat
 from tests.rooms.raw_client import MEDIA_SSRC, RTX_SSRC, RawClient, until
@@ -545,6 +546,132 @@ async def test_a_flood_of_checks_is_answered_to_a_bound_and_keeps_nobody_from_be
         await asyncio.sleep(0)
     await room.settled(b)
     assert stranger.heard_nothing()
+
+
+def protected(seat: Seat, kind: Kind, packets: int, size: int) -> list[bytes]:
+    """So many packets of one kind as they go over the wire."""
+    payload_type = 111 if kind is Kind.AUDIO else 96
+    head = [HEADER.pack(0x80, payload_type, 1 + n, 960 * n, MEDIA_SSRC[kind]) for n in range(packets)]
+    return [seat.client.dtls._tx_srtp.protect(each + bytes(size)) for each in head]
+
+
+async def come(room: Room, seat: Seat, datagrams: list[bytes]) -> None:
+    """They come one after the other, as fast as they are dealt with."""
+    for number, datagram in enumerate(datagrams, 1):
+        seat.client.send(datagram)
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("kind", "size", "most"), [(Kind.AUDIO, 1_100, 200), (Kind.AUDIO, 20, 1_500)])
+async def test_sound_is_forwarded_to_a_bound(room: Room, kind: Kind, size: int, most: int) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    sent = protected(a, kind, 3_000, size)
+    await come(room, a, sent)
+    counters = room.port.counters
+    await until(
+        lambda: counters["packets_in"] + counters["dropped_excess"] == 3_000, "all of it is dealt with"
+    )
+    assert counters["packets_out"] == counters["packets_in"] <= most
+    a.client.send_rtp(Kind.CAMERA, 1)
+    await until(
+        lambda: any(p.endswith(b"frame") for p in b.client.rtp), "its pictures have a ration of their own"
+    )
+    await hears(room, b, a, 1)
+    room.port.ahead = 1.0
+    a.client.send_rtp(Kind.AUDIO, 3_001, payload=b"later")
+    await until(lambda: any(p.endswith(b"later") for p in b.client.rtp), "what comes later passes")
+
+
+async def test_pictures_are_forwarded_to_a_bound_and_what_is_sent_again_counts(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    counters = room.port.counters
+    await come(room, a, protected(a, Kind.CAMERA, 2_000, 1_100) + protected(a, Kind.SCREEN, 500, 1_100))
+    await until(
+        lambda: counters["packets_in"] + counters["dropped_excess"] == 2_500, "all of it is dealt with"
+    )
+    assert 1_000 < counters["packets_in"] < 2_000
+    before, dropped = counters["packets_in"], counters["dropped_excess"]
+    for number in range(1, 501):
+        a.client.send_rtx(Kind.CAMERA, number, 1, bytes(1_000))
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+    all_of_it = before + dropped + 500
+    await until(
+        lambda: counters["packets_in"] + counters["dropped_excess"] == all_of_it, "so is what is sent again"
+    )
+    assert counters["dropped_excess"] > dropped
+    a.client.send_rtp(Kind.AUDIO, 1, payload=b"sound")
+    await until(lambda: any(p.endswith(b"sound") for p in b.client.rtp), "its sound is heard")
+
+
+async def test_what_was_held_up_for_ten_seconds_passes_at_once(room: Room) -> None:
+    a = await room.seat("a", 0)
+    await room.seat("b", 1)
+    room.gate("ab")
+    await come(room, a, protected(a, Kind.AUDIO, 500, 110))
+    await come(room, a, protected(a, Kind.CAMERA, 400, 1_100))
+    await until(lambda: room.port.counters["packets_in"] == 900, "all of it passes")
+    assert room.port.counters["dropped_excess"] == 0
+
+
+async def test_a_flood_of_reports_is_read_to_a_bound(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    report = rtcp.build_sender_report(rtcp.SenderReport(MEDIA_SSRC[Kind.CAMERA], 1, 1, 1, 1))
+    for number in range(1, 1_501):
+        a.client.send_rtcp(report)
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+    await room.settled(a)
+    assert room.port.counters["dropped_excess"] > 500
+    await hears(room, a, b, 1)
+    room.port.ahead = 1.0
+    b.client.send_rtcp(rtcp.build_remb(1, 500_000, [b.client.slots[1]]))
+    await until(lambda: b.peer.estimate is not None, "another's are read")
+    a.client.send_rtcp(rtcp.build_remb(1, 500_000, [a.client.slots[1]]))
+    await until(lambda: a.peer.estimate is not None, "and later its own")
+
+
+async def test_a_flood_of_records_is_read_to_a_bound(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    room.gate("ab")
+    record = bytes([23, 254, 253, 0, 1]) + bytes(6) + (64).to_bytes(2, "big") + bytes(64)
+    for number in range(3 * RECORDS_AT_ONCE):
+        a.client.send(record)
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+    await room.settled(a)
+    assert room.port.counters["dropped_unauthenticated"] > RECORDS_AT_ONCE
+    await hears(room, a, b, 1)
+    room.port.ahead = 1.0
+    await a.client.dtls.stop()
+    await until(lambda: a.peer.state is PeerState.GONE, "its goodbye is understood later")
+
+
+async def test_what_is_missed_is_looked_for_to_a_bound_and_behind_the_gate_not_at_all(room: Room) -> None:
+    a, b = await room.seat("a", 0), await room.seat("b", 1)
+    everything = b"".join(rtcp.build_nack(1, b.client.slots[1], range(at, at + 128)) for at in (0, 128))
+
+    async def asks(times: int) -> int:
+        before = room.port.counters["nacks"]
+        for _ in range(times):
+            b.client.send_rtcp(everything)
+            await asyncio.sleep(0)
+        await room.settled(b)
+        return room.port.counters["nacks"] - before
+
+    assert await asks(50) == 0
+    room.gate("ab")
+    a.client.send_rtp(Kind.CAMERA, 1)
+    await until(lambda: len(b.client.rtp) == 1, "it arrives")
+    asked = await asks(50)
+    assert MISSED_AT_ONCE <= asked <= MISSED_AT_ONCE + 2 * MISSED_PER_SECOND
+    room.port.ahead = 1.0
+    assert await asks(1) == rtcp.MAX_NACKED, "later it may ask again"
 
 
 async def test_no_estimate_drives_a_publisher_below_the_floor_or_breaks_the_report(room: Room) -> None:

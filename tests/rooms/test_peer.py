@@ -13,6 +13,7 @@ from rooms.forwarding import Kind, PublishedTrack
 from rooms.ice import Credentials
 from rooms.media import MediaPort
 from rooms.peer import INTERRUPTION, Peer, PeerState
+from rooms.rates import ration_of_pictures
 from rooms.rtcp import ReportBlock, build_receiver_report
 from rooms.rtp import HEADER
 from tests.rooms.raw_client import RawClient, until
@@ -286,7 +287,7 @@ class Seen:
     def __init__(self, peer: Peer) -> None:
         self.peer, self.next = peer, 0
         self.slot = next(slot for slot in peer.member.slots if slot.kind is Kind.CAMERA)
-        self.track = PublishedTrack(peer, Kind.CAMERA, 7, 8)
+        self.track = PublishedTrack(peer, Kind.CAMERA, 7, ration_of_pictures(0.0), 8)
         self.track.set_routes([self.slot])
 
     def comes(self, packets: int) -> None:

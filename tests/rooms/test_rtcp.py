@@ -60,9 +60,38 @@ BLOCKS = st.builds(
 )
 
 
-@given(SSRCS, st.lists(BLOCKS, max_size=31))
+@given(SSRCS, st.lists(BLOCKS, max_size=31, unique_by=lambda block: block.ssrc))
 def test_report_blocks_are_read_as_they_were_built(sender: int, blocks: list[rtcp.ReportBlock]) -> None:
     assert rtcp.read(rtcp.build_receiver_report(sender, blocks)) == blocks
+
+
+def test_of_each_stream_a_compound_tells_one_report_block_and_asks_for_one_key_frame() -> None:
+    first, again, other = (
+        rtcp.ReportBlock(ssrc, 1, lost, 3, 4, 5, 6) for ssrc, lost in ((9, 1), (9, 2), (8, 3))
+    )
+    blocks = rtcp.build_receiver_report(1, [first, again, other])
+    fir = struct.pack("!BBHII", 0x84, 206, 6, 1, 0) + 2 * struct.pack("!II", 9, 0)
+    told = [first, other, rtcp.KeyFrameRequest(9), rtcp.KeyFrameRequest(8)]
+    assert rtcp.read(2 * blocks + fir + 3 * rtcp.build_pli(1, 9) + rtcp.build_pli(1, 8)) == told
+
+
+def test_of_a_compound_no_more_blocks_are_read_than_one_report_holds() -> None:
+    reports = b"".join(
+        rtcp.build_receiver_report(
+            1, [rtcp.ReportBlock(ssrc, 0, 0, 0, 0, 0, 0) for ssrc in range(at, at + 20)]
+        )
+        for at in (0, 20, 40)
+    )
+    assert len(rtcp.read(reports)) == rtcp.MAX_BLOCKS
+
+
+def test_what_is_missed_of_a_stream_is_read_as_far_as_it_may_be() -> None:
+    compound = b"".join(rtcp.build_nack(1, ssrc, range(0, 100, 20)) for ssrc in (7, 8, 9))
+    may = {7: 0, 8: 3, 9: 1_000}
+    assert rtcp.read(compound, lambda ssrc: may[ssrc]) == [
+        rtcp.Nack(8, (0, 20, 40)),
+        rtcp.Nack(9, (0, 20, 40, 60, 80)),
+    ]
 
 
 def test_of_each_stream_a_compound_tells_one_sender_report() -> None:
