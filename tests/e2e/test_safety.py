@@ -77,9 +77,10 @@ async def in_the_room(people: People, visit: Visit, *scripts: str) -> tuple[Pati
     """A couple in the room with their therapist; what they share does not matter here."""
     therapist = await people.therapist(visit)
     a, b = await people.patient(visit, "A"), await people.patient(visit, "B")
-    for script in scripts:
-        await a.context.add_init_script(script)
-    await a.page.goto("about:blank")
+    for partner in (a, b):
+        for script in scripts:
+            await partner.context.add_init_script(script)
+        await partner.page.goto("about:blank")
     await asyncio.gather(therapist.opens_the_room(), a.waits(), b.waits())
     await therapist.presses("Admit both")
     await asyncio.gather(a.is_in_the_room(), b.is_in_the_room())
@@ -104,9 +105,9 @@ async def left_nothing(person: Patient) -> None:
     await person.sees(NEUTRAL)
 
 
-async def test_one_press_leaves_nothing_behind(practice: Practice, people: People) -> None:
+async def test_one_press_or_three_escapes_leave_nothing_behind(practice: Practice, people: People) -> None:
     visit = await practice.book()
-    a, b, therapist = await in_the_room(people, visit)
+    a, b, therapist = await in_the_room(people, visit, REMEMBER_TRACKS, AT_ONCE)
     heard_by_b = Shown(b)
     await b.reload()
     await b.is_in_the_room()
@@ -138,31 +139,28 @@ async def test_one_press_leaves_nothing_behind(practice: Practice, people: Peopl
     assert events == [("seat.left", "A", "A", None), ("seat.left", "A", "A", "left-page")]
     await b.sees_and_hears(1)
 
-
-async def test_three_escapes_leave_without_a_network_too(practice: Practice, people: People) -> None:
-    visit = await practice.book()
-    a, _, therapist = await in_the_room(people, visit, REMEMBER_TRACKS, AT_ONCE)
-    await a.context.set_offline(True)
-    await a.reads("The connection was lost.")
+    # Three times Escape leaves without a network too.
+    await b.context.set_offline(True)
+    await b.reads("The connection was lost.")
     for _ in range(3):
-        await a.page.keyboard.press("Escape")
-    assert await a.page.evaluate("window.atOnce") == NEUTRAL
-    await a.sees(NEUTRAL)
-    assert await a.page.title() == NEUTRAL
-    tracks = await a.page.evaluate("window.tracks.map(({readyState}) => readyState)")
+        await b.page.keyboard.press("Escape")
+    assert await b.page.evaluate("window.atOnce") == NEUTRAL
+    await b.sees(NEUTRAL)
+    assert await b.page.title() == NEUTRAL
+    tracks = await b.page.evaluate("window.tracks.map(({readyState}) => readyState)")
     assert tracks
     assert set(tracks) == {"ended"}
-    states = await a.page.evaluate("window.connections.map(({connectionState}) => connectionState)")
+    states = await b.page.evaluate("window.connections.map(({connectionState}) => connectionState)")
     assert states
     assert set(states) == {"closed"}
-    await therapist.sees_seat("A", presence="away")
+    await therapist.sees_seat("B", presence="away")
 
     # With the network back the place is given up, and the page in memory makes way for a real one.
-    await a.context.set_offline(False)
-    await therapist.sees_seat("A", state="left")
-    await a.page.wait_for_function(f"performance.getEntriesByType('navigation')[0].name.endsWith('{PATH}')")
-    await left_nothing(a)
-    assert await a.context.cookies() == []
+    await b.context.set_offline(False)
+    await therapist.sees_seat("B", state="left")
+    await b.page.wait_for_function(f"performance.getEntriesByType('navigation')[0].name.endsWith('{PATH}')")
+    await left_nothing(b)
+    assert await b.context.cookies() == []
 
 
 async def test_the_seat_token_and_the_link_secret_go_nowhere(practice: Practice, people: People) -> None:
