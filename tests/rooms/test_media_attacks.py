@@ -608,6 +608,19 @@ async def test_pictures_are_forwarded_to_a_bound_and_what_is_sent_again_counts(r
     await until(lambda: any(p.endswith(b"sound") for p in b.client.rtp), "its sound is heard")
 
 
+async def test_over_a_stream_the_same_bounds_hold_and_it_is_told(room: Room) -> None:
+    """So a stream that brings little else is closed (``rooms.streams``)."""
+    a = await room.seat("a", 0)
+    stream = room.port.attach("tcp", lambda datagram: True, ("192.0.2.1", 9))
+    assert room.port.receive(a.client.request(), stream)
+    taken = [room.port.receive(packet, stream) for packet in protected(a, Kind.AUDIO, 3_000, 20)]
+    assert all(taken[:500])
+    assert taken.count(False) == room.port.counters["dropped_excess"] > 1_500
+    taken = [room.port.receive(a.client.request(), stream) for _ in range(3 * CHECKS_AT_ONCE)]
+    assert taken.count(True) < 2 * CHECKS_AT_ONCE
+    room.port.detach(stream)
+
+
 async def test_what_was_held_up_for_ten_seconds_passes_at_once(room: Room) -> None:
     a = await room.seat("a", 0)
     await room.seat("b", 1)
