@@ -2,6 +2,7 @@
 // What arrives over one transport, as the browser counts it: which pictures move, which voices come. The server never
 // says who shares a screen or lost their camera; frames do.
 
+const RECENT = 1_000; // ms: a time further back is not believed to be that of a packet which is new
 const STILL = 6; // looks, two a second, without a frame: a picture is gone; a still screen sends one a second
 
 export class Arrivals {
@@ -84,21 +85,25 @@ async function arrived(receiver) {
 
 /**
  * @param {RTCPeerConnection} pc
- * @returns {Promise<{packets: number, at: number}>} of any kind, so far, and when they were counted: a busy page reads
- *   late what has come in time.
+ * @returns {Promise<{packets: number, at: number, newest: number}>} of any kind, so far; when they were counted: a busy
+ *   page reads late what has come in time; and when the newest came, if it is new. Where that is not told or cannot be
+ *   true, it is taken to have come just now.
  */
 export async function packetsOf(pc) {
-  const found = { packets: 0, at: 0 };
+  const found = { packets: 0, at: 0, newest: 0 };
   if (pc.connectionState === "closed") return found;
   // It may be closed while it counts. Whoever asks waits for an answer: a reconnect, or another look at what is broken.
   const report = await pc.getStats().catch(() => /** @type {RTCStatsReport} */ (new Map()));
   let counted = 0;
+  let newest = -Infinity;
   let all;
   report.forEach((entry) => {
     if (entry.type === "transport") [all, found.at] = [entry.packetsReceived, entry.timestamp];
+    else if (entry.type === "candidate-pair") newest = Math.max(newest, entry.lastPacketReceivedTimestamp ?? 0);
     else if (entry.type === "inbound-rtp") counted += entry.packetsReceived ?? 0;
     else if (entry.type === "remote-inbound-rtp") counted += entry.roundTripTimeMeasurements ?? 0;
   });
+  found.newest = found.at - newest < RECENT ? Math.min(newest, found.at) : found.at;
   found.packets = all ?? counted; // Firefox does not count for the transport: then media, and reports on what we send
   return found;
 }

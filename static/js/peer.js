@@ -5,7 +5,8 @@
 //
 // The page answers once. Admission changes nothing here: the server merely starts to forward. A `restart` offer
 // keeps the connection (new ICE credentials); any other offer makes a new one, with the same local tracks. While the
-// former one still carries (the room moves to another worker), it is shown until the new one carries as much.
+// former one still carries (the room moves to another worker), it is shown until the new one carries as much; one that
+// has fallen silent is not, whatever the browser thinks of it.
 //
 // No timer judges: when one is due, what has arrived is looked at first. What carries again is let be, and a restart
 // that was asked for before is not begun.
@@ -37,8 +38,9 @@ const RETRY = 3_000; // ms between requests for a restart
 const FRESH_AFTER = 2; // restarts without success; then a new transport
 const LOOK = 500; // ms between looks at what arrives
 const LIVELY = 10; // packets between two looks: others are seen or heard
-const FLOWS = 1_000; // ms since the newest packets: who is alone gets a report every 500, which a look may just miss
-const SILENCE = 1_400; // ms without any packet after that, three looks: the way is dead, long before the browser says so
+const FLOWS = 1_000; // ms since the newest packet: who is alone gets a report every 500, and one may be late
+const SILENCE = 1_250; // ms since the newest packet: the way is dead, long before the browser says so. One report may be lost
+const ANEW = 50; // ms after which a browser counts anew when it is asked again
 const DOUBTS = 6; // times new ways are asked for in another network, until something comes over them
 const SETTLES = 200; // ms after which whatever comes has come over new ways
 const COUNTS = 600; // ms in which it is waited for then: who is alone gets no more than a report every 500
@@ -65,7 +67,7 @@ export function midsOf(slot) {
  * @property {Map<string, MediaStream>} received by mid
  * @property {Arrivals} arrivals
  * @property {{packets: number, at: number, many: boolean, lively: boolean, silent: boolean}} heard all packets so far;
- *   when there was a new one, in the browser's own count; whether many came then; whether then or the time before, for
+ *   when the newest came, in the browser's own count; whether many came then; whether then or the time before, for
  *   silence may begin soon after a look; whether none has come for too long
  */
 
@@ -90,6 +92,7 @@ export class Peer {
   #restarts = 0;
   #unanswered = false;
   #watchTimer = 0;
+  #silenceTimer = 0;
   #patchyTimer = 0;
   #doubtful = false;
   #doubted = false; // new ways were asked for although nothing is known to be broken
@@ -321,6 +324,7 @@ export class Peer {
     window.clearTimeout(this.#fadeTimer);
     window.clearTimeout(this.#troubleTimer);
     window.clearInterval(this.#watchTimer);
+    window.clearTimeout(this.#silenceTimer);
     window.clearTimeout(this.#patchyTimer);
     this.#endDoubt();
     this.#guard?.close();
@@ -402,7 +406,8 @@ export class Peer {
       arrivals: new Arrivals(pc),
       heard: { packets: 0, at: 0, many: false, lively: false, silent: false },
     };
-    const former = this.#shown?.pc.connectionState === "connected" ? this.#shown : null;
+    const shown = this.#shown;
+    const former = shown?.pc.connectionState === "connected" && !shown.heard.silent ? shown : null;
     for (const open of this.#open) if (open !== former?.pc) this.#end(open);
     this.#open.add(pc);
     this.#current = transport;
@@ -514,18 +519,34 @@ export class Peer {
    * @returns {Promise<boolean>} whether anything has arrived just now over what was connected once.
    */
   async #hear(transport) {
-    const { packets, at } = await packetsOf(transport.pc);
+    const { packets, at, newest } = await packetsOf(transport.pc);
     if (transport !== this.#current) return false;
     const { heard, pc } = transport;
     if (packets > heard.packets) {
       const many = packets - heard.packets >= LIVELY;
-      transport.heard = { packets, at, many, lively: many || (heard.many && !heard.silent), silent: false };
+      transport.heard = { packets, at: newest, many, lively: many || (heard.many && !heard.silent), silent: false };
       if (heard.silent && this.#state === "broken" && pc.connectionState === "connected") this.#changed("connected");
-    } else if (heard.lively && !heard.silent && at - heard.at >= SILENCE && this.#state === "connected") {
-      heard.silent = true;
-      this.#trouble();
+    } else if (heard.lively && !heard.silent && this.#state === "connected") {
+      this.#judgeSilence(transport, heard.at + SILENCE - at);
     }
     return packets > 0 && at - transport.heard.at < FLOWS && ["connected", "disconnected"].includes(pc.connectionState);
+  }
+
+  /**
+   * Nothing came since the last look: if that lasts, look once more at the very moment when it has lasted too long.
+   * Looking more often all the time would cost a phone more, and find it no sooner.
+   *
+   * @param {Transport} transport
+   * @param {number} left milliseconds until then
+   */
+  #judgeSilence(transport, left) {
+    window.clearTimeout(this.#silenceTimer);
+    if (left > 0) {
+      this.#silenceTimer = window.setTimeout(() => void this.#hear(transport), Math.max(left, ANEW));
+      return;
+    }
+    transport.heard.silent = true;
+    this.#trouble();
   }
 
   /**

@@ -34,6 +34,8 @@ const MOVED_WITHIN = 3_000; // ms a move may take before the page says that the 
 const ATTEMPT_LIMIT = 4_000; // ms for the first attempt to reach `welcome`
 const NO_TICKET = 700; // ms without a ticket, in doubt, until another is asked for over another connection
 const NO_WORD = 700; // ms in which the server says something, if it is to be expected
+const AT_ONCE = 200; // ms in which it usually does; then a ticket is asked for, in case that it does not
+const SELDOM = 60_000; // ms until one is again, if it did: each ticket is put on record
 const ATTEMPT_MORE = 2_000; // ms more for each further one: a server under load must not be asked in vain
 const LONGEST_ATTEMPT = 10_000; // ms
 const REPLY_LIMIT = 5_000; // ms
@@ -93,6 +95,10 @@ export class Signal {
   /** @type {number | null} */ #deadline = null;
   /** @type {number | null} */ #tooLate = null;
   /** @type {number | null} */ #expected = null;
+  #preparing = 0; // timer, while something is expected
+  #vainUntil = 0; // when a server that was only slow may be asked for a ticket again while it is expected to answer
+  /** @type {{ticket: Promise<string>} | null} the ticket that is being asked for; it may outlive a connection */
+  #request = null;
   #suspected = false; // the last connection was given up unheard
   #attempt = 0;
   #turn = 0; // counts connections: whatever belongs to an earlier one is ignored
@@ -158,13 +164,21 @@ export class Signal {
   suspect() {
     if (this.#line !== "open") return;
     this.#suspected = true;
+    const prepared = this.#request;
     this.#lost();
+    this.#request = prepared;
   }
 
   /** The server should answer what was just sent, and nothing else comes from it: unless it says something, suspect. */
   expect() {
     if (this.#line !== "open" || this.#expected !== null) return;
     this.#expected = this.#world.later(() => this.suspect(), NO_WORD);
+    this.#preparing = this.#world.later(() => this.#prepare(), AT_ONCE);
+  }
+
+  /** Ask for the next connection's ticket while this one may still answer; if it does, the ticket is left to expire. */
+  #prepare() {
+    if (this.#world.now() >= this.#vainUntil) this.#ask({ twice: true });
   }
 
   /**
@@ -247,7 +261,7 @@ export class Signal {
     }, limit);
     let ticket;
     try {
-      ticket = await this.#anyTicket(turn);
+      ticket = await (this.#request ?? this.#ask({ twice: this.#suspected })).ticket;
     } catch (error) {
       if (turn !== this.#turn) return;
       if (error instanceof ApiError && error.final) this.#end({ code: error.code, text: error.message });
@@ -266,6 +280,7 @@ export class Signal {
     };
     socket.onmessage = ({ data }) => {
       if (turn !== this.#turn) return;
+      if (this.#line === "open" && this.#request !== null) this.#vainUntil = this.#world.now() + SELDOM;
       this.#heard();
       const message = read(data);
       if (message === null) return;
@@ -280,21 +295,36 @@ export class Signal {
   }
 
   /**
-   * Ask for a ticket; after the network went away once more, if none comes soon: a browser asks over a connection of the
-   * former network, and takes seconds to give that up.
+   * Ask for a ticket, until `#request` is another.
    *
-   * @param {number} turn of this attempt: once it is over nothing more is asked
+   * @param {{twice: boolean}} how once more, if none comes soon
+   * @returns {{ticket: Promise<string>}}
+   */
+  #ask({ twice }) {
+    /** @type {{ticket: Promise<string>}} */
+    const request = { ticket: twice ? this.#askTwice(() => this.#request === request) : this.#ticket() };
+    this.#request = request;
+    request.ticket.catch(() => {
+      if (this.#request === request) this.#request = null; // whoever needs one asks anew
+    });
+    return request;
+  }
+
+  /**
+   * Ask for a ticket, and once more, if none comes soon: after the network went away a browser asks over a connection of
+   * the former one, and takes seconds to give that up.
+   *
+   * @param {() => boolean} wanted whether it still is
    * @returns {Promise<string>}
    * @throws {ApiError} what became of the first request; or of the second, if asking again would not change it
    */
-  async #anyTicket(turn) {
-    if (!this.#suspected) return this.#ticket();
+  async #askTwice(wanted) {
     let timer = 0;
     /** @type {Promise<string>} */
     const another = new Promise((resolve, reject) => {
       const refused = (/** @type {unknown} */ error) => error instanceof ApiError && error.final && reject(error);
       timer = this.#world.later(() => {
-        if (turn === this.#turn) this.#ticket().then(resolve, refused);
+        if (wanted()) this.#ticket().then(resolve, refused);
       }, NO_TICKET);
     });
     try {
@@ -341,9 +371,11 @@ export class Signal {
     this.#onEnd(end);
   }
 
+  /** Nothing more is expected, nor a ticket needed. */
   #heard() {
     if (this.#expected !== null) this.#world.cancel(this.#expected);
-    this.#expected = null;
+    this.#world.cancel(this.#preparing);
+    this.#expected = this.#request = null;
   }
 
   #drop() {

@@ -22,8 +22,9 @@ pytestmark = [pytest.mark.alone, pytest.mark.asyncio(loop_scope="session"), pyte
 BACK_WITHIN = 3.0
 """Seconds to media in both directions, from the new network, or from when the browser's WebRTC knows it:
 Chromium on Linux tells it up to 3.4 s later than the page."""
-BACK_UNTOLD = 5.0
-"""The same if the browser never says that it has lost one: silence must tell."""
+BACK_UNTOLD = 3.0
+"""The same, always from the change itself, if the browser never says that it has lost one: silence must tell. Its WebRTC
+knows after two seconds, for no address is looked for doubles here; up to four where they are."""
 
 ADDRESSES = """async () => {
   const pc = new (Object.getPrototypeOf(RTCPeerConnection))();  // not one of the page's

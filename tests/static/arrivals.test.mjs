@@ -54,15 +54,25 @@ test("what ever came is taken to move when it is shown anew, what never came is 
 
 test("of a closed connection nothing is asked", async () => {
   const { pc } = play();
-  assert.deepEqual(await packetsOf(pc), { packets: 7, at: 5 });
+  assert.deepEqual(await packetsOf(pc), { packets: 7, at: 5, newest: 5 });
   pc.connectionState = "closed";
-  assert.deepEqual(await packetsOf(pc), { packets: 0, at: 0 });
+  assert.deepEqual(await packetsOf(pc), { packets: 0, at: 0, newest: 0 });
 });
 
 test("a connection that is closed while it counts has brought nothing, and says so", async () => {
   const { pc } = play();
   pc.getStats = () => Promise.reject(new DOMException("closed", "InvalidStateError"));
-  assert.deepEqual(await packetsOf(pc), { packets: 0, at: 0 });
+  assert.deepEqual(await packetsOf(pc), { packets: 0, at: 0, newest: 0 });
+});
+
+test("the newest packet came when the browser says so, if that can be", async () => {
+  const { pc } = play();
+  for (const [told, newest] of [[[], 9_000], [[8_600], 8_600], [[8_600, 8_700], 8_700], [[7_900], 9_000], [[9_001], 9_000]]) {
+    const pairs = told.map((at, n) => [n, { type: "candidate-pair", lastPacketReceivedTimestamp: at }]);
+    pc.getStats = async () =>
+      new Map([...pairs, ["none", { type: "candidate-pair" }], ["t", { type: "transport", packetsReceived: 3, timestamp: 9_000 }]]);
+    assert.deepEqual(await packetsOf(pc), { packets: 3, at: 9_000, newest });
+  }
 });
 
 test("a browser that does not count for the transport counts what it hears and what is reported to it", async () => {
@@ -74,5 +84,5 @@ test("a browser that does not count for the transport counts what it hears and w
       ["b", { type: "inbound-rtp", packetsReceived: 200 }],
       ["c", { type: "remote-inbound-rtp", roundTripTimeMeasurements: 3 }],
     ]);
-  assert.deepEqual(await packetsOf(pc), { packets: 253, at: 9 });
+  assert.deepEqual(await packetsOf(pc), { packets: 253, at: 9, newest: 9 });
 });

@@ -18,6 +18,8 @@ class Connection {
   closed = false;
   refuses = false;
   packets = 0;
+  newest = undefined; // when the last of them came; not every browser tells
+  looks = 0;
   offers = [];
   configurations = [];
   transceivers = [];
@@ -46,7 +48,11 @@ class Connection {
   }
 
   async getStats() {
-    return new Map([["t", { type: "transport", packetsReceived: this.packets, timestamp: clock }]]);
+    this.looks += 1;
+    return new Map([
+      ["p", { type: "candidate-pair", lastPacketReceivedTimestamp: this.newest }],
+      ["t", { type: "transport", packetsReceived: this.packets, timestamp: clock }],
+    ]);
   }
 
   close() {
@@ -57,6 +63,12 @@ class Connection {
   becomes(state) {
     this.connectionState = state;
     this.onconnectionstatechange();
+  }
+
+  /** So many packets arrive, now. */
+  hears(packets) {
+    this.packets += packets;
+    this.newest = clock;
   }
 
   /** More pictures, or packets of sound, arrive on these m-lines. */
@@ -209,14 +221,16 @@ test("trouble asks for a restart, again while it lasts, and for a new transport 
 test("a way that falls silent while others are heard is dead, long before the browser says so", async () => {
   const { peer, seen } = await connected();
   for (let second = 0; second < 3; second += 1) {
-    made[0].packets += 100;
+    made[0].hears(100);
     await pass(1_000);
   }
-  await pass(950);
+  await pass(200);
   assert.deepEqual(seen.troubles, []);
+  const { looks } = made[0];
   await pass(50);
   assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
   assert.equal(peer.state, "broken");
+  assert.equal(made[0].looks, looks + 1, "it was looked once more, when it was due");
   made[0].packets += 1;
   await pass(1_000);
   assert.equal(peer.state, "connected", "it heals also without the browser's noticing anything");
@@ -226,13 +240,60 @@ test("a way that falls silent while others are heard is dead, long before the br
 
 test("a way that falls silent just after a look is noticed too", async () => {
   const { seen } = await connected();
-  made[0].packets += 100;
+  made[0].hears(100);
   await pass(1_000);
-  made[0].packets += 5; // and then nothing any more
-  await pass(1_950);
+  made[0].hears(5); // and then nothing any more
+  await pass(1_200);
   assert.deepEqual(seen.troubles, []);
   await pass(50);
   assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
+});
+
+test("a browser that does not tell when a packet came is taken to have got it when it was looked", async () => {
+  for (const newest of [undefined, -60_000]) {
+    made = [];
+    const { peer, seen } = await connected();
+    made[0].packets += 100;
+    if (newest) made[0].newest = clock + newest;
+    await pass(500 + 1_200);
+    assert.deepEqual(seen.troubles, []);
+    await pass(50);
+    assert.deepEqual(seen.troubles, [{ fresh: false, unanswered: false }]);
+    peer.close();
+  }
+});
+
+test("to those whom the others have left a report may be lost, and the next be late", async () => {
+  for (let last = 0; last < 500; last += 50) {
+    made = [];
+    const { peer, seen } = await connected();
+    await pass(last);
+    made[0].hears(100);
+    await pass(1_200);
+    made[0].hears(1);
+    await pass(1_200);
+    made[0].hears(1);
+    await pass(5_000);
+    assert.deepEqual(seen.troubles, []);
+    peer.close();
+  }
+});
+
+test("while all goes well it is looked twice a second, and hardly more often when nothing comes", async () => {
+  const { peer } = await connected();
+  const first = made[0].looks;
+  for (let at = 0; at < 5_000; at += 50) {
+    made[0].hears(5);
+    await pass(50);
+  }
+  assert.equal(made[0].looks - first, 10);
+  await pass(5_000);
+  assert.equal(peer.state, "broken");
+  assert.ok(made[0].looks - first <= 10 + 10 + 2);
+  const { looks } = made[0];
+  peer.close();
+  await pass(5_000);
+  assert.equal(made[0].looks, looks);
 });
 
 test("after some have gone, the few packets that go on may come seldom", async () => {
@@ -248,8 +309,9 @@ test("after some have gone, the few packets that go on may come seldom", async (
 /** A page whose way fell silent: a restart has been asked for. */
 async function silent() {
   const stage = await connected();
-  made[0].packets += 100;
-  await pass(2_000);
+  await pass(250);
+  made[0].hears(100);
+  await pass(1_250);
   assert.deepEqual(stage.seen.troubles, [{ fresh: false, unanswered: false }]);
   return stage;
 }
@@ -530,6 +592,16 @@ test("a transport that carries is shown until the new one brings all that it did
   assert.deepEqual(made.map(({ closed }) => closed), [true, false]);
   assert.deepEqual(seen.states, ["connecting", "connected"], "nobody is told of an interruption");
   assert.deepEqual(seen.troubles, []);
+});
+
+test("a transport that has fallen silent is not kept beside the new one, though the browser has not noticed", async () => {
+  const { peer } = await silent();
+  assert.equal(made[0].connectionState, "connected");
+  await peer.offer({ type: "offer", sdp: "two", restart: false });
+  assert.deepEqual(made.map(({ closed }) => closed), [true, false]);
+  assert.equal(shown(peer), 1, "with whatever comes first");
+  made[1].becomes("connected");
+  assert.equal(peer.state, "connected");
 });
 
 test("what is still missing three seconds after the first picture is not waited for", async () => {

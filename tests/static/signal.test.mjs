@@ -212,6 +212,96 @@ test("a server that says nothing when it should is taken for gone, and any word 
   }
 });
 
+/** A page whose server should answer, and does not; tickets come when told to. */
+async function expecting() {
+  const asked = [];
+  let waits = false;
+  const stage = await opened({
+    ticket: () => (waits ? new Promise((resolve, reject) => asked.push({ resolve, reject })) : Promise.resolve("t")),
+  });
+  waits = true;
+  stage.signal.expect();
+  return { ...stage, asked };
+}
+
+test("a ticket is asked for while a word of the server is waited for, and serves the next connection", async () => {
+  const { world, signal, asked } = await expecting();
+  await world.pass(199);
+  assert.equal(asked.length, 0, "usually it answers at once");
+  await world.pass(1);
+  assert.equal(asked.length, 1);
+  asked[0].resolve("early");
+  await world.pass(499);
+  assert.deepEqual([signal.line, world.sockets.length], ["open", 1], "that one may still answer");
+  await world.pass(101);
+  assert.deepEqual(last(world).protocols, ["quietroom.v1", "ticket.early"]);
+  await open({ world });
+  assert.deepEqual([signal.line, asked.length, world.timers], ["open", 1, 0]);
+});
+
+test("a ticket that was asked for early over a dead connection is asked for once more, at its own time", async () => {
+  const { world, asked } = await expecting();
+  await world.pass(899);
+  assert.equal(asked.length, 1, "the next attempt waits for it, and asks for none");
+  await world.pass(1);
+  assert.equal(asked.length, 2);
+  asked[1].resolve("second");
+  await settled();
+  assert.deepEqual(last(world).protocols, ["quietroom.v1", "ticket.second"]);
+});
+
+test("a ticket that could not be had early is asked for anew", async () => {
+  for (const error of [new ApiError(0, "unreachable", "…"), new ApiError(403, "seat-locked", "Ask the practice.")]) {
+    const { world, signal, seen, asked } = await expecting();
+    await world.pass(200);
+    asked[0].reject(error);
+    await world.pass(500);
+    assert.deepEqual([signal.line, seen.ends, asked.length], ["lost", [], 1]);
+    await world.pass(100);
+    assert.equal(asked.length, 2);
+    signal.stop();
+  }
+});
+
+test("a slow server is asked for a ticket in vain once a minute at most, and for no second one", async () => {
+  const { world, signal, asked } = await expecting();
+  for (let again = 0; again < 20; again += 1) {
+    signal.expect();
+    await world.pass(600);
+    hear(last(world), { type: "place" });
+    await world.pass(2_400);
+  }
+  assert.deepEqual([asked.length, signal.line, world.timers], [1, "open", 0]);
+  asked[0].resolve("never used");
+  await world.pass(60_000);
+  assert.deepEqual([asked.length, world.sockets.length], [1, 1]);
+  signal.expect();
+  await world.pass(600);
+  assert.equal(asked.length, 2);
+});
+
+test("a page that has left while it waited for a word asks for nothing", async () => {
+  for (const after of [100, 300]) {
+    const { world, signal, asked } = await expecting();
+    await world.pass(after);
+    const before = asked.length;
+    signal.stop();
+    await world.pass(5_000);
+    assert.deepEqual([asked.length, world.sockets.length, world.timers], [before, 1, 0]);
+  }
+});
+
+test("after the server has closed the connection no ticket of before is used", async () => {
+  const { world, asked } = await expecting();
+  await world.pass(300);
+  last(world).onclose();
+  await world.pass(100);
+  assert.equal(asked.length, 2);
+  asked[0].resolve("former");
+  await world.pass(1_000);
+  assert.equal(world.sockets.length, 1);
+});
+
 test("a server that returns after some seconds is found within half a second", async () => {
   let up = true;
   const { world } = await opened({
