@@ -23,8 +23,9 @@ BACK_WITHIN = 3.0
 """Seconds to media in both directions, from the new network, or from when the browser's WebRTC knows it:
 Chromium on Linux tells it up to 3.4 s later than the page."""
 BACK_UNTOLD = 3.0
-"""The same, always from the change itself, if the browser never says that it has lost one: silence must tell. Its WebRTC
-knows after two seconds, for no address is looked for doubles here; up to four where they are."""
+"""The same, always from the change itself, if the browser never says that it has lost one: silence must tell.
+Chromium's WebRTC knows the other one after two seconds here; on a Linux with IPv6 addresses after up to four,
+and until then nothing can come over it."""
 
 ADDRESSES = """async () => {
   const pc = new (Object.getPrototypeOf(RTCPeerConnection))();  // not one of the page's

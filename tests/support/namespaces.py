@@ -183,8 +183,9 @@ def roaming_place() -> Iterator[Roaming]:
     _run("ip", "netns", "add", name)
     try:
         _run("ip", "-n", name, "link", "set", "lo", "up")
-        # Nobody else is there who could have its IPv6 addresses. To look for doubles of a new one takes the kernel one
-        # to two seconds, and Chromium on Linux tells its WebRTC of networks when no address has changed for two.
+        # Nobody else is there who could have its IPv6 addresses. To look for doubles of a new one takes the
+        # kernel one to two seconds, and Chromium on Linux tells its WebRTC of networks when no address has
+        # changed for two more.
         _run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
         for at, (ours, theirs) in enumerate(zip(near, far, strict=True)):
             _run("ip", "link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)
