@@ -25,6 +25,8 @@ import { NO_KEYS, mustStop, needsSecret, withKeys } from "./encryption-state.js"
  * @typedef {object} HostState
  * @property {Roster | null} roster
  * @property {boolean} fresh the roster came after this connection was opened and after the last `enter`
+ * @property {boolean} back the connection was lost and is there again, without a roster so far: the first may speak of the
+ *   transport that this page had, which the server still takes for alive
  * @property {LineState} line
  * @property {TransportState} transport
  * @property {boolean} unreached for seconds no way was found for sound and picture
@@ -46,6 +48,7 @@ import { NO_KEYS, mustStop, needsSecret, withKeys } from "./encryption-state.js"
 export const START = Object.freeze({
   roster: null,
   fresh: false,
+  back: false,
   line: "idle",
   transport: "none",
   unreached: false,
@@ -114,7 +117,13 @@ function moved(state, event) {
     case "welcome":
       return { ...state, skew: event.now - event.at };
     case "line":
-      return { ...state, line: event.line, fresh: false, chat: afterLine(state.chat, state.line, event.line, talks(state)) };
+      return {
+        ...state,
+        line: event.line,
+        fresh: false,
+        back: state.line === "lost" && event.line === "open",
+        chat: afterLine(state.chat, state.line, event.line, talks(state)),
+      };
     case "transport":
       return { ...state, transport: event.transport };
     case "unreached":
@@ -194,11 +203,12 @@ function shown(state, roster) {
   const seat = question && roster.seats.find((one) => one.seat === question.seat);
   // A question about somebody who has left meanwhile answers itself.
   const stands = question && (question.action === "end" || (seat && actionsFor(seat).includes(question.action)));
-  const elsewhere = roster.entered && !roster["media-here"];
+  const elsewhere = roster.entered && !roster["media-here"] && !state.back && !state.opening;
   return {
     ...state,
     roster,
     fresh: true,
+    back: false,
     question: stands ? question : null,
     inside: state.inside && roster.open && !elsewhere,
     sharing: state.sharing && !elsewhere,
@@ -223,8 +233,10 @@ function talks({ keys, roster }) {
  * @returns {boolean}
  */
 export function shouldEnter(state) {
-  if (needsSecret(state.roster, state.secret)) return false;
-  return state.inside && state.fresh && !state.opening && state.line === "open" && state.roster?.entered === false;
+  const { roster } = state;
+  if (roster === null || needsSecret(roster, state.secret)) return false;
+  const here = roster.entered && roster["media-here"];
+  return state.inside && state.fresh && !state.opening && state.line === "open" && !here;
 }
 
 /**

@@ -76,6 +76,25 @@ test("a page that had the room open comes back to it by itself", () => {
   assert.equal(shouldEnter(advance(back, roster("held", "held"))), false);
 });
 
+test("a page whose media died with its connection comes in again, though the server still takes it for alive", () => {
+  const here = roster("waiting", "waiting");
+  const dead = roster("held", "held", { "media-here": false });
+  const lines = (...names) => names.map((line) => ({ type: "line", line }));
+  const inside = shown(...lines("connecting", "open"), here, { type: "opened", code: null, problem: null }, here);
+  assert.equal(inside.inside, true);
+  const back = [...lines("lost", "open"), dead].reduce(advance, inside);
+  assert.deepEqual([word(back), shouldEnter(back)], ["room", true]);
+  const asking = [{ type: "opening" }, dead].reduce(advance, back);
+  assert.deepEqual([word(asking), shouldEnter(asking)], ["room", false]);
+  const again = [{ type: "opened", code: null, problem: null }, here].reduce(advance, asking);
+  assert.deepEqual([again.inside, shouldEnter(again)], [true, false]);
+  const kept = [...lines("lost", "open"), here].reduce(advance, inside);
+  assert.equal(shouldEnter(kept), false);
+  assert.equal(advance(kept, dead).inside, false, "later it is another window that has it");
+  const moved = [...lines("moving", "open"), dead].reduce(advance, inside);
+  assert.equal(moved.inside, false);
+});
+
 test("a page does not fight another window, a refusal or a leave", () => {
   const inside = shown({ type: "line", line: "open" }, roster("waiting", "waiting"), { type: "opened", code: null, problem: null });
   assert.equal(advance(inside, roster("waiting", "waiting", { "media-here": false })).inside, false);
