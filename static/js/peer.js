@@ -526,7 +526,8 @@ export class Peer {
       const many = packets - heard.packets >= LIVELY;
       transport.heard = { packets, at: newest, many, lively: many || (heard.many && !heard.silent), silent: false };
       if (heard.silent && this.#state === "broken" && pc.connectionState === "connected") this.#changed("connected");
-    } else if (heard.lively && !heard.silent && this.#state === "connected") {
+    } else if (heard.lively && !heard.silent && this.#state === "connected" && !this.#doubtful) {
+      // In doubt the page knows why nothing comes, and asks for new ways as soon as the server is there.
       this.#judgeSilence(transport, heard.at + SILENCE - at);
     }
     return packets > 0 && at - transport.heard.at < FLOWS && ["connected", "disconnected"].includes(pc.connectionState);

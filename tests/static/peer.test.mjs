@@ -443,6 +443,20 @@ test("after the network has changed new ways are asked for, once, as soon as the
   assert.equal(seen.troubles.length, 1);
 });
 
+test("while the page knows that its network went, silence says nothing of the transport", async () => {
+  const { peer, seen } = await connected();
+  made[0].hears(100);
+  await pass(500);
+  peer.doubt();
+  await pass(3_000);
+  assert.equal(await peer.carries(), true, "it is to be kept");
+  assert.deepEqual(seen.troubles, []);
+  peer.reassure();
+  assert.equal(seen.troubles.length, 1);
+  await pass(500);
+  assert.equal(peer.state, "broken", "the server is there, and nothing comes");
+});
+
 test("another network is looked for again and again until something comes over it", async () => {
   for (const [comesAfter, asked] of [[0, 1], [2_000, 3], [60_000, 6]]) {
     made = [];
