@@ -34,8 +34,9 @@ RECEIVE, SEND = 64, 256
 TURNS = 4
 #: Datagrams per second from which on the engine looks once per ``PAUSE`` instead of at each arrival.
 BUSY = 1_500
-#: Seconds; a tenth of the pace at which sound comes. Half of it is added to a packet's way on average.
-PAUSE = 0.002
+#: Seconds; a fifth of the pace at which sound comes, and less than the 5 ms in whose steps libwebrtc sends
+#: pictures. Half of it is added to a packet's way on average.
+PAUSE = 0.004
 # Seconds over which the pace of arrival is measured.
 _WINDOW = 0.1
 

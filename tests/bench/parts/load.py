@@ -38,6 +38,9 @@ _TAIL: Final = 0.5
 """Seconds without a packet after which nothing more is expected."""
 _DRAINS: Final = 0.05
 """Seconds between two readings of one socket."""
+_ANSWERS: Final = 0.25
+"""Seconds between two readings of all sockets, those of servers that wait for their turn too: a clinician who
+answers no check is taken not to hear, and the room is on hold."""
 _PARTS: Final = 5
 """Sockets are not read all at once."""
 # RFC 8285 §4.2: one-byte form, one word; element 2 of 3 octets, as our offers name abs-send-time.
@@ -110,10 +113,16 @@ class Audience:
     """All transports of the bench: none of them may fall silent while others are measured."""
 
     endpoints: list[Endpoint] = field(default_factory=list)
+    _answered_at: float = 0.0
 
     def keep_alive(self, now: float) -> None:
-        """Send the connectivity checks and reports that are due."""
+        """Send the connectivity checks and reports that are due, and answer those of servers."""
+        answers = now - self._answered_at > _ANSWERS
+        if answers:
+            self._answered_at = now
         for endpoint in self.endpoints:
+            if answers:
+                endpoint.drain()
             if now - endpoint.checked_at > KEEP_ALIVE:
                 endpoint.check(now)
             if now - endpoint.reported_at > REPORT_EVERY:
@@ -182,7 +191,7 @@ def window(
         endpoint.forget()
     there, here = queue_drops(pid), queue_drops(os.getpid())
     before = cpu_seconds(pid)
-    late = _pace(plan, [*subscribers, *(source.endpoint for source in sources)], audience)
+    late = _pace(plan, subscribers, audience)
     expected = len(plan) * len(subscribers) // len(sources)
     received = _stragglers(subscribers, expected)
     cpu = cpu_seconds(pid) - before
@@ -196,18 +205,16 @@ def window(
 
 def _pace(
     plan: Sequence[tuple[float, Callable[[bytes], None], bytes]],
-    endpoints: Sequence[Endpoint],
+    subscribers: Sequence[Endpoint],
     audience: Audience,
 ) -> float:
     """Send each packet when it is due and read the sockets in between, until all is through.
-
-    Those of publishers too: a clinician who answers no check is taken not to hear, and the room is on hold.
 
     Returns:
         How late the last one was, in seconds.
     """
     clock = time.perf_counter
-    groups = [endpoints[part::_PARTS] for part in range(_PARTS)]
+    groups = [subscribers[part::_PARTS] for part in range(_PARTS)]
     start, drains = clock(), 0
     for due, send, sealed in plan:
         passed = clock() - start
