@@ -113,17 +113,19 @@ async def alone(data_dir: Path) -> AsyncIterator[tuple[Alone, Visit]]:
     """A server of its own with a booked visit; the test speaks to its store as a command would."""
     settings = settings_for(data_dir, port=free_port(), media_port=-1)
     server = Alone(settings)
-    await server.start()
-    async with browser() as http:
-        visit = await booked(settings, http)
-        try:
-            yield server, visit
-        finally:
-            for page in visit.pages:
-                await page.close()
-            if server.process is not None and server.process.returncode is None:
-                server.process.kill()
-                await server.process.wait()
+    try:
+        await server.start()
+        async with browser() as http:
+            visit = await booked(settings, http)
+            try:
+                yield server, visit
+            finally:
+                for page in visit.pages:
+                    await page.close()
+    finally:
+        if server.process is not None and server.process.returncode is None:
+            server.process.kill()
+            await server.process.wait()
 
 
 async def booked(settings: Settings, http: aiohttp.ClientSession) -> Visit:

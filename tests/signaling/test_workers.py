@@ -461,13 +461,15 @@ async def test_no_worker_outlives_a_killed_supervisor(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.STDOUT,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
-        while b"Quietroom is at" not in (said := await process.stdout.readline()):
-            assert said, "it did not start"
-    started = children(process.pid)
-    assert len(started) == 3  # and the store
-    process.kill()
-    await process.wait()
+    try:
+        async with asyncio.timeout(30):
+            while b"Quietroom is at" not in (said := await process.stdout.readline()):
+                assert said, "it did not start"
+        started = children(process.pid)
+        assert len(started) == 3  # and the store
+    finally:
+        process.kill()
+        await process.wait()
     await eventually(lambda: not any(map(alive, started)))
     # Its ports are free again, and its dead are buried by whoever comes next.
     async with Supervisor(settings_for(tmp_path / "data", port=port, workers=2)):
