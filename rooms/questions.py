@@ -4,9 +4,8 @@
                                                       │
                is_by ◀── Response ◀── read_response ◀────┘
 
-Every clinician is asked eight times a second whether they hear (``rooms.hearing``). Built and taken apart
-attribute by attribute, as the library does it for the checks of others, these messages were a sixth of what
-a server of many small rooms does. Of a response nothing is read but which question it belongs to and who
+Every clinician is asked eight times a second whether they hear (``rooms.hearing``), and each seat whether it
+is at a new address (``rooms.proof``). Of a response nothing is read but which question it belongs to and who
 signed it.
 
 Pure: octets in, octets out.

@@ -22,8 +22,6 @@ REPORTS_AT_ONCE: Final = 400
 #: and asked for twice, are 800; of a blackout of two seconds all is missed at once.
 MISSED_PER_SECOND: Final = 1_000.0
 MISSED_AT_ONCE: Final = 2_000
-
-
 #: DTLS datagrams from a seat's addresses, a second and at once: a handshake has a dozen, each perhaps sent
 #: again, then there is but the goodbye. Whose they are shows too late: these alone count whoever sent them.
 RECORDS_PER_SECOND: Final = 50.0
